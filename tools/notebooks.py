@@ -1,0 +1,334 @@
+"""Build, check and time the lessons. A thin script over jupytext (text form), nbclient (execution) and nbstripout (clean-up).
+
+    python tools/notebooks.py text            make .lessons/NN_topic.py, the text form to edit, from notebooks/NN_topic.ipynb
+    python tools/notebooks.py build 01 04     text form -> notebook: set-up cell and badge put in place, executed, stripped
+    python tools/notebooks.py check           what must hold for every committed lesson; the tests call it too
+    python tools/notebooks.py times           execute, write data/results/lesson_times.csv and each lesson's **Time.** line
+
+Without numbers, a command takes all lessons.
+"""
+
+import argparse
+import csv
+import datetime
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jupytext
+import nbformat
+from jupytext.combine import combine_inputs_with_outputs
+from nbclient import NotebookClient
+
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = ROOT / "notebooks"
+TEXT = ROOT / ".lessons"
+TIMES = ROOT / "data" / "results" / "lesson_times.csv"
+REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
+
+SETUP_TAGS = ["setup", "nbval-ignore-output"]
+MAX_BYTES = 2_000_000
+# What execution and Colab leave in a notebook and nobody reads; outputs, execution counts and ids stay.
+STRIP = ["nbstripout", "--keep-output", "--keep-count", "--keep-id", "--unix-newlines", "--extra-keys"] + [
+    "metadata.widgets metadata.colab metadata.accelerator metadata.jupytext metadata.language_info.version "
+    "cell.metadata.id cell.metadata.outputId cell.metadata.colab cell.metadata.execution"
+]
+# A path of one machine. The look-behind leaves words with a slash alone (read/work), and addresses.
+ABSOLUTE = re.compile(r"(?<![\w.~/-])/(?:work|root|tmp|home|Users|content|private)/[\w.-]+|\b[A-Z]:\\\\?Users\b")
+TIME_LINE = re.compile(r"^(?P<comment>(?:# )?)\*\*Time\.\*\*.*?(?P<gpu>; on a GPU:.*)?$", re.MULTILINE)
+
+
+def number(path: Path) -> str:
+    """The two digits that a lesson's name starts with."""
+    return path.name[:2]
+
+
+def setup_cell(path: Path) -> str:
+    """The source of the one set-up cell, for the lesson at `path`."""
+    template = Path(__file__).with_name("setup_cell.txt").read_text(encoding="utf-8").rstrip("\n")
+    return template.replace("{repository}", REPOSITORY).replace("{number}", number(path))
+
+
+def badge(path: Path) -> str:
+    """The line that opens the lesson at `path` in Colab."""
+    owner_and_name = REPOSITORY.removeprefix("https://github.com/")
+    address = f"https://colab.research.google.com/github/{owner_and_name}/blob/main/notebooks/{path.stem}.ipynb"
+    return f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({address})"
+
+
+def is_setup(cell) -> bool:
+    return cell.cell_type == "code" and "setup" in cell.metadata.get("tags", [])
+
+
+def code_cells(nb) -> list:
+    return [cell for cell in nb.cells if cell.cell_type == "code"]
+
+
+def write(nb, path: Path) -> None:
+    """Write the notebook, without what execution left in it."""
+    nbformat.write(nb, path)
+    subprocess.run([sys.executable, "-m", *STRIP, str(path)], check=True)
+
+
+# --- text form ---------------------------------------------------------------------------------------------------------
+
+
+def to_text(path: Path, text: Path) -> None:
+    """Make the text form of the notebook at `path`."""
+    text.parent.mkdir(exist_ok=True)
+    jupytext.write(nbformat.read(path, as_version=4), text, fmt="py:percent")
+
+
+def from_text(text: Path, path: Path):
+    """The notebook that the text form gives. Cells that the notebook at `path` has already keep their ids."""
+    nb = jupytext.read(text)
+    if path.exists():
+        nb = combine_inputs_with_outputs(nb, nbformat.read(path, as_version=4), fmt="py:percent")
+    nb.nbformat, nb.nbformat_minor = 4, 5
+    nb.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+    )
+    put_in_place(nb, path)
+    return nb
+
+
+def put_in_place(nb, path: Path) -> None:
+    """Give the notebook the one set-up cell and the badge, with this lesson's number and name."""
+    setup = [cell for cell in nb.cells if is_setup(cell)]
+    if not setup:
+        setup = [nbformat.v4.new_code_cell()]
+        nb.cells.insert(1, setup[0])
+    setup[0].source = setup_cell(path)
+    setup[0].metadata["tags"] = SETUP_TAGS
+    lines = nb.cells[0].source.split("\n")
+    nb.cells[0].source = "\n".join(badge(path) if line.startswith("[![Open in Colab]") else line for line in lines)
+
+
+# --- execution ---------------------------------------------------------------------------------------------------------
+
+
+def execute(nb, folder: Path) -> tuple[float, float]:
+    """Execute the notebook in place, in a fresh kernel that starts in `folder`: (seconds, peak memory of the kernel in MB).
+
+    The seconds include the start of the kernel. Raises nbclient's CellExecutionError, which shows the cell, at the first error.
+    """
+    environment = os.environ | {
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # figures as in a browser, whatever the shell says
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),  # this checkout's package
+    }
+    client = NotebookClient(
+        nb,
+        timeout=600,
+        kernel_name="python3",
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(folder)}},
+    )
+    start = time.perf_counter()
+    with client.setup_kernel(env=environment):
+        for index, cell in enumerate(nb.cells):
+            client.execute_cell(cell, index)
+        seconds = time.perf_counter() - start
+        return seconds, peak_memory(client)
+
+
+def peak_memory(client) -> float:
+    """The most memory, in MB, that the client's kernel has held; asked of the kernel itself, in a cell that is not kept."""
+    probe = nbformat.v4.new_code_cell("import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)")
+    client.nb.cells.append(probe)
+    client.execute_cell(probe, len(client.nb.cells) - 1, store_history=False)
+    client.nb.cells.pop()
+    peak = int(probe.outputs[0].text)
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)  # bytes on macOS, kilobytes on Linux
+
+
+def build(text: Path) -> None:
+    """Make, execute and write the lesson of one text form. A lesson that fails leaves the notebook as it was."""
+    path = NOTEBOOKS / f"{text.stem}.ipynb"
+    nb = from_text(text, path)
+    seconds, peak = execute(nb, NOTEBOOKS)
+    write(nb, path)
+    lengths = sorted(len([line for line in cell.source.split("\n") if line.strip()]) for cell in code_cells(nb))
+    print(
+        f"{path.stem}: {seconds:.1f} s, peak {peak:.0f} MB, {len(lengths)} code cells, "
+        f"median {lengths[len(lengths) // 2]} and longest {lengths[-1]} lines, {path.stat().st_size / 1000:.0f} kB"
+    )
+
+
+# --- checks ------------------------------------------------------------------------------------------------------------
+
+
+def check(path: Path) -> list[str]:
+    """What is wrong with the lesson at `path`, one line each; an empty list when it is fit to be committed."""
+    nb = nbformat.read(path, as_version=4)
+    found = check_cells(nb) + check_head(nb, path) + addresses(path.read_text(encoding="utf-8"))
+    if path.stat().st_size > MAX_BYTES:
+        found.append(f"{path.stat().st_size:,} bytes: at most {MAX_BYTES:,}, so that GitHub shows it and a clone stays small")
+    if subprocess.run([sys.executable, "-m", *STRIP, "--verify", str(path)], capture_output=True).returncode:
+        found.append("holds metadata that execution or Colab left: build it again")
+    return [f"{path.name}: {line}" for line in found]
+
+
+def check_cells(nb) -> list[str]:
+    """Every code cell executed, in order, without an error; no path of one machine; no tag that nbval would not know."""
+    from nbval.plugin import metadata_tags
+
+    found = []
+    for count, cell in enumerate(code_cells(nb), start=1):
+        head = cell.source.split("\n")[0][:60]
+        if cell.execution_count != count:
+            found.append(f"code cell {count} ({head!r}) was executed as number {cell.execution_count}: build the lesson again")
+        found += [f"code cell {count} ({head!r}) stores a {out.ename}" for out in cell.outputs if out.output_type == "error"]
+        unknown = [tag for tag in cell.metadata.get("tags", []) if tag.startswith("nbval") and tag not in metadata_tags]
+        found += [f"code cell {count} ({head!r}) has the tag {tag!r}, which nbval does not know" for tag in unknown]
+    for cell in nb.cells:
+        texts = [cell.source] + [text for out in cell.get("outputs", []) for text in output_texts(out)]
+        found += [f"the path {path!r} of one machine stands in a cell" for text in texts for path in ABSOLUTE.findall(text)]
+    return found
+
+
+def output_texts(output) -> list[str]:
+    """The texts in one stored output; pictures are left out (base64 may spell anything)."""
+    data = {key: value for key, value in output.get("data", {}).items() if not key.startswith("image/") or "svg" in key}
+    return [str(value) for value in [*data.values(), output.get("text", ""), *output.get("traceback", [])]]
+
+
+def check_head(nb, path: Path) -> list[str]:
+    """Title, badge and time line in the first cell; the one set-up cell first among the code cells."""
+    found = []
+    first = nb.cells[0].source
+    if not first.startswith(f"# {number(path)} · "):
+        found.append(f"the first cell does not start with '# {number(path)} · ' and a title")
+    if first.split("\n").count(badge(path)) != 1:
+        found.append(f"the first cell does not hold the badge line {badge(path)}")
+    if not TIME_LINE.search(first):
+        found.append("the first cell has no line that starts with **Time.**")
+    cells = code_cells(nb)
+    if [is_setup(cell) for cell in cells].count(True) != 1 or not is_setup(cells[0]):
+        found.append("the cell tagged 'setup' must be there once, as the first code cell")
+    elif cells[0].source != setup_cell(path) or list(cells[0].metadata["tags"]) != SETUP_TAGS:
+        found.append("the set-up cell differs from tools/setup_cell.txt: build the lesson again")
+    return found
+
+
+def addresses(text: str) -> list[str]:
+    """Addresses of a repository called vit_tutorial in `text` that are not the one in pyproject.toml."""
+    owner_and_name = REPOSITORY.removeprefix("https://github.com/")
+    pattern = r"(?:github\.com|githubusercontent\.com|colab\.research\.google\.com/github)/([\w.-]+/vit_tutorial)\b"
+    wrong = {name for name in re.findall(pattern, text) if name != owner_and_name}
+    return [f"points to {name}, but pyproject.toml says {owner_and_name}" for name in sorted(wrong)]
+
+
+# --- times -------------------------------------------------------------------------------------------------------------
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def measure(path: Path) -> dict:
+    """One row of the table of times; the notebook on disk is not touched."""
+    seconds, peak = execute(nbformat.read(path, as_version=4), path.parent)
+    import torch  # only `times` needs it and the package
+
+    from vit_tutorial.machine import cpu_name
+
+    return {
+        "lesson": path.stem,
+        "seconds": f"{seconds:.1f}",
+        "peak_mb": f"{peak:.0f}",
+        "cores": cores(),
+        "cpu": cpu_name(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "date": datetime.date.today().isoformat(),
+    }
+
+
+def time_line(row: dict, line: re.Match) -> str:
+    """The new **Time.** line; what the old one said about a GPU stays."""
+    gpu = line["gpu"] or "; on a GPU: not measured yet."
+    seconds = max(1, round(float(row["seconds"])))
+    text = f"**Time.** about {seconds} s on {row['cores']} CPU cores, {int(row['peak_mb']) / 1000:.1f} GB of memory at the peak"
+    return f"{line['comment']}{text} (measured {row['date']}: {row['cpu']}, torch {row['torch'].split('+')[0]}){gpu}"
+
+
+def write_times(rows: list[dict]) -> None:
+    """Merge the rows into the table, and bring the **Time.** line of each of their lessons up to date."""
+    old = list(csv.DictReader(TIMES.open(newline="", encoding="utf-8"))) if TIMES.exists() else []
+    merged = {row["lesson"]: row for row in [*old, *rows]}
+    TIMES.parent.mkdir(parents=True, exist_ok=True)
+    with TIMES.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, fieldnames=list(rows[0]), extrasaction="ignore", lineterminator="\n")
+        table.writeheader()
+        table.writerows(merged[name] for name in sorted(merged) if (NOTEBOOKS / f"{name}.ipynb").exists())
+    for row in rows:
+        path, text = NOTEBOOKS / f"{row['lesson']}.ipynb", TEXT / f"{row['lesson']}.py"
+        nb = nbformat.read(path, as_version=4)
+        nb.cells[0].source = TIME_LINE.sub(lambda line, row=row: time_line(row, line), nb.cells[0].source, count=1)
+        write(nb, path)
+        if text.exists():
+            source = text.read_text(encoding="utf-8")
+            text.write_text(TIME_LINE.sub(lambda line, row=row: time_line(row, line), source, count=1), encoding="utf-8")
+
+
+# --- command line ------------------------------------------------------------------------------------------------------
+
+
+def chosen(folder: Path, pattern: str, numbers: list[str]) -> list[Path]:
+    """The files of the lessons with these numbers (all of them for none), in order."""
+    files = sorted(folder.glob(f"[0-9][0-9]_*{pattern}"))
+    missing = set(numbers) - {number(file) for file in files}
+    if missing:
+        sys.exit(f"no lesson {', '.join(sorted(missing))} in {folder.name}/: there are {', '.join(map(number, files)) or 'none'}")
+    return [file for file in files if not numbers or number(file) in numbers]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=["text", "build", "check", "times"])
+    parser.add_argument("numbers", nargs="*", metavar="NN", help="lesson numbers; all lessons without them")
+    parser.add_argument("--force", action="store_true", help="text: overwrite a text form that is there already")
+    args = parser.parse_args()
+
+    if args.command == "build":
+        for text in chosen(TEXT, ".py", args.numbers):
+            build(text)
+        return 0
+    lessons = chosen(NOTEBOOKS, ".ipynb", args.numbers)
+    if args.command == "text":
+        for path in lessons:
+            text = TEXT / f"{path.stem}.py"
+            if text.exists() and not args.force:
+                print(f".lessons/{text.name} is there already and was left as it is; --force makes it anew")
+            else:
+                to_text(path, text)
+        return 0
+    if args.command == "times":
+        rows = []
+        for path in lessons:
+            rows.append(measure(path))
+            print(f"{path.stem}: {rows[-1]['seconds']} s, peak {rows[-1]['peak_mb']} MB")
+        write_times(rows)
+        print(f"together {sum(float(row['seconds']) for row in rows):.0f} s")
+        return 0
+    problems = [line for path in lessons for line in check(path)]
+    print("\n".join(problems) or f"{len(lessons)} lessons checked: nothing to mend")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

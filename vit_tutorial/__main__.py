@@ -1,0 +1,209 @@
+"""The command line: python -m vit_tutorial train | evaluate | show-patches | info. It parses and calls."""
+
+import argparse
+import dataclasses
+import datetime
+import json
+import shlex
+import sys
+from pathlib import Path
+
+EPILOG = """examples:
+  python -m vit_tutorial info
+  python -m vit_tutorial show-patches photo.jpg --patch-size 16
+  python -m vit_tutorial train --data shapes --minutes 1
+  python -m vit_tutorial train --data my_pictures --minutes 10 --out runs/mine
+  python -m vit_tutorial evaluate runs/mine --data my_pictures
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line, with its help."""
+    top = argparse.ArgumentParser(
+        prog="python -m vit_tutorial",
+        description="Train and look at small Vision Transformers. The lessons in notebooks/ explain what each command does.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    data = argparse.ArgumentParser(add_help=False)
+    data.add_argument(
+        "--data",
+        default="shapes",
+        help="shapes (made here, no download; the default), cifar10 (fetched once, 170 MB), or a folder of images: "
+        "FOLDER/train/CLASS/*.jpg and FOLDER/test/CLASS/*.jpg, or FOLDER/CLASS/*.jpg",
+    )
+    data.add_argument("--image-size", type=int, metavar="PX", help="side that a folder's images are resized to (default 32)")
+    data.add_argument(
+        "--data-root", type=Path, metavar="DIR", help="where downloads lie (default: VIT_TUTORIAL_DATA, or data/ in a clone)"
+    )
+    data.add_argument("--device", default="auto", help="auto (a GPU if there is one; the default), cpu, cuda, cuda:1, mps")
+
+    train = commands.add_parser(
+        "train",
+        parents=[data],
+        help="train a ViT for some minutes",
+        description=(
+            "Train a Vision Transformer and leave a folder behind: model.safetensors, metrics.csv, curves.png and run.json. "
+            "Ctrl-C ends the training early and keeps what was learned."
+        ),
+    )
+    train.add_argument("--minutes", type=float, default=5.0, metavar="M", help="how long to train (default 5)")
+    train.add_argument("--out", type=Path, metavar="DIR", help="folder for the results (default runs/DATE_TIME)")
+    train.add_argument(
+        "--model", default="CIFAR-96x4/4", metavar="NAME", help="CIFAR-WIDTHxDEPTH/PATCH or ViT-SIZE/PATCH (default CIFAR-96x4/4)"
+    )
+    train.add_argument("--pool", help="class or mean: what the head reads (default: the model's)")
+    train.add_argument("--position", help="none, learned_1d, sinusoidal_1d or sinusoidal_2d (default learned_1d)")
+    train.add_argument(
+        "--learning-rate", type=float, default=3e-3, metavar="LR", help="peak learning rate of AdamW (default 0.003)"
+    )
+    train.add_argument("--batch-size", type=int, default=128, metavar="B", help="images a step (default 128)")
+    train.add_argument("--schedule", default="linear", help="linear or cosine, down to zero (default linear)")
+    train.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16 (default auto: what the device does fast)")
+    train.add_argument("--seed", type=int, default=0, help="seed of the weights, the split and the batches (default 0)")
+    train.add_argument("--quiet", action="store_true", help="no progress bar")
+    train.set_defaults(run=run_train)
+
+    evaluate = commands.add_parser(
+        "evaluate",
+        parents=[data],
+        help="measure a trained model on test images",
+        description=(
+            "Load a checkpoint and print accuracy and cross-entropy on the test images of --data, which must have its classes."
+        ),
+    )
+    evaluate.add_argument("checkpoint", type=Path, help="model.safetensors, or the folder that train left behind")
+    evaluate.set_defaults(run=run_evaluate)
+
+    show = commands.add_parser(
+        "show-patches",
+        help="a picture of an image's patches, as a ViT reads them",
+        description=(
+            "Cut the middle square of an image into numbered patches and draw the grid, the sequence, and what one token holds."
+        ),
+    )
+    show.add_argument("image", type=Path, help="any image file")
+    show.add_argument("--patch-size", type=int, default=16, metavar="P", help="side of a patch in pixels (default 16)")
+    show.add_argument("--image-size", type=int, default=224, metavar="PX", help="side that the image is resized to (default 224)")
+    show.add_argument("--out", type=Path, default=Path("patches.png"), help="file to write (default patches.png)")
+    show.set_defaults(run=run_show_patches)
+
+    info = commands.add_parser(
+        "info",
+        help="what this machine is, and what that means for training",
+        description=(
+            "Print a table: Python, libraries, device, precision, memory, data at hand, and what follows for the lessons."
+        ),
+    )
+    info.add_argument("--json", action="store_true", help="versions and hardware as JSON")
+    info.set_defaults(run=run_info)
+    return top
+
+
+def run_train(args) -> int:
+    from . import run, training
+    from .model import ViTConfig
+
+    chosen = {name: getattr(args, name) for name in ("pool", "position") if getattr(args, name) is not None}
+    settings = training.TrainSettings(
+        minutes=args.minutes,
+        batch_size=args.batch_size,
+        learning_rate=args.learning_rate,
+        schedule=args.schedule,
+        precision=args.precision,
+        seed=args.seed,
+    )
+    ViTConfig.named(args.model, **chosen)  # a wrong name is told before data is read or fetched
+    out = args.out or Path("runs") / datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
+    run.prepare(out)
+    data = _load(args, seed=args.seed)
+    config = ViTConfig.named(
+        args.model, image_size=data.image_size, channels=data.channels, num_classes=data.num_classes, **chosen
+    )
+    command = shlex.join(["python", "-m", "vit_tutorial", *sys.argv[1:]])
+    record = run.train_run(data, config, settings, out, command, progress=not args.quiet)
+    how = "stopped by Ctrl-C" if record["stopped"] == "interrupted" else "done"
+    accuracy = record["validation_accuracy"]
+    minutes, passes, precision = (record[name] for name in ("minutes", "passes", "precision"))
+    print(f"{how}: {minutes:.1f} minutes, {passes:.1f} passes over {len(data.train)} images, {precision}")
+    print(f"validation {accuracy:.1%}, test {record['test_accuracy']:.1%} ({len(data.test)} images, {data.provenance})")
+    print(f"in {out}: model.safetensors, metrics.csv, run.json" + (", curves.png" if (out / "curves.png").exists() else ""))
+    return 130 if record["stopped"] == "interrupted" else 0
+
+
+def run_evaluate(args) -> int:
+    from . import machine, training
+
+    path = args.checkpoint / "model.safetensors" if args.checkpoint.is_dir() else args.checkpoint
+    model, meta = training.load_model(path, device=machine.pick_device(args.device))
+    if args.image_size is None:
+        args.image_size = model.config.image_size[0]
+    data = _load(args)
+    if "data" in meta:
+        expected = tuple(meta["data"]["class_names"])
+        if expected != data.class_names:
+            raise ValueError(
+                f"the model was trained on the classes {', '.join(expected)}; {data.name} has {', '.join(data.class_names)}"
+            )
+        data = dataclasses.replace(data, mean=tuple(meta["data"]["mean"]), std=tuple(meta["data"]["std"]))
+    training.check_fit(model, data)
+    loss, accuracy = training.evaluate(model, data.test, data)
+    print(f"test {accuracy:.2%}, cross-entropy {loss:.4f} ({len(data.test)} images, {data.provenance})")
+    return 0
+
+
+def run_show_patches(args) -> int:
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    from .errors import check_divides, check_whole
+    from .inspection import plots
+
+    check_whole("image size", args.image_size)
+    check_divides((args.image_size, args.image_size), args.patch_size)
+    try:
+        with Image.open(args.image) as picture:
+            side = (args.image_size, args.image_size)
+            image = ImageOps.fit(ImageOps.exif_transpose(picture).convert("RGB"), side)
+    except UnidentifiedImageError:
+        raise ValueError(f"{args.image} is not an image that can be read: give a JPEG, PNG, WebP, ...") from None
+    plots.save(plots.patches(image, args.patch_size), args.out)
+    count = (args.image_size // args.patch_size) ** 2
+    print(f"{args.out}: {count} patches of {args.patch_size}x{args.patch_size} pixels, {args.patch_size**2 * 3} numbers each")
+    return 0
+
+
+def run_info(args) -> int:
+    from . import machine
+
+    if args.json:
+        print(json.dumps({"hardware": machine.hardware(machine.pick_device()), "versions": machine.versions()}, indent=2))
+    else:
+        print(machine.table(machine.describe()))
+    return 0
+
+
+def _load(args, seed: int = 0):
+    from . import data, machine
+
+    return data.load(
+        args.data, device=machine.pick_device(args.device), seed=seed, root=args.data_root, image_size=args.image_size
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; the exit status: 0, 2 for a mistake that the message names, 130 after Ctrl-C."""
+    args = parser().parse_args(argv)
+    try:
+        return args.run(args)
+    except (ValueError, OSError, FloatingPointError) as error:
+        print(f"vit_tutorial: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("vit_tutorial: stopped by Ctrl-C before there was anything to keep", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""Images made from a seed: five bright shapes on dark noise, in the upper or the lower half. Ten classes, no download."""
+
+import math
+
+import torch
+
+from ..errors import check_whole
+from .images import Split
+
+SHAPES = ("disc", "square", "triangle", "cross", "ring")
+CLASS_NAMES = tuple(f"{shape}, {half}" for shape in SHAPES for half in ("upper", "lower"))  # label = 2 * shape + half
+SIDE = 32  # pixels
+
+
+def make_shapes(count: int, seed: int, *, half: int | None = None) -> Split:
+    """`count` images (count, 3, 32, 32), uint8, with labels 2 * shape + half and the shapes' pixels as masks (count, 32, 32).
+
+    They come in pairs. Images 2i and 2i + 1 are the same draw: the second is the first rolled by 16 rows, noise and all, so
+    that its shape lies in the lower half. For every patch size that divides 16 the two are made of exactly the same patches
+    in another order: who ignores the order gives both the same answer, and is right on one of them at most. Half of the
+    images is its ceiling. Shapes take turns, so image n has label n % 10. half=0 gives `count` upper images alone, half=1
+    the same draws in the lower half.
+
+    A shape is 5 to 6.5 pixels in radius, lies wholly inside its half, and has any bright colour; the background has any dark
+    one; noise lies on both. The same count and seed give the same images. Raises ValueError for an odd count without a half.
+    """
+    check_whole("count", count)
+    check_whole("seed", seed, least=0)
+    if half is None and count % 2:
+        raise ValueError(
+            f"count is {count}: the images come in pairs, upper and lower, so ask for {count + 1}, or give half=0 or half=1"
+        )
+    if half not in (None, 0, 1):
+        raise ValueError(f"half is {half!r}: 0 is the upper one, 1 the lower one, None gives both")
+    if half is not None:
+        images, masks, shape = _draw(count, seed)
+        rows = SIDE // 2 * half
+        return Split(images.roll(rows, dims=2), 2 * shape + half, masks.roll(rows, dims=1))
+    images, masks, shape = _draw(count // 2, seed)
+    both = lambda x, dim: torch.stack([x, x.roll(SIDE // 2, dims=dim)], dim=1).flatten(0, 1)
+    return Split(both(images, 2), torch.stack([2 * shape, 2 * shape + 1], dim=1).flatten(), both(masks, 1))
+
+
+def _draw(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Upper images (count, 3, 32, 32), uint8; their masks (count, 32, 32); shape numbers (count,)."""
+    draw = torch.Generator().manual_seed(seed)
+    # Uniform numbers alone, drawn one after the other: normal ones come from vectorised code, which differs between CPUs.
+    between = lambda low, high, *size: low + (high - low) * torch.rand(count, *size, generator=draw)
+    shape = torch.arange(count) % len(SHAPES)
+    radius = between(5, 6.5)
+    edge = radius + 0.5  # the soft rim reaches half a pixel further
+    x = edge + (SIDE - 2 * edge) * between(0, 1)
+    y = edge + (SIDE // 2 - 2 * edge) * between(0, 1)
+    bright, dark = between(150, 255, 3, 1, 1), between(20, 70, 3, 1, 1)
+    distance = _distance(shape, radius, x, y)  # (count, 32, 32)
+    cover = (0.5 - distance).clamp(0, 1)[:, None]  # 1 inside, 0 outside, in between on the rim
+    images = dark + (bright - dark) * cover + between(-20, 20, 3, SIDE, SIDE)
+    return images.round().clamp(0, 255).to(torch.uint8), distance < 0, shape
+
+
+def _distance(shape: torch.Tensor, radius: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Distance in pixels of every pixel's centre from the rim of its image's shape, (count, 32, 32); negative inside.
+
+    shape, radius and the middle (x, y), each (count,). Outside a corner it is too small, which changes nothing at the rim.
+    """
+    centres = torch.arange(SIDE) + 0.5
+    out = torch.empty(len(shape), SIDE, SIDE)
+    for number, name in enumerate(SHAPES):  # five shapes, each for all its images at once
+        mine = shape == number
+        r = radius[mine, None, None]
+        dx, dy = centres - x[mine, None, None], centres[:, None] - y[mine, None, None]  # (n, 1, 32), (n, 32, 1)
+        if name == "disc":
+            d = (dx**2 + dy**2).sqrt() - r
+        elif name == "square":
+            d = torch.maximum(dx.abs(), dy.abs()) - 0.85 * r
+        elif name == "triangle":  # equal sides, its corners at distance r, one of them up
+            d = torch.maximum(dy, math.sqrt(3) / 2 * dx.abs() - dy / 2) - r / 2
+        elif name == "cross":
+            bar = torch.maximum(dx.abs() - r, dy.abs() - 0.3 * r)
+            d = torch.minimum(bar, torch.maximum(dy.abs() - r, dx.abs() - 0.3 * r))
+        else:
+            d = ((dx**2 + dy**2).sqrt() - 0.75 * r).abs() - 0.25 * r
+        out[mine] = d
+    return out

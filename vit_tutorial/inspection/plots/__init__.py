@@ -1,0 +1,9 @@
+"""Pictures for the lessons: tensors in, a matplotlib Figure out. No model class, no pyplot, no setting changed for anyone else.
+
+As the last line of a notebook cell a figure shows once; `save(figure, path)` or `figure.savefig(path)` writes it.
+"""
+
+from .base import save
+from .images import image_grid, mistakes, patches
+from .learning import confusion, curves
+from .positions import attention_map, position_similarity, similarity_by_distance

@@ -1,0 +1,125 @@
+"""What every figure shares: how it is made, shown and saved, and how a picture becomes an array."""
+
+import io
+import os
+import pathlib
+import tempfile
+
+import numpy as np
+import torch
+from matplotlib import patheffects
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+DPI = 100  # pixels an inch: what a notebook shows at 100 %
+OUTLINE = [patheffects.withStroke(linewidth=2, foreground="black")]  # white numbers stay readable on any picture
+BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"  # Okabe and Ito's colours, apart for every reader
+
+
+class Picture(Figure):
+    """A Figure that shows itself as a PNG in a notebook, once, with or without pyplot.
+
+    pyplot does not know this figure: it leaves no state, and is not shown a second time when the cell ends. IPython knows how
+    to show a Figure only once pyplot's inline backend has been set up; before that it asks the object, here.
+    """
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.savefig(file, format="png", dpi=self.dpi)
+        return file.getvalue()
+
+
+def new_figure(width: float, height: float, title: str | None = None) -> Picture:
+    """An empty figure of width x height inches, with constrained layout and a canvas that needs no screen."""
+    figure = Picture(figsize=(width, height), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    if title:
+        figure.suptitle(title, fontsize=12)
+    return figure
+
+
+def save(figure: Figure, path: str | os.PathLike, dpi: int | None = None) -> pathlib.Path:
+    """Write a figure as a PNG and return the path. The file is whole or not there: it is written beside its place and moved.
+
+    Makes the folder if it is missing. dpi: pixels an inch, the figure's own if None. Raises ValueError for another suffix.
+    """
+    path = pathlib.Path(path)
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"save writes PNG files: {path.name!r} should end in .png. Another format: figure.savefig(path)")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        os.fchmod(handle, 0o644) if hasattr(os, "fchmod") else None  # mkstemp's files are for their owner alone
+        with os.fdopen(handle, "wb") as file:
+            figure.savefig(file, format="png", backend="agg", dpi=figure.dpi if dpi is None else dpi, metadata={"Software": None})
+        os.replace(part, path)
+    except BaseException:
+        os.unlink(part)
+        raise
+    return path
+
+
+def as_tensor(image) -> torch.Tensor:
+    """A picture as a tensor (C, H, W), C of 1, 3 or 4, uint8 or float 0..1, on the CPU.
+
+    image: a tensor (C, H, W) or (H, W), uint8, bool or float 0..1; a PIL image; or the path of a file.
+    Raises ValueError for another shape, type or range.
+    """
+    if isinstance(image, (str, os.PathLike)):
+        from PIL import Image
+
+        with Image.open(image) as file:
+            return as_tensor(file.copy())
+    if hasattr(image, "getbands"):  # a PIL image, without importing PIL for readers who have tensors
+        if image.mode not in ("L", "RGB", "RGBA"):
+            image = image.convert("RGBA" if image.mode in ("LA", "PA") else "RGB")
+        array = np.array(image)
+        return torch.from_numpy(array[None] if array.ndim == 2 else array.transpose(2, 0, 1).copy())
+    if not isinstance(image, torch.Tensor):
+        hint = ". From numpy (H, W, C): torch.from_numpy(array).permute(2, 0, 1)" if isinstance(image, np.ndarray) else ""
+        raise ValueError(f"a picture is a tensor (C, H, W) or (H, W), a PIL image or a path, not a {type(image).__name__}{hint}")
+    shape, image = tuple(image.shape), image.detach().cpu()
+    image = image[None] if image.ndim == 2 else image
+    if image.ndim != 3 or len(image) not in (1, 3, 4) or not image.numel():
+        hint = ". One picture of a batch: images[0]" if image.ndim == 4 else ""
+        raise ValueError(f"a picture is (C, H, W) with 1, 3 or 4 channels, or (H, W): got {shape}{hint}")
+    if image.dtype == torch.bool:
+        return image.float()
+    if image.is_floating_point():
+        low, high = float(image.min()), float(image.max())
+        if not -1e-3 <= low <= high <= 1 + 1e-3:
+            raise ValueError(
+                f"the picture's numbers run from {low:.3g} to {high:.3g}: floats go from 0 to 1; undo the normalisation first"
+            )
+        return image.float().clamp(0, 1)
+    if image.dtype != torch.uint8:
+        raise ValueError(f"the picture is {image.dtype}: give uint8 (0 to 255) or floats (0 to 1)")
+    return image
+
+
+def show(axes, image: torch.Tensor, **options):
+    """Draw a picture (C, H, W) pixel by pixel, grey for one channel, without ticks. Returns the drawn image."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    top = 255 if image.dtype == torch.uint8 else 1
+    if len(image) == 1:
+        return axes.imshow(image[0].numpy(), cmap="gray", vmin=0, vmax=top, interpolation="nearest", **options)
+    return axes.imshow(image.permute(1, 2, 0).numpy(), interpolation="nearest", **options)
+
+
+def number_cells(axes, rows: int, columns: int, cell: float, inches: float, size: float = 9) -> None:
+    """Write 0, 1, 2, ... row by row into a grid of cells, each `cell` data units and `inches` inches wide.
+
+    Smaller cells get smaller numbers, down to 7 points; where even those don't fit, only some rows and columns have one.
+    """
+    digits = len(str(rows * columns - 1))
+    need = 0.64 * digits + 1  # width of the widest number and a margin, in units of the font size
+    size = max(7.0, min(size, 72 * inches / need))
+    tight = need * size / (72 * inches)
+    every = 1 if tight <= 1 else int(np.ceil(1.3 * tight))
+    for row in range(0, rows, every):
+        for column in range(0, columns, every):
+            x, y = (column + 0.5) * cell - 0.5, (row + 0.5) * cell - 0.5
+            axes.text(
+                x, y, str(row * columns + column), color="white", fontsize=size, ha="center", va="center", path_effects=OUTLINE
+            )

@@ -1,0 +1,8 @@
+"""What the lessons build, in the order in which they build it. The names are public: `from vit_tutorial.model import ...`."""
+
+from .attention import MultiHeadSelfAttention, attend, attention
+from .config import ViTConfig
+from .encoder import MLP, Encoder, EncoderBlock
+from .patches import PatchEmbedding, patchify, unpatchify
+from .positions import PositionEmbedding, make_position, sinusoidal_1d, sinusoidal_2d
+from .vit import VisionTransformer

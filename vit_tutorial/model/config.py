@@ -1,0 +1,123 @@
+"""One frozen description of a Vision Transformer: everything that fixes its shapes, checked when it is made."""
+
+import dataclasses
+import difflib
+import re
+
+from ..errors import check_choice, check_divides, check_heads, check_whole
+
+POOLS = ("class", "mean")
+CLASS_TOKENS = ("first", "last", "none")
+POSITIONS = ("none", "learned_1d", "sinusoidal_1d", "sinusoidal_2d")
+
+# Paper (Dosovitskiy et al. 2021), table 1; Ti and S are DeiT's (Touvron et al. 2021), table 1.
+_SIZES = {
+    "Ti": dict(dim=192, depth=12, num_heads=3, mlp_dim=768),
+    "S": dict(dim=384, depth=12, num_heads=6, mlp_dim=1536),
+    "B": dict(dim=768, depth=12, num_heads=12, mlp_dim=3072),
+    "L": dict(dim=1024, depth=24, num_heads=16, mlp_dim=4096),
+    "H": dict(dim=1280, depth=32, num_heads=16, mlp_dim=5120),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class ViTConfig:
+    """Every choice that fixes a ViT's shapes. Raises ValueError, with the numbers, for one that cannot be built.
+
+    image_size: side in pixels, or (height, width). patch_size: P, in pixels; both sides must be multiples of it.
+    dim: D, the width of a token. depth: encoder blocks. num_heads: h, must divide D. mlp_dim: hidden width, 4 D if None.
+    pool: what becomes the representation, the class token ("class", the paper) or the mean of the patch tokens
+        ("mean", as in Zhai et al. 2022, "Scaling Vision Transformers").
+    position: one of POSITIONS. dropout: probability in [0, 1), on the tokens at the stem, after attention, in the MLP.
+
+    Where implementations in the field differ:
+    class_token: "first" (the paper, torchvision, timm), "last", or "none". None picks "first" for pool="class", else "none".
+    position_std: standard deviation of learned positions at the start; 0.02 (torchvision, timm), 1.0 (vit-pytorch), 0 (zeros).
+    position_class_token: True gives the class token a position too (the paper); False joins it later (timm's no_embed_class).
+    patch_norms: a LayerNorm before and one after the patch projection (vit-pytorch); the paper has neither.
+    qkv_bias: False in vit-pytorch. norm_eps: 1e-6 (torchvision, timm), 1e-5 (vit-pytorch).
+    norm_after_pool: the last LayerNorm comes after pooling (timm's fc_norm) and not before it (the paper, torchvision).
+    """
+
+    image_size: int | tuple[int, int] = 32
+    patch_size: int = 4
+    channels: int = 3
+    num_classes: int = 10
+    dim: int = 192
+    depth: int = 6
+    num_heads: int = 3
+    mlp_dim: int | None = None
+    pool: str = "class"
+    position: str = "learned_1d"
+    dropout: float = 0.0
+    class_token: str | None = None
+    position_std: float = 0.02
+    position_class_token: bool = True
+    patch_norms: bool = False
+    qkv_bias: bool = True
+    norm_eps: float = 1e-6
+    norm_after_pool: bool = False
+
+    def __post_init__(self):
+        size = self.image_size
+        object.__setattr__(self, "image_size", (size, size) if isinstance(size, int) else tuple(size))
+        if self.mlp_dim is None:
+            object.__setattr__(self, "mlp_dim", 4 * self.dim)
+        if self.class_token is None:
+            object.__setattr__(self, "class_token", "first" if self.pool == "class" else "none")
+        self._check()
+
+    def _check(self):
+        if len(self.image_size) != 2:
+            raise ValueError(f"image_size is {self.image_size}: give one side, or (height, width)")
+        for name in ("patch_size", "channels", "num_classes", "dim", "depth", "num_heads", "mlp_dim"):
+            check_whole(name, getattr(self, name))
+        check_divides(self.image_size, self.patch_size)
+        check_heads(self.dim, self.num_heads)
+        check_choice("pool", self.pool, POOLS)
+        check_choice("position", self.position, POSITIONS)
+        check_choice("class_token", self.class_token, CLASS_TOKENS)
+        if self.pool == "class" and self.class_token == "none":
+            raise ValueError("pool='class' reads a class token, but class_token is 'none': use 'first' or 'last', or pool='mean'")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is {self.dropout}: it is a probability, from 0 up to but not including 1")
+        if self.position_std < 0:
+            raise ValueError(f"position_std is {self.position_std}: a standard deviation is not negative; 0 starts from zeros")
+        if self.position.startswith("sinusoidal") and self.dim % 4:
+            raise ValueError(f"{self.position} positions need a width that 4 divides, for sines and cosines, not {self.dim}")
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(rows, columns) of patches."""
+        return self.image_size[0] // self.patch_size, self.image_size[1] // self.patch_size
+
+    @property
+    def num_patches(self) -> int:
+        """N, the number of patches."""
+        return self.grid[0] * self.grid[1]
+
+    @property
+    def num_tokens(self) -> int:
+        """T: N patch tokens, and one more with a class token."""
+        return self.num_patches + (self.class_token != "none")
+
+    @property
+    def patch_dim(self) -> int:
+        """Numbers in one patch, P * P * C."""
+        return self.patch_size**2 * self.channels
+
+    @classmethod
+    def named(cls, name: str, **changes) -> "ViTConfig":
+        """A named variant, with `changes` to any field: 'ViT-B/16' (Ti, S, B, L, H and any patch size; 224 px, 1000
+        classes) or 'CIFAR-96x4/4' (width x depth / patch size; 32 px, 10 classes, heads of 32, MLP x2, mean pooling)."""
+        if match := re.fullmatch(r"ViT-(Ti|S|B|L|H)/(\d+)", name):
+            base = dict(image_size=224, num_classes=1000, patch_size=int(match[2]), **_SIZES[match[1]])
+        elif match := re.fullmatch(r"CIFAR-(\d+)x(\d+)/(\d+)", name):
+            dim, depth, patch = map(int, match.groups())
+            base = dict(image_size=32, num_classes=10, patch_size=patch, dim=dim, depth=depth)
+            base |= dict(num_heads=max(1, dim // 32), mlp_dim=2 * dim, pool="mean")
+        else:
+            known = [f"ViT-{size}/{patch}" for size in _SIZES for patch in (16, 32, 14)] + ["CIFAR-96x4/4"]
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
+            raise ValueError(f"unknown variant {name!r}: did you mean {near!r}? ViT-SIZE/PATCH or CIFAR-WIDTHxDEPTH/PATCH")
+        return cls(**base | changes)

@@ -1,0 +1,46 @@
+"""The encoder: blocks of attention and MLP, each behind a LayerNorm and beside a residual path (pre-norm)."""
+
+import torch
+from torch import nn
+
+from .attention import MultiHeadSelfAttention
+from .config import ViTConfig
+
+
+class MLP(nn.Sequential):
+    """Tokens (B, T, D) -> (B, T, D), each token by itself: D -> mlp_dim, GELU, back to D."""
+
+    def __init__(self, dim: int, mlp_dim: int, dropout: float = 0.0):
+        super().__init__(nn.Linear(dim, mlp_dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(mlp_dim, dim))
+
+
+class EncoderBlock(nn.Module):
+    """Tokens (B, T, D) -> (B, T, D): z' = MSA(LN(z)) + z, then MLP(LN(z')) + z' (the paper's equations 2 and 3)."""
+
+    def __init__(self, dim: int, num_heads: int, mlp_dim: int, dropout=0.0, qkv_bias=True, norm_eps=1e-6):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim, eps=norm_eps)
+        self.attention = MultiHeadSelfAttention(dim, num_heads, qkv_bias=qkv_bias)
+        self.norm2 = nn.LayerNorm(dim, eps=norm_eps)
+        self.mlp = MLP(dim, mlp_dim, dropout)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x + self.dropout(self.attention(self.norm1(x)))
+        return x + self.dropout(self.mlp(self.norm2(x)))
+
+
+class Encoder(nn.Module):
+    """`depth` blocks in a row, (B, T, D) -> (B, T, D). The last LayerNorm belongs to the VisionTransformer (equation 4)."""
+
+    def __init__(self, config: ViTConfig):
+        super().__init__()
+        c = config
+        self.blocks = nn.ModuleList(
+            EncoderBlock(c.dim, c.num_heads, c.mlp_dim, c.dropout, c.qkv_bias, c.norm_eps) for _ in range(c.depth)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for block in self.blocks:
+            x = block(x)
+        return x
