@@ -171,7 +171,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--precisions", nargs="+", choices=DTYPES, help="default: fp32 bf16, on a GPU fp16 too")
     parser.add_argument("--compile", action="store_true", help="measure under torch.compile too (minutes more)")
-    parser.add_argument("--rounds", type=int, default=11, help="turns that each model gets (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=7, help="turns that each model gets (default: %(default)s)")
     parser.add_argument("--steps", type=int, help="steps in a turn (default: 2, on a GPU 50)")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--dim", type=int, default=192)

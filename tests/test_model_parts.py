@@ -109,15 +109,19 @@ def test_fused_and_explicit_agree_with_their_gradients():
     torch.testing.assert_close(attend(q, k, v, fused=True), attend(q, k, v, fused=False))
 
 
-def test_the_form_of_attention_is_chosen_by_device(monkeypatch):
+def test_the_form_of_attention_is_chosen_by_device_and_precision(monkeypatch):
     called = []
-    monkeypatch.setattr(F, "scaled_dot_product_attention", lambda q, k, v: called.append(q.device.type) or q)
+    monkeypatch.setattr(F, "scaled_dot_product_attention", lambda q, k, v: called.append((q.device.type, q.dtype)) or q)
     q = torch.randn(1, 2, 3, 4)
+    half = q.bfloat16()
+    attend(half, half, half)
+    assert called == []  # in half precision on a CPU the explicit form
     attend(q, q, q)
-    assert called == []  # on a CPU the explicit form
-    attend(q.to("meta"), q.to("meta"), q.to("meta"))
-    attend(q, q, q, fused=True)
-    assert called == ["meta", "cpu"]
+    attend(half.to("meta"), half.to("meta"), half.to("meta"))
+    attend(half, half, half, fused=True)
+    assert called == [("cpu", torch.float32), ("meta", torch.bfloat16), ("cpu", torch.bfloat16)]
+    attend(q, q, q, fused=False)
+    assert len(called) == 3
 
 
 def test_split_gives_heads_in_order():

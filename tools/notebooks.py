@@ -16,6 +16,7 @@ import platform
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -124,9 +125,11 @@ def execute(nb, folder: Path) -> tuple[float, float]:
 
     The seconds include the start of the kernel. Raises nbclient's CellExecutionError, which shows the cell, at the first error.
     """
+    empty = Path(tempfile.gettempdir()) / "vit_tutorial_no_data"
     environment = os.environ | {
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # figures as in a browser, whatever the shell says
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),  # this checkout's package
+        "VIT_TUTORIAL_DATA": str(empty),  # no CIFAR-10 at hand: its images must not be stored
     }
     client = NotebookClient(
         nb,
@@ -154,8 +157,8 @@ def peak_memory(client) -> float:
     return peak / (1e6 if sys.platform == "darwin" else 1e3)  # bytes on macOS, kilobytes on Linux
 
 
-def build(text: Path) -> None:
-    """Make, execute and write the lesson of one text form. A lesson that fails leaves the notebook as it was."""
+def build(text: Path) -> dict:
+    """Make, execute and write the lesson of one text form; its row of times. If it fails, the notebook stays as it was."""
     path = NOTEBOOKS / f"{text.stem}.ipynb"
     nb = from_text(text, path)
     seconds, peak = execute(nb, NOTEBOOKS)
@@ -163,8 +166,10 @@ def build(text: Path) -> None:
     lengths = sorted(len([line for line in cell.source.split("\n") if line.strip()]) for cell in code_cells(nb))
     print(
         f"{path.stem}: {seconds:.1f} s, peak {peak:.0f} MB, {len(lengths)} code cells, "
-        f"median {lengths[len(lengths) // 2]} and longest {lengths[-1]} lines, {path.stat().st_size / 1000:.0f} kB"
+        f"median {lengths[len(lengths) // 2]} and longest {lengths[-1]} lines, {path.stat().st_size / 1000:.0f} kB",
+        flush=True,
     )
+    return time_row(path, seconds, peak)
 
 
 # --- checks ------------------------------------------------------------------------------------------------------------
@@ -241,8 +246,12 @@ def cores() -> int:
 
 def measure(path: Path) -> dict:
     """One row of the table of times; the notebook on disk is not touched."""
-    seconds, peak = execute(nbformat.read(path, as_version=4), path.parent)
-    import torch  # only `times` needs it and the package
+    return time_row(path, *execute(nbformat.read(path, as_version=4), path.parent))
+
+
+def time_row(path: Path, seconds: float, peak: float) -> dict:
+    """One row of the table of times, with what it was measured on."""
+    import torch  # only this needs it and the package
 
     from vit_tutorial.machine import cpu_name
 
@@ -302,11 +311,14 @@ def main() -> int:
     parser.add_argument("command", choices=["text", "build", "check", "times"])
     parser.add_argument("numbers", nargs="*", metavar="NN", help="lesson numbers; all lessons without them")
     parser.add_argument("--force", action="store_true", help="text: overwrite a text form that is there already")
+    parser.add_argument("--times", action="store_true", help="build: let this execution count as the measured time")
     args = parser.parse_args()
 
     if args.command == "build":
         for text in chosen(TEXT, ".py", args.numbers):
-            build(text)
+            row = build(text)
+            if args.times:
+                write_times([row])
         return 0
     lessons = chosen(NOTEBOOKS, ".ipynb", args.numbers)
     if args.command == "text":

@@ -22,11 +22,11 @@ def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.
 def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, fused: bool | None = None) -> torch.Tensor:
     """The output of `attention` alone, the faster way: the one place where the form is chosen.
 
-    fused: True for F.scaled_dot_product_attention, False for the explicit form, None to choose: fused, except on a CPU, where
-    the explicit form was as fast in float32 and about twice as fast in bfloat16 (benchmarks/step.py).
+    fused: True for F.scaled_dot_product_attention, False for the explicit form, None to choose: fused, except in half precision
+    on a CPU, where the explicit form trains nearly twice as fast (data/results/step_cpu.csv).
     """
     if fused is None:
-        fused = q.device.type != "cpu"
+        fused = q.device.type != "cpu" or q.dtype == torch.float32
     return F.scaled_dot_product_attention(q, k, v) if fused else attention(q, k, v)[0]
 
 

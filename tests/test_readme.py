@@ -1,0 +1,39 @@
+"""The README says what is so: its results are those of the committed tables, its pictures and links are there."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def tool():
+    spec = importlib.util.spec_from_file_location("readme", ROOT / "tools" / "readme.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_results_are_those_of_the_committed_tables():
+    readme = tool()
+    assert readme.results() in README, "run: python tools/readme.py"
+
+
+def test_every_relative_link_and_picture_is_there():
+    targets = [t for t in re.findall(r"\]\(([^)#\s]+)", README) if not t.startswith("http")]
+    assert len(targets) >= 9
+    assert [t for t in targets if not (ROOT / t).exists()] == []
+
+
+def test_the_map_names_every_lesson_once():
+    lessons = sorted(p.name for p in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    rows = [line for line in README.splitlines() if re.match(r"\| \d\d \| \[", line)]
+    assert [re.search(r"notebooks/(\S+?\.ipynb)", row)[1] for row in rows] == lessons
+
+
+def test_the_claim_about_the_length_of_the_model_holds():
+    claimed = int(re.search(r"from pixels to logits takes (\d+) lines", README)[1])
+    path = ["patches.py", "positions.py", "attention.py", "encoder.py", "vit.py"]
+    counted = sum(len((ROOT / "vit_tutorial" / "model" / name).read_text(encoding="utf-8").splitlines()) for name in path)
+    assert claimed == counted and counted < 400
