@@ -1,7 +1,7 @@
 """A Vision Transformer to learn from: the reference that the lessons build up to, and what they lean on."""
 
 try:
-    from . import interop
+    from . import checks, interop
     from .model import EncoderBlock, MultiHeadSelfAttention, PatchEmbedding, VisionTransformer, ViTConfig, patchify, unpatchify
 except ModuleNotFoundError as error:  # installed alone, with --no-deps: say which one package is needed first
     if error.name != "torch":
@@ -16,6 +16,7 @@ __all__ = [
     "PatchEmbedding",
     "ViTConfig",
     "VisionTransformer",
+    "checks",
     "interop",
     "patchify",
     "unpatchify",

@@ -1,0 +1,100 @@
+"""Call a learner's function on one case and write down what came back. Nothing here decides whether it is right."""
+
+import contextlib
+import linecache
+import random
+import traceback
+
+import numpy as np
+import torch
+
+from .case import Case, Observation
+
+PLAIN = (torch.Tensor, torch.nn.Parameter)
+
+
+@contextlib.contextmanager
+def no_trace():
+    """Put back what a function may change for everyone after it: random states, default dtype and device, gradients, threads."""
+    # NumPy's old global state is what learners' code uses, so it is what has to be put back.
+    states = random.getstate(), np.random.get_state(), torch.random.get_rng_state()  # noqa: NPY002
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else None
+    dtype, device, grad = torch.get_default_dtype(), torch.get_default_device(), torch.is_grad_enabled()
+    strict, threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with torch.enable_grad(), torch.device("cpu"):
+            yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+        torch.random.set_rng_state(states[2])
+        if cuda is not None:
+            torch.cuda.set_rng_state_all(cuda)
+        torch.set_default_dtype(dtype)
+        torch.set_default_device(None if device == torch.device("cpu") else device)
+        torch.set_grad_enabled(grad)
+        torch.use_deterministic_algorithms(strict)
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+
+
+def observe(read, fn, case: Case) -> Observation:
+    """Call fn on fresh inputs of the case. read(value, inputs) -> (tensors, facts) says what of the result is written down.
+
+    An exception in fn becomes the facts "error" and "line"; only KeyboardInterrupt and a time limit pass through.
+    """
+    inputs = case.build()
+    before = {name: value.detach().clone() for name, value in inputs.items() if isinstance(value, torch.Tensor)}
+    with no_trace():
+        try:
+            # A seed of its own: a function that draws random numbers does so alike in every process.
+            torch.manual_seed(0)
+            tensors, facts = read(fn(*inputs.values()), inputs)
+        except (Exception, SystemExit) as error:
+            return Observation({}, {"error": f"{type(error).__name__}: {error}"[:400], "line": guilty_line(fn, error)})
+    kept = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
+    facts = facts | {"devices": {name: tensor.device.type for name, tensor in tensors.items()}}
+    facts["detached"] = [name for name, tensor in tensors.items() if case.grad and not tensor.requires_grad]
+    facts["changed"] = [name for name, old in before.items() if case.device != "meta" and not unchanged(old, inputs[name])]
+    if case.device == "meta":
+        kept = {}
+    return Observation(kept, facts)
+
+
+def unchanged(old: torch.Tensor, new: torch.Tensor) -> bool:
+    return old.shape == new.shape and old.dtype == new.dtype and torch.equal(old, new.detach())
+
+
+def read_output(value, inputs) -> tuple[dict, dict]:
+    """The usual reading: one plain tensor, called "output". Anything else is written down by its type alone."""
+    return read_named(("output",), (value,))
+
+
+def read_named(names: tuple[str, ...], values: tuple) -> tuple[dict, dict]:
+    """Plain tensors by name. A subclass could claim to equal anything, so only the type itself counts as a tensor."""
+    tensors = {name: value for name, value in zip(names, values) if type(value) in PLAIN and not value.is_sparse}
+    return tensors, {"types": {name: type_name(value) for name, value in zip(names, values)}}
+
+
+def type_name(value) -> str:
+    kind = type(value)
+    if kind is tuple and len(value) < 5:
+        return f"tuple of {', '.join(type_name(part) for part in value)}" if value else "empty tuple"
+    return (
+        kind.__name__ if kind.__module__ in ("builtins", "torch", "torch.nn.parameter") else f"{kind.__module__}.{kind.__name__}"
+    )
+
+
+def guilty_line(fn, error: BaseException) -> str | None:
+    """The last line of the learner's own code that the exception passed through, as "line 3: ..."."""
+    frames = traceback.extract_tb(error.__traceback__)
+    code = getattr(getattr(fn, "forward", fn), "__code__", None)
+    here = __name__.rpartition(".")[0].replace(".", "/")
+    own = [frame for frame in frames if code is not None and frame.filename == code.co_filename]
+    own = own or [frame for frame in frames if here not in frame.filename.replace("\\", "/")]
+    if not own:
+        return None
+    frame = own[-1]
+    text = (frame.line or linecache.getline(frame.filename, frame.lineno)).strip()
+    return f"line {frame.lineno}: {text}"[:300]
