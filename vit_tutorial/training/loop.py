@@ -94,7 +94,7 @@ def _run(model, data, history, progress, on_evaluation):
             history.steps += 1
             elapsed = time.perf_counter() - start
             done = min(1.0, max(history.steps / total_steps, elapsed / budget))
-            bar.update(1 if settings.minutes is None else min(whole, elapsed) - bar.n)
+            bar.update(1 if settings.minutes is None else int(min(whole, elapsed)) - bar.n)  # whole seconds
             if done >= looks / settings.evaluations:
                 mean_loss = (loss_sum / loss_count).item()
                 if not math.isfinite(mean_loss):
