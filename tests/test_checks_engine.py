@@ -104,6 +104,7 @@ def test_a_learners_own_settings_are_put_back_too():
         torch.set_default_dtype(torch.float32)
     with torch.no_grad():
         checks.check_patchify(patchify)
+        checks.check_add_position(lambda tokens, position: tokens + position)  # asks for gradients
         assert not torch.is_grad_enabled()
 
 

@@ -55,7 +55,7 @@ class Case:
             elif isinstance(value, torch.Tensor):
                 value = value.detach().clone().to(self.device)
                 if self.grad and value.is_floating_point():
-                    value.requires_grad_()
+                    value = value.requires_grad_().clone()  # no leaf, as tokens are none: writing into it is no error
             built[name] = value
         return built
 
@@ -81,6 +81,11 @@ def describe(value) -> str:
         dtype = "" if value.dtype == torch.float32 else f" {str(value.dtype).removeprefix('torch.')}"
         return f"{tuple(value.shape)}{dtype}"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def some(generator: torch.Generator, *choices):
+    """One of the choices."""
+    return choices[torch.randint(len(choices), (), generator=generator)]
 
 
 Maker = Callable[[torch.Generator], list[Case]]

@@ -104,7 +104,8 @@ class Check:
         # What a known mistake does is said above; then the first wrong number adds only its place.
         lines.append(detail)
         about = f" ({case.about})" if case.about else ""
-        lines.append(f"Tried with {case}{about}; {len(wrong)} of {len(evidence.cases)} cases are wrong.")
+        verb = "is" if len(wrong) == 1 else "are"
+        lines.append(f"Tried with {case}{about}; {len(wrong)} of {len(evidence.cases)} cases {verb} wrong.")
         if mistake:
             lines.append(f"Hint: {mistake.hint}")
         else:
@@ -151,6 +152,9 @@ def problem(case: Case, seen: Observation, wanted: Observation) -> tuple[str, st
         return "your function stopped with an error.", f"{seen.error}" + (
             f"\n    in {seen.facts['line']}" if seen.facts.get("line") else ""
         )
+    values = seen.facts.get("values"), wanted.facts.get("values")
+    if None not in values and values[0] != values[1]:  # a wrong stride explains a wrong shape
+        return facts_problem(*values)
     for name, tensor in wanted.tensors.items():
         what = "the result" if name == "output" and len(wanted.tensors) == 1 else name
         mine = seen.tensors.get(name)
@@ -163,13 +167,13 @@ def problem(case: Case, seen: Observation, wanted: Observation) -> tuple[str, st
         if not close(mine, tensor, loose=True):
             return f"{what} has the right shape, but not the right values.", value_difference(mine, tensor)
         if mine.dtype != tensor.dtype:
-            return f"{what} has the wrong dtype.", f"It is {mine.dtype}, expected {tensor.dtype}, as the inputs."
+            return f"{what} has the wrong dtype.", f"It is {mine.dtype}, expected {tensor.dtype}."
         if not close(mine, tensor):
             return f"{what} is less precise than its dtype.", value_difference(
                 mine, tensor
             ) + " Was it computed in another dtype on the way?"
-    if seen.facts.get("values") != wanted.facts.get("values"):
-        return facts_problem(seen.facts.get("values"), wanted.facts.get("values"))
+    if values[0] != values[1]:
+        return facts_problem(*values)
     if seen.facts.get("changed"):
         return (
             "your function changed its input.",
@@ -180,11 +184,17 @@ def problem(case: Case, seen: Observation, wanted: Observation) -> tuple[str, st
             "no gradient flows through your function.",
             "The inputs require a gradient, the result does not: nothing before it could learn.",
         )
+    unreached = [name for name in seen.facts.get("no_gradient", []) if name not in wanted.facts.get("no_gradient", [])]
+    if unreached:
+        return (
+            "the gradient does not reach every input.",
+            f"No gradient reaches {' and '.join(unreached)}: training could never change it.",
+        )
     return None
 
 
 def facts_problem(seen, wanted) -> tuple[str, str]:
     """The first of the written-down values (such as a convolution's stride) that differs."""
-    seen = seen if isinstance(seen, dict) else {}
+    seen, wanted = seen or {}, wanted or {}
     name = next(name for name in {**wanted, **seen} if seen.get(name) != wanted.get(name))
     return f"{name} is not as it should be.", f"It is {seen.get(name)}, expected {wanted.get(name)}."

@@ -103,12 +103,21 @@ def load_observations(path: Path, number: int) -> list[Observation]:
 
 def tidy(facts: dict) -> dict:
     """The facts, each of the type that the judge expects; what is not, is left out."""
-    kinds = {"error": str, "line": str, "types": dict, "devices": dict, "changed": list, "detached": list, "values": dict}
+    kinds = {
+        "error": str,
+        "line": str,
+        "types": dict,
+        "devices": dict,
+        "changed": list,
+        "detached": list,
+        "no_gradient": list,
+        "values": dict,
+    }
     kept = {key: value for key, value in facts.items() if isinstance(value, kinds.get(key, ()))}
     for key in ("error", "line"):
         if key in kept:
             kept[key] = kept[key][:400]
-    for key in ("changed", "detached"):
+    for key in ("changed", "detached", "no_gradient"):
         if key in kept:
             kept[key] = [str(name)[:40] for name in kept[key][:8]]
     for key in ("types", "devices"):

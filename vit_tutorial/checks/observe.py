@@ -44,26 +44,52 @@ def observe(read, fn, case: Case) -> Observation:
 
     An exception in fn becomes the facts "error" and "line"; only KeyboardInterrupt and a time limit pass through.
     """
-    inputs = case.build()
-    before = {name: value.detach().clone() for name, value in inputs.items() if isinstance(value, torch.Tensor)}
-    with no_trace():
+    with no_trace():  # the inputs are made in here too: a notebook may have switched gradients off
+        inputs = case.build()
+        before = {name: snapshot(value) for name, value in inputs.items()}
         try:
             # A seed of its own: a function that draws random numbers does so alike in every process.
             torch.manual_seed(0)
             tensors, facts = read(fn(*inputs.values()), inputs)
+            facts = facts | {"no_gradient": no_gradient(tensors, inputs) if case.grad else []}
         except (Exception, SystemExit) as error:
             return Observation({}, {"error": f"{type(error).__name__}: {error}"[:400], "line": guilty_line(fn, error)})
     kept = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
     facts = facts | {"devices": {name: tensor.device.type for name, tensor in tensors.items()}}
     facts["detached"] = [name for name, tensor in tensors.items() if case.grad and not tensor.requires_grad]
-    facts["changed"] = [name for name, old in before.items() if case.device != "meta" and not unchanged(old, inputs[name])]
+    facts["changed"] = [
+        name for name, old in before.items() if case.device != "meta" and old != {} and not unchanged(old, snapshot(inputs[name]))
+    ]
     if case.device == "meta":
         kept = {}
     return Observation(kept, facts)
 
 
-def unchanged(old: torch.Tensor, new: torch.Tensor) -> bool:
-    return old.shape == new.shape and old.dtype == new.dtype and torch.equal(old, new.detach())
+def snapshot(value) -> dict[str, torch.Tensor]:
+    """Copies of the tensors of an input: a tensor's own values, a module's parameters and buffers; nothing for a number."""
+    if isinstance(value, torch.nn.Module):
+        return {name: tensor.detach().clone() for name, tensor in value.state_dict().items()}
+    return {"": value.detach().clone()} if isinstance(value, torch.Tensor) else {}
+
+
+def unchanged(old: dict[str, torch.Tensor], new: dict[str, torch.Tensor]) -> bool:
+    return old.keys() == new.keys() and all(
+        old[name].shape == new[name].shape and old[name].dtype == new[name].dtype and torch.equal(old[name], new[name])
+        for name in old
+    )
+
+
+def no_gradient(tensors: dict[str, torch.Tensor], inputs: dict) -> list[str]:
+    """The input tensors that no gradient reaches from the results, though it does reach others."""
+    leaves = {name: value for name, value in inputs.items() if isinstance(value, torch.Tensor) and value.requires_grad}
+    sums = [tensor.sum() for tensor in tensors.values() if tensor.requires_grad]
+    if not sums or not leaves:
+        return []
+    try:
+        gradients = torch.autograd.grad(sums, list(leaves.values()), allow_unused=True)
+    except RuntimeError:  # a tensor that the gradient needs was overwritten on the way
+        return list(leaves)
+    return [name for name, gradient in zip(leaves, gradients) if gradient is None]
 
 
 def read_output(value, inputs) -> tuple[dict, dict]:

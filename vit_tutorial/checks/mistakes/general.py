@@ -26,7 +26,8 @@ def general_mistakes(
         return wrong
 
     def changing(*inputs):
-        value = reference(*inputs)
+        # On copies: the value must not be a view of what is written into.
+        value = reference(*(x.clone() if isinstance(x, torch.Tensor) else x for x in inputs))
         with torch.no_grad():
             next(x for x in inputs if isinstance(x, torch.Tensor)).add_(1)
         return value
