@@ -8,7 +8,7 @@ import torch
 from .case import Case, Maker, Observation
 from .compare import close, shape_difference, value_difference
 from .failure import Verdict
-from .observe import observe, read_output
+from .observe import call_once, observe, read_output
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,11 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Check:
-    """name: "check_patchify". takes: the signature, for messages. cases(generator): the inputs. reference: the right function."""
+    """What is asked for, tried, and known to go wrong.
+
+    name: "check_patchify". takes: the signature, for messages. cases(generator): the inputs. reference: the right function.
+    read(value, inputs): what of a result is written down. call(fn, inputs): how fn is called on a case; once, unless given.
+    """
 
     name: str
     takes: str
@@ -65,6 +69,7 @@ class Check:
     reference: Callable
     mistakes: tuple[Mistake, ...]
     read: Callable = field(default=read_output)
+    call: Callable = field(default=call_once)
 
     def draw(self, seed: int) -> list[Case]:
         """The cases for a seed; another seed gives other numbers, and partly other sizes."""
@@ -72,7 +77,7 @@ class Check:
 
     def observe(self, fn: Callable, cases: list[Case]) -> list[Observation]:
         """What fn gives on each case."""
-        return [observe(self.read, fn, case) for case in cases]
+        return [observe(self.read, fn, case, self.call) for case in cases]
 
     def judge(self, cases: list[Case], seen: list[Observation]) -> Verdict:
         """Compare with the reference, and find the mistake's name. Works on observations alone: no learner's code runs here."""

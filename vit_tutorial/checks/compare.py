@@ -44,6 +44,8 @@ def shape_difference(seen: torch.Tensor, wanted: torch.Tensor) -> str:
 
 def value_difference(seen: torch.Tensor, wanted: torch.Tensor) -> str:
     """The most telling difference of two tensors of the same shape: rearranged, scaled, shifted, or where it starts."""
+    if not wanted.ndim:
+        return f"It is {number(seen.item())}, expected {number(wanted.item())}."
     wrong = ~torch.isclose(seen.double(), wanted.double(), rtol=1e-4, atol=2e-5, equal_nan=True)
     first = tuple(wrong.nonzero()[0].tolist()) if wrong.any() else ()
     share = f"{int(wrong.sum())} of {wrong.numel()} values are wrong"

@@ -1,9 +1,41 @@
 """The kinds of modules that a case can hold, by name: a recipe is data, so it can cross from one process to another."""
 
+import torch
 from torch import nn
 
 from ..errors import check_choice
-from ..model import VisionTransformer, ViTConfig
+from ..model import MLP, MultiHeadSelfAttention, VisionTransformer, ViTConfig
+
+
+class PartsOnly(VisionTransformer):
+    """A VisionTransformer whose parts work and whose shortcuts do not: what is tried is how they are put together."""
+
+    def forward(self, images):
+        raise NotImplementedError("compose the model's parts here: model(images) would be the answer itself")
+
+    def representation(self, images):
+        raise NotImplementedError("compose the model's parts here: representation(images) is most of the answer itself")
+
+    def tokens(self, images):
+        raise NotImplementedError("compose the model's parts here: tokens(images) is half of the answer itself")
+
+
+class Probe(nn.Module):
+    """A small classifier that notes how it is called, and answers otherwise when it is called in training mode."""
+
+    def __init__(self, features: int, classes: int):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(features)
+        self.dropout = nn.Dropout(0.5)
+        self.head = nn.Linear(features, classes)
+        self.calls: list[dict] = []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.calls.append({"training": self.training, "grad": torch.is_grad_enabled(), "images": len(images)})
+        x = images.flatten(1)
+        if self.training:  # no batch of any size may come out right by luck
+            x = -x
+        return self.head(self.dropout(self.norm(x) if not self.training or len(x) > 1 else x))
 
 
 def build_module(kind: str, settings: dict) -> nn.Module:
@@ -11,7 +43,10 @@ def build_module(kind: str, settings: dict) -> nn.Module:
     kinds = {
         "Linear": lambda **s: nn.Linear(**s),
         "LayerNorm": lambda **s: nn.LayerNorm(**s),
-        "VisionTransformer": lambda **s: VisionTransformer(ViTConfig(**s)),
+        "MultiHeadSelfAttention": lambda **s: MultiHeadSelfAttention(**s),
+        "MLP": lambda **s: MLP(**s),
+        "VisionTransformer": lambda **s: PartsOnly(ViTConfig(**s)),
+        "Probe": lambda **s: Probe(**s),
     }
     check_choice("kind of module", kind, tuple(kinds))
     return kinds[kind](**settings)

@@ -39,7 +39,12 @@ def no_trace():
             torch.set_num_threads(threads)
 
 
-def observe(read, fn, case: Case) -> Observation:
+def call_once(fn, inputs: dict):
+    """The usual call: the inputs in the order of the parameters."""
+    return fn(*inputs.values())
+
+
+def observe(read, fn, case: Case, call=call_once) -> Observation:
     """Call fn on fresh inputs of the case. read(value, inputs) -> (tensors, facts) says what of the result is written down.
 
     An exception in fn becomes the facts "error" and "line"; only KeyboardInterrupt and a time limit pass through.
@@ -50,7 +55,7 @@ def observe(read, fn, case: Case) -> Observation:
         try:
             # A seed of its own: a function that draws random numbers does so alike in every process.
             torch.manual_seed(0)
-            tensors, facts = read(fn(*inputs.values()), inputs)
+            tensors, facts = read(call(fn, inputs), inputs)
             facts = facts | {"no_gradient": no_gradient(tensors, inputs) if case.grad else []}
         except (Exception, SystemExit) as error:
             return Observation({}, {"error": f"{type(error).__name__}: {error}"[:400], "line": guilty_line(fn, error)})
