@@ -17,7 +17,7 @@ def read_pair(value, inputs) -> tuple[dict, dict]:
     """(output, weights), a tuple or a list of two tensors."""
     if type(value) in (tuple, list) and len(value) == 2:
         return read_named(PARTS, tuple(value))
-    return read_named(PARTS, (value, None))
+    return read_named(PARTS, (value,))
 
 
 def attention_cases(generator: torch.Generator) -> list[Case]:

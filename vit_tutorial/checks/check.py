@@ -166,11 +166,12 @@ def problem(case: Case, seen: Observation, wanted: Observation) -> tuple[str, st
         if mine is None:
             kind = seen.facts.get("types", {}).get(name, "missing")
             more = " A function without a return statement returns None." if kind == "NoneType" else ""
-            return f"{what} must be a torch.Tensor.", f"It is: {kind}.{more}"
+            return f"{what} must be {wanted.facts.get('form', 'a torch.Tensor')}.", f"It is: {kind}.{more}"
         if mine.shape != tensor.shape:
             return f"{what} has the wrong shape.", shape_difference(mine, tensor)
         if not close(mine, tensor, loose=True):
-            return f"{what} has the right shape, but not the right values.", value_difference(mine, tensor)
+            head = f"{what} has the right shape, but not the right values." if tensor.ndim else f"{what} is not right."
+            return head, value_difference(mine, tensor)
         if mine.dtype != tensor.dtype:
             return f"{what} has the wrong dtype.", f"It is {mine.dtype}, expected {tensor.dtype}."
         if not close(mine, tensor):
@@ -188,6 +189,11 @@ def problem(case: Case, seen: Observation, wanted: Observation) -> tuple[str, st
         return (
             "no gradient flows through your function.",
             "The inputs require a gradient, the result does not: nothing before it could learn.",
+        )
+    if seen.facts.get("backward_error"):
+        return (
+            "no gradient can be computed through your function.",
+            f"Going back stops with: {seen.facts['backward_error']}. The usual cause is a line that writes into a tensor.",
         )
     unreached = [name for name in seen.facts.get("no_gradient", []) if name not in wanted.facts.get("no_gradient", [])]
     if unreached:

@@ -106,6 +106,7 @@ def tidy(facts: dict) -> dict:
     kinds = {
         "error": str,
         "line": str,
+        "backward_error": str,
         "types": dict,
         "devices": dict,
         "changed": list,
@@ -114,7 +115,7 @@ def tidy(facts: dict) -> dict:
         "values": dict,
     }
     kept = {key: value for key, value in facts.items() if isinstance(value, kinds.get(key, ()))}
-    for key in ("error", "line"):
+    for key in ("error", "line", "backward_error"):
         if key in kept:
             kept[key] = kept[key][:400]
     for key in ("changed", "detached", "no_gradient"):

@@ -53,7 +53,10 @@ def agrees(guess, seen, tolerance: float | None) -> bool:
     if isinstance(seen, (int, float)) and isinstance(guess, (int, float)):
         if tolerance is None:
             tolerance = 0 if isinstance(seen, int) else 0.05
-        return guess == seen or math.isclose(guess, seen, rel_tol=tolerance, abs_tol=1e-12 if tolerance else 0)
+        try:
+            return guess == seen or math.isclose(guess, seen, rel_tol=tolerance, abs_tol=1e-12 if tolerance else 0)
+        except OverflowError:  # a whole number beyond the largest float
+            return False
     return str(guess).strip().casefold() == str(seen).strip().casefold()
 
 

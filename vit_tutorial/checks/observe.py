@@ -1,6 +1,7 @@
 """Call a learner's function on one case and write down what came back. Nothing here decides whether it is right."""
 
 import contextlib
+import inspect
 import linecache
 import random
 import traceback
@@ -56,7 +57,7 @@ def observe(read, fn, case: Case, call=call_once) -> Observation:
             # A seed of its own: a function that draws random numbers does so alike in every process.
             torch.manual_seed(0)
             tensors, facts = read(call(fn, inputs), inputs)
-            facts = facts | {"no_gradient": no_gradient(tensors, inputs) if case.grad else []}
+            facts = facts | (backward(tensors, inputs) if case.grad else {})
         except (Exception, SystemExit) as error:
             return Observation({}, {"error": f"{type(error).__name__}: {error}"[:400], "line": guilty_line(fn, error)})
     kept = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
@@ -84,17 +85,17 @@ def unchanged(old: dict[str, torch.Tensor], new: dict[str, torch.Tensor]) -> boo
     )
 
 
-def no_gradient(tensors: dict[str, torch.Tensor], inputs: dict) -> list[str]:
-    """The input tensors that no gradient reaches from the results, though it does reach others."""
+def backward(tensors: dict[str, torch.Tensor], inputs: dict) -> dict:
+    """Facts about the way back: "no_gradient", the inputs that no gradient reaches though it reaches others; or the error."""
     leaves = {name: value for name, value in inputs.items() if isinstance(value, torch.Tensor) and value.requires_grad}
     sums = [tensor.sum() for tensor in tensors.values() if tensor.requires_grad]
     if not sums or not leaves:
-        return []
+        return {}
     try:
         gradients = torch.autograd.grad(sums, list(leaves.values()), allow_unused=True)
-    except RuntimeError:  # a tensor that the gradient needs was overwritten on the way
-        return list(leaves)
-    return [name for name, gradient in zip(leaves, gradients) if gradient is None]
+    except RuntimeError as error:  # a tensor that the gradient needs was overwritten on the way
+        return {"backward_error": str(error)[:200]}
+    return {"no_gradient": [name for name, gradient in zip(leaves, gradients) if gradient is None]}
 
 
 def read_output(value, inputs) -> tuple[dict, dict]:
@@ -120,7 +121,7 @@ def type_name(value) -> str:
 def guilty_line(fn, error: BaseException) -> str | None:
     """The last line of the learner's own code that the exception passed through, as "line 3: ..."."""
     frames = traceback.extract_tb(error.__traceback__)
-    code = getattr(getattr(fn, "forward", fn), "__code__", None)
+    code = getattr(inspect.unwrap(getattr(fn, "forward", fn)), "__code__", None)  # @torch.no_grad() wraps
     here = __name__.rpartition(".")[0].replace(".", "/")
     own = [frame for frame in frames if code is not None and frame.filename == code.co_filename]
     own = own or [frame for frame in frames if here not in frame.filename.replace("\\", "/")]

@@ -37,8 +37,8 @@ def read_curve(values, inputs) -> tuple[dict, dict]:
     numbers = [as_number(value) for value in values]
     if any(number is None for number in numbers):
         bad = next(value for value, number in zip(values, numbers) if number is None)
-        return {}, {"types": {"learning rate": type_name(bad)}}
-    return {"learning rate": torch.stack(numbers)}, {"types": {"learning rate": "float"}}
+        return {}, {"types": {"learning rate": type_name(bad)}, "form": "a number"}
+    return {"learning rate": torch.stack(numbers)}, {"types": {"learning rate": "float"}, "form": "a number"}
 
 
 def schedule_cases(generator: torch.Generator) -> list[Case]:
@@ -80,7 +80,7 @@ def read_accuracy(value, inputs) -> tuple[dict, dict]:
         "images at a time, at most": max((call["images"] for call in calls), default=0),
     }
     tensors = {} if number is None else {"accuracy": number}
-    return tensors, {"values": noted, "types": {"accuracy": type_name(value)}}
+    return tensors, {"values": noted, "types": {"accuracy": type_name(value)}, "form": "a number"}
 
 
 def evaluate_cases(generator: torch.Generator) -> list[Case]:

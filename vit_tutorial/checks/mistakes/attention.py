@@ -125,7 +125,7 @@ def attention_mistakes() -> tuple[Mistake, ...]:
         ),
         Mistake(
             "mask_of_the_wrong_sign",
-            "Each token reads from the tokens after it only: a causal mask with its sign turned round. No mask is asked for.",
+            "Each token reads from itself and the tokens after it only: a causal mask the wrong way round. No mask is asked for.",
             "Which entries does your mask keep, those that are True or those that are False? And is there a need for it here?",
             "F.scaled_dot_product_attention keeps what is True, nn.MultiheadAttention takes away what is True",
             lambda q, k, v: masked(q, k, v, lambda i, j: j < i),
@@ -143,7 +143,7 @@ def attention_mistakes() -> tuple[Mistake, ...]:
             "Which second result does the caller want to look at?",
             "F.scaled_dot_product_attention returns the output alone",
             lambda q, k, v: F.scaled_dot_product_attention(q, k, v),
-            lambda e: all(set(seen.tensors) == {"output"} for seen in plain(e)),
+            lambda e: all(list(seen.facts.get("types", {})) == ["output"] and seen.tensors for seen in plain(e)),
         ),
         Mistake(
             "dropout_left_on",

@@ -99,7 +99,7 @@ def warmup_cosine_mistakes() -> tuple[Mistake, ...]:
         ),
         Mistake(
             "degrees",
-            "Your rate hardly falls: math.cos takes radians.",
+            "Your rate goes up and down many times: math.cos takes radians, and you gave it degrees.",
             "What is half a turn, in the unit that math.cos takes?",
             "math.cos(180 * done)",
             changed(after=lambda done, p: p * 0.5 * (1 + math.cos(180 * done))),

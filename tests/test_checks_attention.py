@@ -1,0 +1,194 @@
+"""check_attention and check_multi_head: every mistake named, every style accepted."""
+
+import itertools
+
+import einops
+import pytest
+import torch
+import torch.nn.functional as F
+from checks_common import is_accepted, is_named, mistake_id, mistakes, names_one_of_two, verdict
+from torch import nn
+
+from vit_tutorial.checks.mistakes import attention as library
+from vit_tutorial.checks.mistakes.heads import multi_head, steps, three
+from vit_tutorial.model import MultiHeadSelfAttention
+
+ALL = [*mistakes("check_attention"), *mistakes("check_multi_head")]
+
+
+@pytest.mark.parametrize(("name", "mistake"), ALL, ids=mistake_id)
+def test_each_mistake_is_rejected_and_named(name, mistake, tmp_path):
+    is_named(name, mistake, tmp_path)
+
+
+def with_matmul(q, k, v):
+    weights = (torch.matmul(q, k.transpose(-2, -1)) / q.shape[-1] ** 0.5).softmax(-1)
+    return torch.matmul(weights, v), weights
+
+
+def with_einsum(q, k, v, dropout=None):
+    weights = F.softmax(torch.einsum("bhid,bhjd->bhij", q, k) * q.size(-1) ** -0.5, dim=-1)
+    return [torch.einsum("bhij,bhjd->bhid", weights, v), weights]
+
+
+def fused_beside_explicit(q, k, v):
+    return F.scaled_dot_product_attention(q, k, v), torch.softmax(q @ k.mT / q.shape[-1] ** 0.5, 3)
+
+
+def head_by_head(q, k, v):
+    pairs = [with_matmul(q[:, h], k[:, h], v[:, h]) for h in range(q.shape[1])]
+    return tuple(torch.stack(parts, dim=1) for parts in zip(*pairs))
+
+
+def stable_softmax_by_hand(q, k, v):
+    q = q.clone()
+    q /= q.shape[-1] ** 0.5
+    scores = q @ k.transpose(-1, -2)
+    raised = (scores - scores.amax(-1, keepdim=True)).exp()
+    weights = raised / raised.sum(-1, keepdim=True)
+    return weights @ v, weights
+
+
+def query_by_query(q, k, v):
+    rows = [((q[:, :, i : i + 1] * k).sum(-1) / q.shape[-1] ** 0.5).softmax(-1) for i in range(q.shape[2])]
+    weights = torch.stack(rows, dim=2)
+    return (weights[..., None] * v[:, :, None]).sum(3), weights
+
+
+def joined_linear(x, w_qkv, b_qkv, w_out, b_out, num_heads):
+    B, T, D = x.shape
+    q, k, v = F.linear(x, w_qkv, b_qkv).reshape(B, T, 3, num_heads, D // num_heads).permute(2, 0, 3, 1, 4)
+    return F.linear(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(B, T, D), w_out, b_out)
+
+
+def slices_of_heads(x, w_qkv, b_qkv, w_out, b_out, h):
+    d = x.shape[2] // h
+    q, k, v = (x @ w_qkv.T + b_qkv).chunk(3, -1)
+    heads = [with_matmul(*(part[..., i * d : (i + 1) * d] for part in (q, k, v)))[0] for i in range(h)]
+    return torch.cat(heads, -1) @ w_out.T + b_out
+
+
+def pytorchs_function(x, w_qkv, b_qkv, w_out, b_out, h):
+    x = x.transpose(0, 1)
+    no = (None, None, False, 0.0)
+    y, _ = F.multi_head_attention_forward(x, x, x, x.shape[-1], h, w_qkv, b_qkv, *no, w_out, b_out, need_weights=False)
+    return y.transpose(0, 1)
+
+
+def pytorchs_module(x, w_qkv, b_qkv, w_out, b_out, h):
+    layer = nn.MultiheadAttention(x.shape[-1], h, batch_first=True, device=x.device, dtype=x.dtype)
+    names = ("in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias")
+    return torch.func.functional_call(layer, dict(zip(names, (w_qkv, b_qkv, w_out, b_out))), (x, x, x))[0]
+
+
+def our_module(x, w_qkv, b_qkv, w_out, b_out, h):
+    layer = MultiHeadSelfAttention(x.shape[-1], h).to(x.device, x.dtype)
+    names = ("qkv.weight", "qkv.bias", "projection.weight", "projection.bias")
+    return torch.func.functional_call(layer, dict(zip(names, (w_qkv, b_qkv, w_out, b_out))), (x,))
+
+
+def with_einops(x, w_qkv, b_qkv, w_out, b_out, h, **more):
+    q, k, v = einops.rearrange(F.linear(x, w_qkv, b_qkv), "b t (s h d) -> s b h t d", s=3, h=h)
+    return F.linear(einops.rearrange(with_einsum(q, k, v)[0], "b h t d -> b t (h d)"), w_out, b_out)
+
+
+def without_transposes(x, w_qkv, b_qkv, w_out, b_out, h):
+    B, T, D = x.shape
+    q, k, v = (part.view(B, T, h, D // h) for part in F.linear(x, w_qkv, b_qkv).split(D, dim=-1))
+    weights = (torch.einsum("bihd,bjhd->bhij", q, k) / (D // h) ** 0.5).softmax(-1)
+    return F.linear(torch.einsum("bhij,bjhd->bihd", weights, v).reshape(B, T, D), w_out, b_out)
+
+
+STYLES = {
+    "check_attention": [
+        with_matmul,
+        with_einsum,
+        fused_beside_explicit,
+        head_by_head,
+        stable_softmax_by_hand,
+        query_by_query,
+    ],
+    "check_multi_head": [
+        joined_linear,
+        slices_of_heads,
+        pytorchs_function,
+        pytorchs_module,
+        our_module,
+        with_einops,
+        without_transposes,
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "fn"), [(n, f) for n, fs in STYLES.items() for f in fs], ids=lambda v: getattr(v, "__name__", v)
+)
+def test_each_style_is_accepted(name, fn, tmp_path):
+    is_accepted(name, fn, tmp_path)
+
+
+SCALES = {
+    "scale_by_model_width": lambda q: (q.shape[1] * q.shape[3]) ** 0.5,
+    "scale_by_d": lambda q: q.shape[3],
+    "no_scale": lambda q: 1.0,
+    "multiplied_by_root": lambda q: q.shape[3] ** -0.5,
+}
+READS = {
+    "softmax_over_queries": lambda s, q, k, v: library.by_weights(s.softmax(-2), v),
+    "softmax_over_heads": lambda s, q, k, v: library.by_weights(s.softmax(1), v),
+    "softmax_forgotten": lambda s, q, k, v: library.by_weights(s, v),
+    "weights_transposed": lambda s, q, k, v: (s.softmax(-1).mT @ v, s.softmax(-1)),
+    "keys_read": lambda s, q, k, v: library.by_weights(s.softmax(-1), v, k),
+    "results_exchanged": lambda s, q, k, v: library.by_weights(s.softmax(-1), v)[::-1],
+}
+
+
+@pytest.mark.parametrize(("one", "two"), list(itertools.product(SCALES, READS)))
+def test_two_mistakes_in_attention(one, two):
+    names_one_of_two("check_attention", lambda q, k, v: READS[two](q @ k.mT / SCALES[one](q), q, k, v), one, two)
+
+
+FIRST = {
+    "values_first": dict(parts=lambda x, w, b, h: three(x, w, b, h, (2, 1, 0))),
+    "shared_projection": dict(parts=lambda x, w, b, h: three(x, w, b, h, (0, 0, 0))),
+    "qkv_bias_forgotten": dict(parts=lambda x, w, b, h: three(x, w, 0 * b, h)),
+}
+SECOND = {
+    "heads_merged_without_permute": dict(merge=lambda z: z.reshape(z.shape[0], z.shape[2], -1)),
+    "output_projection_missing": dict(project=lambda z, w, b: z),
+    "weight_not_transposed": dict(project=lambda z, w, b: z @ w + b),
+    "no_scale": dict(attend=lambda q, k, v: (q @ k.mT).softmax(-1) @ v),
+    "softmax_over_queries": dict(attend=lambda q, k, v: (q @ k.mT / q.shape[3] ** 0.5).softmax(-2) @ v),
+}
+
+
+@pytest.mark.parametrize(("one", "two"), list(itertools.product(FIRST, SECOND)))
+def test_two_mistakes_in_heads(one, two):
+    names_one_of_two("check_multi_head", lambda *inputs: steps(*inputs, **FIRST[one], **SECOND[two]), one, two)
+
+
+@pytest.mark.parametrize(
+    ("name", "fn", "told"),
+    [
+        ("check_attention", lambda q, k, v: (2 * with_matmul(q, k, v)[0], with_matmul(q, k, v)[1]), "times 2"),
+        ("check_attention", lambda q, k, v: with_matmul(q.flip(2), k, v), "reverse order along axis 2"),
+        ("check_attention", lambda q, k, v: (with_matmul(q, k, v)[0].transpose(1, 2), q), "axes 1 and 2 exchanged"),
+        ("check_multi_head", lambda *a: multi_head(*a) + 1, "plus 1"),
+        ("check_multi_head", lambda *a: multi_head(*a).roll(1, 1), "shifted by 1"),
+    ],
+)
+def test_an_unknown_mistake_is_told_by_its_difference(name, fn, told):
+    found = verdict(name, fn)
+    assert not found.passed and found.mistake is None, found.message
+    assert told in found.message and "Asked for: fn(" in found.message
+
+
+def test_numbers_of_the_wrong_scale_are_told():
+    found = verdict("check_attention", library.attention_mistakes()[0].wrong)
+    q = next(part for part in found.message.split() if part.startswith("("))
+    assert "the width of all" in found.message and "softmax(QK^T / " in found.message and q
+
+
+def test_the_fused_call_alone_lacks_the_weights():
+    found = verdict("check_attention", lambda q, k, v: F.scaled_dot_product_attention(q, k, v))
+    assert found.mistake == "weights_not_returned" and "return statement" not in found.message
