@@ -141,7 +141,8 @@ def conv_from_parameters(linear, P, C):
 
 
 def conv_from_a_state(linear, P, C):
-    conv = nn.Conv2d(C, linear.out_features, P, P, bias=linear.bias is not None, dtype=linear.weight.dtype)
+    there = {"device": linear.weight.device, "dtype": linear.weight.dtype}
+    conv = nn.Conv2d(C, linear.out_features, P, P, bias=linear.bias is not None, **there)
     state = copy.deepcopy(linear.state_dict())
     state["weight"] = state["weight"].unflatten(1, (P, P, C)).movedim(3, 1)
     conv.load_state_dict(state)

@@ -1,5 +1,6 @@
 """check_warmup_cosine and check_evaluate: every mistake named, every style accepted."""
 
+import copy
 import itertools
 import math
 
@@ -96,9 +97,13 @@ def one_by_one(model, images, labels, batch_size):
     return evaluate(model, images, labels, 1)  # never more than batch_size at a time
 
 
+def on_a_copy(model, images, labels, batch_size):
+    return evaluate(copy.deepcopy(model), images, labels, batch_size)
+
+
 STYLES = {
     "check_warmup_cosine": [with_if, with_numpy, with_torch, in_single_precision, as_a_product, with_interpolation],
-    "check_evaluate": [with_slices, answers_first, with_a_data_loader, through_numpy, weighted_means],
+    "check_evaluate": [with_slices, answers_first, with_a_data_loader, through_numpy, weighted_means, one_by_one, on_a_copy],
 }
 
 
@@ -159,6 +164,18 @@ def test_an_unknown_mistake_is_told_by_its_difference(name, fn, told):
 def test_a_number_is_asked_for_as_a_number():
     assert "accuracy must be a number" in verdict("check_evaluate", lambda *a: print(evaluate(*a))).message
     assert "learning rate must be a number" in verdict("check_warmup_cosine", lambda *a: "0.1").message
+
+
+@pytest.mark.parametrize("cut", [lambda y, i, n: y, lambda y, i, n: y[i : i + n - 1]])
+def test_labels_that_are_cut_wrongly_are_not_called_a_wrong_argmax(cut):
+    @torch.no_grad()
+    def wrong(model, images, labels, size):
+        model.eval()
+        starts = range(0, len(images), size)
+        return sum((model(images[i : i + size]).argmax(1) == cut(labels, i, size)).sum() for i in starts) / len(labels)
+
+    found = verdict("check_evaluate", wrong)
+    assert not found.passed and found.mistake is None and "must match the size" in found.message
 
 
 def test_mistakes_show_their_numbers():

@@ -42,7 +42,7 @@ CASES = {  # what is wrong: the call, and words of the message
     "config bool": (lambda: ViTConfig(channels=True), ["channels is True"]),
     "config mlp": (lambda: ViTConfig(mlp_dim=0), ["mlp_dim is 0"]),
     "config pool": (lambda: ViTConfig(pool="meen"), ["pool 'meen'", "did you mean 'mean'", "'class', 'mean'"]),
-    "config position": (lambda: ViTConfig(position="learned"), ["position 'learned'", "did you mean 'learned_1d'"]),
+    "config position": (lambda: ViTConfig(position="learned_1"), ["position 'learned_1'", "did you mean 'learned_1d'"]),
     "config token": (lambda: ViTConfig(class_token="frist"), ["class_token 'frist'", "did you mean 'first'"]),
     "config no token to read": (lambda: ViTConfig(class_token="none"), ["pool='class'", "'none'", "pool='mean'"]),
     "config dropout": (lambda: ViTConfig(dropout=1.0), ["dropout is 1.0", "from 0"]),

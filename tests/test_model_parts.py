@@ -111,7 +111,7 @@ def test_fused_and_explicit_agree_with_their_gradients():
 
 def test_the_form_of_attention_is_chosen_by_device_and_precision(monkeypatch):
     called = []
-    monkeypatch.setattr(F, "scaled_dot_product_attention", lambda q, k, v: called.append((q.device.type, q.dtype)) or q)
+    monkeypatch.setattr(F, "scaled_dot_product_attention", lambda q, k, v, bias: called.append((q.device.type, q.dtype)) or q)
     q = torch.randn(1, 2, 3, 4)
     half = q.bfloat16()
     attend(half, half, half)

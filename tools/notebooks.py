@@ -2,7 +2,8 @@
 
     python tools/notebooks.py text            make .lessons/NN_topic.py, the text form to edit, from notebooks/NN_topic.ipynb
     python tools/notebooks.py build 01 04     text form -> notebook: set-up cell and badge put in place, executed, stripped
-    python tools/notebooks.py check           what must hold for every committed lesson; the tests call it too
+    python tools/notebooks.py student         lesson -> notebooks/student/NN_topic.ipynb, without solutions and outputs
+    python tools/notebooks.py check           what must hold for every committed lesson and student copy; the tests call it too
     python tools/notebooks.py times           execute, write data/results/lesson_times.csv and each lesson's **Time.** line
 
 Without numbers, a command takes all lessons.
@@ -38,6 +39,7 @@ REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 SETUP_TAGS = ["setup", "nbval-ignore-output"]
 MAX_BYTES = 2_000_000
+MAX_STUDENT_BYTES = 300_000
 # What execution and Colab leave in a notebook and nobody reads; outputs, execution counts and ids stay.
 STRIP = ["nbstripout", "--keep-output", "--keep-count", "--keep-id", "--unix-newlines", "--extra-keys"] + [
     "metadata.widgets metadata.colab metadata.accelerator metadata.jupytext metadata.language_info.version "
@@ -60,10 +62,37 @@ def setup_cell(path: Path) -> str:
 
 
 def badge(path: Path) -> str:
-    """The line that opens the lesson at `path` in Colab."""
+    """The two lines that open the lesson at `path`, and its student copy, in Colab."""
     owner_and_name = REPOSITORY.removeprefix("https://github.com/")
-    address = f"https://colab.research.google.com/github/{owner_and_name}/blob/main/notebooks/{path.stem}.ipynb"
-    return f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({address})"
+    folder = f"https://colab.research.google.com/github/{owner_and_name}/blob/main/notebooks"
+    picture = "https://colab.research.google.com/assets/colab-badge.svg"
+    return (
+        f"[![Open in Colab]({picture})]({folder}/{path.stem}.ipynb)\n"
+        f"[![Open the student copy in Colab]({picture})]({folder}/student/{path.stem}.ipynb)"
+    )
+
+
+def student_path(lesson: Path) -> Path:
+    """Where the student copy of the lesson at `lesson` belongs."""
+    return lesson.parent / "student" / lesson.name
+
+
+def student_copy(nb):
+    """The student copy of a lesson, by this checkout's package."""
+    if str(ROOT) not in sys.path:
+        sys.path.insert(0, str(ROOT))
+    from vit_tutorial.classroom.student import student_copy  # only this needs the package and nbgrader
+
+    return student_copy(nb)
+
+
+def write_student(lesson: Path) -> Path:
+    """Write the student copy of the lesson at `lesson`; its path. A ValueError says which cell gives a solution away."""
+    path = student_path(lesson)
+    nb = student_copy(nbformat.read(lesson, as_version=4))
+    path.parent.mkdir(exist_ok=True)
+    nbformat.write(nb, path)
+    return path
 
 
 def is_setup(cell) -> bool:
@@ -106,14 +135,14 @@ def from_text(text: Path, path: Path):
 
 
 def put_in_place(nb, path: Path) -> None:
-    """Give the notebook the one set-up cell and the badge, with this lesson's number and name."""
+    """Give the notebook the one set-up cell and the two badges, with this lesson's number and name."""
     setup = [cell for cell in nb.cells if is_setup(cell)]
     if not setup:
         setup = [nbformat.v4.new_code_cell()]
         nb.cells.insert(1, setup[0])
     setup[0].source = setup_cell(path)
     setup[0].metadata["tags"] = SETUP_TAGS
-    lines = nb.cells[0].source.split("\n")
+    lines = [line for line in nb.cells[0].source.split("\n") if not line.startswith("[![Open the student copy in Colab]")]
     nb.cells[0].source = "\n".join(badge(path) if line.startswith("[![Open in Colab]") else line for line in lines)
 
 
@@ -130,6 +159,7 @@ def execute(nb, folder: Path) -> tuple[float, float]:
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # figures as in a browser, whatever the shell says
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),  # this checkout's package
         "VIT_TUTORIAL_DATA": str(empty),  # no CIFAR-10 at hand: its images must not be stored
+        "VIT_TUTORIAL_LESSON_SOURCE": "shapes",  # nor fetched, where the machine could train on it
     }
     client = NotebookClient(
         nb,
@@ -211,13 +241,13 @@ def output_texts(output) -> list[str]:
 
 
 def check_head(nb, path: Path) -> list[str]:
-    """Title, badge and time line in the first cell; the one set-up cell first among the code cells."""
+    """Title, badges and time line in the first cell; the one set-up cell first among the code cells."""
     found = []
     first = nb.cells[0].source
     if not first.startswith(f"# {number(path)} · "):
         found.append(f"the first cell does not start with '# {number(path)} · ' and a title")
-    if first.split("\n").count(badge(path)) != 1:
-        found.append(f"the first cell does not hold the badge line {badge(path)}")
+    if f"\n{first}\n".count(f"\n{badge(path)}\n") != 1:
+        found.append(f"the first cell does not hold the two badge lines, one after the other:\n{badge(path)}")
     if not TIME_LINE.search(first):
         found.append("the first cell has no line that starts with **Time.**")
     cells = code_cells(nb)
@@ -226,6 +256,30 @@ def check_head(nb, path: Path) -> list[str]:
     elif cells[0].source != setup_cell(path) or list(cells[0].metadata["tags"]) != SETUP_TAGS:
         found.append("the set-up cell differs from tools/setup_cell.txt: build the lesson again")
     return found
+
+
+def check_student(lesson: Path) -> list[str]:
+    """What is wrong with the student copy of the lesson at `lesson`, one line each; an empty list when it is in step and fit."""
+    path = student_path(lesson)
+    again = f"run python tools/notebooks.py student {number(lesson)}"
+    if not path.exists():
+        return [f"student/{path.name}: is not there: {again}"]
+    nb, text = nbformat.read(path, as_version=4), path.read_text(encoding="utf-8")
+    found = addresses(text)
+    try:
+        if nb != student_copy(nbformat.read(lesson, as_version=4)):
+            found.append(f"is not in step with the lesson: {again}")
+    except ValueError as error:
+        found.append(f"cannot be made: {error}")
+    badges = [line for line in nb.cells[0].source.split("\n") if line.startswith("[![")]
+    if badges != badge(lesson).split("\n")[1:]:
+        found.append("the first cell does not hold the student copy's badge, and no other")
+    if any(cell.outputs or cell.execution_count for cell in code_cells(nb)):
+        found.append("holds outputs")
+    if path.stat().st_size > MAX_STUDENT_BYTES:
+        found.append(f"{path.stat().st_size:,} bytes: at most {MAX_STUDENT_BYTES:,}; is a picture attached to a cell?")
+    found += [f"the path {found_path!r} of one machine stands in a cell" for found_path in ABSOLUTE.findall(text)]
+    return [f"student/{path.name}: {line}" for line in found]
 
 
 def addresses(text: str) -> list[str]:
@@ -308,7 +362,7 @@ def chosen(folder: Path, pattern: str, numbers: list[str]) -> list[Path]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["text", "build", "check", "times"])
+    parser.add_argument("command", choices=["text", "build", "student", "check", "times"])
     parser.add_argument("numbers", nargs="*", metavar="NN", help="lesson numbers; all lessons without them")
     parser.add_argument("--force", action="store_true", help="text: overwrite a text form that is there already")
     parser.add_argument("--times", action="store_true", help="build: let this execution count as the measured time")
@@ -337,8 +391,17 @@ def main() -> int:
         write_times(rows)
         print(f"together {sum(float(row['seconds']) for row in rows):.0f} s")
         return 0
-    problems = [line for path in lessons for line in check(path)]
-    print("\n".join(problems) or f"{len(lessons)} lessons checked: nothing to mend")
+    if args.command == "student":
+        failed = []
+        for path in lessons:
+            try:
+                print(f"student/{write_student(path).name}: {student_path(path).stat().st_size / 1000:.0f} kB")
+            except ValueError as error:
+                failed.append(f"{path.name}: {error}")
+        print("\n".join(failed), file=sys.stderr, end="\n" if failed else "")
+        return 1 if failed else 0
+    problems = [line for path in lessons for line in check(path) + check_student(path)]
+    print("\n".join(problems) or f"{len(lessons)} lessons and their student copies checked: nothing to mend")
     return 1 if problems else 0
 
 

@@ -1,4 +1,4 @@
-"""The command line: python -m vit_tutorial train | evaluate | show-patches | info. It parses and calls."""
+"""The command line: python -m vit_tutorial COMMAND; its help lists them. It parses and calls."""
 
 import argparse
 import dataclasses
@@ -14,6 +14,8 @@ EPILOG = """examples:
   python -m vit_tutorial train --data shapes --minutes 1
   python -m vit_tutorial train --data my_pictures --minutes 10 --out runs/mine
   python -m vit_tutorial evaluate runs/mine --data my_pictures
+  python -m vit_tutorial similarity timm:vit_base_patch16_224 --out similarity.png
+  python -m vit_tutorial ablate start --data shapes --seeds 5
 """
 
 
@@ -55,7 +57,9 @@ def parser() -> argparse.ArgumentParser:
         "--model", default="CIFAR-96x4/4", metavar="NAME", help="CIFAR-WIDTHxDEPTH/PATCH or ViT-SIZE/PATCH (default CIFAR-96x4/4)"
     )
     train.add_argument("--pool", help="class or mean: what the head reads (default: the model's)")
-    train.add_argument("--position", help="none, learned_1d, sinusoidal_1d or sinusoidal_2d (default learned_1d)")
+    train.add_argument(
+        "--position", help="none, learned_1d, learned_2d, sinusoidal_1d, sinusoidal_2d, relative or rotary (default learned_1d)"
+    )
     train.add_argument(
         "--learning-rate", type=float, default=3e-3, metavar="LR", help="peak learning rate of AdamW (default 0.003)"
     )
@@ -90,6 +94,37 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("--out", type=Path, default=Path("patches.png"), help="file to write (default patches.png)")
     show.set_defaults(run=run_show_patches)
 
+    similarity = commands.add_parser(
+        "similarity",
+        help="draw how alike a model's position embeddings are",
+        description=(
+            "Draw, for each patch, the cosine similarity of its position embedding with every patch's, and print what structure "
+            "there is: beside the same rows in shuffled order, and random rows."
+        ),
+    )
+    similarity.add_argument("model", help="a checkpoint of train (file or folder), timm:NAME, or torchvision:NAME")
+    similarity.add_argument("--out", type=Path, default=Path("similarity.png"), help="the picture (default similarity.png)")
+    similarity.add_argument("--untrained", action="store_true", help="timm and torchvision: random weights, nothing is fetched")
+    similarity.set_defaults(run=run_similarity)
+
+    ablate = commands.add_parser(
+        "ablate",
+        parents=[data],
+        help="compare position embeddings: many runs, paired by seed",
+        description=(
+            "Run a study of position embeddings, one row a run: kinds (every kind, at the stem, in every layer, shared), "
+            "start (every random start, learned and frozen), figure9 (other hyperparameters). Stopped and started again, it goes "
+            "on where it was. On 2 CPU cores with --data shapes a run takes about 10 seconds."
+        ),
+    )
+    ablate.add_argument("study", help="kinds, start or figure9")
+    ablate.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds 0 to N - 1 (default 5)")
+    ablate.add_argument("--passes", type=float, metavar="X", help="passes over the training images (default: the study's own)")
+    ablate.add_argument("--only", nargs="+", metavar="VARIANT", help="some variants of the study, by name")
+    ablate.add_argument("--out", type=Path, metavar="DIR", help="folder for the table and the picture (default runs/ablation)")
+    ablate.add_argument("--quiet", action="store_true", help="no progress bar")
+    ablate.set_defaults(run=run_ablate)
+
     info = commands.add_parser(
         "info",
         help="what this machine is, and what that means for training",
@@ -99,6 +134,10 @@ def parser() -> argparse.ArgumentParser:
     )
     info.add_argument("--json", action="store_true", help="versions and hardware as JSON")
     info.set_defaults(run=run_info)
+
+    from .classroom import cli  # parses; what a teacher needs beside this package is imported when a step runs
+
+    cli.add_to(commands)
     return top
 
 
@@ -171,6 +210,67 @@ def run_show_patches(args) -> int:
     plots.save(plots.patches(image, args.patch_size), args.out)
     count = (args.image_size // args.patch_size) ** 2
     print(f"{args.out}: {count} patches of {args.patch_size}x{args.patch_size} pixels, {args.patch_size**2 * 3} numbers each")
+    return 0
+
+
+def run_similarity(args) -> int:
+    import torch
+
+    from .inspection import plots
+    from .inspection.analysis import patch_rows
+    from .inspection.similarity import similarity_numbers
+    from .inspection.tables import position_table
+    from .interop import by_name
+
+    table, grid, extra = position_table(by_name(args.model, pretrained=not args.untrained))
+    rows, _ = patch_rows(table, grid, extra)
+    name = Path(args.model).name if Path(args.model).exists() else args.model
+    what = f"{name}{' (random weights)' if args.untrained else ''}"
+    size = f"{grid[0]}x{grid[1]} position embeddings, width {rows.shape[1]}"
+    plots.save(plots.position_similarity(rows, grid, extra=0, title=f"{what}\n{size}"), args.out)
+    generator = torch.Generator().manual_seed(0)
+    columns = {
+        "this model": rows,
+        "shuffled": rows[torch.randperm(len(rows), generator=generator)],
+        "random": torch.randn(rows.shape, generator=generator),
+    }
+    numbers = {column: similarity_numbers(table, grid, extra=0) for column, table in columns.items()}
+    print(f"{what}: {size}")
+    print(f"{'':18}" + "".join(f"{column:>12}" for column in columns))
+    for key in numbers["this model"]:
+        print(f"{key:18}" + "".join(f"{numbers[column][key]:12.3f}" for column in columns))
+    print(f"picture: {args.out}")
+    return 0
+
+
+def run_ablate(args) -> int:
+    from . import ablation
+    from .errors import check_choice, check_whole
+    from .inspection import plots
+
+    check_choice("study", args.study, ablation.STUDIES)
+    check_whole("seeds", args.seeds)
+    folder = args.out or Path("runs") / "ablation"
+    table = folder / f"ablation_{args.study}_{Path(args.data).name}.csv"
+    rows = ablation.run_study(
+        args.study,
+        lambda seed: _load(args, seed),
+        args.seeds,
+        table,
+        passes=args.passes,
+        only=args.only,
+        progress=not args.quiet,
+    )
+    summary = ablation.summary(rows)
+    width = max(len(entry["variant"]) for entry in summary)
+    for entry in summary:
+        against = ""
+        if "verdict" in entry:
+            gap, half = 100 * entry["difference"], 100 * entry["difference_half"]
+            against = f"   {gap:+6.2f} ± {half:.2f} points to {summary[0]['variant']}: {entry['verdict']}"
+        print(f"{entry['variant']:{width}}  {entry['mean']:6.2%} ± {entry['half']:.2%} ({entry['seeds']} seeds){against}")
+    plots.save(plots.intervals(summary, f"{args.study} on {args.data}"), table.with_suffix(".png"))
+    print(f"in {folder}: {table.name} ({len(rows)} runs), {table.stem}.png")
     return 0
 
 

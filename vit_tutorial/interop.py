@@ -6,16 +6,19 @@ that names it, and no weight is left behind. None of the three libraries is impo
 """
 
 import dataclasses
+import difflib
 import functools
 import importlib
 import math
 import re
+from pathlib import Path
 
 import torch
 from torch import nn
 
 from .errors import check_choice
 from .model import VisionTransformer, ViTConfig
+from .training.checkpoint import load_model
 
 LIBRARIES = ("torchvision", "timm", "vit_pytorch")
 _CLASSES = {
@@ -118,6 +121,36 @@ def export_to(model: VisionTransformer, target: str | nn.Module) -> nn.Module:
         for name, value in model.state_dict().items():
             slots[names[name]].copy_(_to_theirs(value, slots[names[name]]))
     return target
+
+
+def by_name(name: str, pretrained: bool = True) -> nn.Module:
+    """A model from a checkpoint of this package (a file, or the folder that train left), "timm:NAME" or "torchvision:NAME".
+
+    pretrained: False takes the random start, and fetches nothing. Raises ValueError for an unknown name, or when the weights
+    cannot be fetched; ModuleNotFoundError when the library is not installed.
+    """
+    library, colon, model = name.partition(":")
+    if colon and library in ("timm", "torchvision"):
+        module = importlib.import_module("torchvision.models" if library == "torchvision" else library)
+        known = module.list_models()
+        if model not in known:
+            near = difflib.get_close_matches(model, known, n=3, cutoff=0.3)
+            raise ValueError(f"{library} has no model {model!r}: did you mean {' or '.join(near) or 'another library'}?")
+        if library == "torchvision":
+            make = functools.partial(module.get_model, model, weights="DEFAULT" if pretrained else None)
+        else:
+            make = functools.partial(module.create_model, model, pretrained=pretrained)
+        try:
+            return make().eval()
+        except Exception as error:  # each library fails in ways of its own when there is no network
+            if not pretrained:
+                raise
+            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+            raise ValueError(
+                f"the weights of {name} could not be fetched ({reason}): --untrained shows the random start"
+            ) from error
+    path = Path(name)
+    return load_model(path / "model.safetensors" if path.is_dir() else path)[0]
 
 
 def _class_name(model) -> str:
@@ -294,7 +327,8 @@ def _check_same(ours: ViTConfig, theirs: ViTConfig, library: str) -> None:
     """Raise ValueError, with both values, where the configurations differ in more than in how weights start."""
     ours, theirs = dataclasses.asdict(ours), dataclasses.asdict(theirs)
     for config in (ours, theirs):
-        del config["position_std"]
+        for start in ("position_std", "position_start", "position_frozen"):
+            del config[start]
         config["norm_after_pool"] |= config["pool"] == "class"  # one token is read: both orders are the same
         config["position_class_token"] |= "none" in (config["class_token"], config["position"])  # there is no such row
     different = [f"{name} is {ours[name]!r} here and {theirs[name]!r} there" for name in ours if ours[name] != theirs[name]]

@@ -45,6 +45,7 @@ class Mistake:
     name: short, in snake_case. says: what was seen, for the learner, as a sentence or a function of the evidence (for numbers).
     hint: a question or a place to look; never the solution. seen_in: where people made it. wrong: a function that makes it.
     detect: says whether the evidence shows it; without one, the values on all cases must equal those of `wrong`.
+    also: other functions that make the same mistake, with other values.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Mistake:
     seen_in: str
     wrong: Callable
     detect: Callable[[Evidence], bool] | None = None
+    also: tuple[Callable, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,10 +92,10 @@ class Check:
 
     def _known(self, evidence: Evidence) -> Mistake | None:
         for mistake in self.mistakes:
-            if mistake.detect is not None:
-                if mistake.detect(evidence):
-                    return mistake
-            elif matches(evidence, self.observe(mistake.wrong, evidence.cases)):
+            if mistake.detect is not None and mistake.detect(evidence):
+                return mistake
+            alike = mistake.also if mistake.detect is not None else (mistake.wrong, *mistake.also)
+            if any(matches(evidence, self.observe(wrong, evidence.cases)) for wrong in alike):
                 return mistake
         return None
 
@@ -132,19 +134,23 @@ def same_values(one: Observation, two: Observation) -> bool:
 def matches(evidence: Evidence, of_mistake: list[Observation]) -> bool:
     """The learner's function did what the mistake does, on every case: equal values, or an error in both.
 
-    At least one case must show it by values that are wrong, or else any error would look like any other.
+    At least one case must show it by values that are wrong, or else any error would look like any other. An error where the
+    mistake gives wrong values is a way to write it, too, as long as no more cases stop than show it.
     """
-    shown = False
+    shown = stopped = 0
     for i, (case, theirs) in enumerate(zip(evidence.cases, of_mistake)):
         mine = evidence.seen[i]
         if case.device == "meta" or (mine.error and theirs.error):
+            continue
+        if mine.error and not same_values(theirs, evidence.wanted[i]):
+            stopped += 1
             continue
         if not same_values(mine, theirs):
             return False
         if set(mine.facts.get("changed", [])) != set(theirs.facts.get("changed", [])):
             return False
-        shown = shown or not evidence.values_right(i)
-    return shown
+        shown += not evidence.values_right(i)
+    return shown > 0 and stopped <= shown
 
 
 def problem(case: Case, seen: Observation, wanted: Observation) -> tuple[str, str] | None:
@@ -170,7 +176,11 @@ def problem(case: Case, seen: Observation, wanted: Observation) -> tuple[str, st
         if mine.shape != tensor.shape:
             return f"{what} has the wrong shape.", shape_difference(mine, tensor)
         if not close(mine, tensor, loose=True):
-            head = f"{what} has the right shape, but not the right values." if tensor.ndim else f"{what} is not right."
+            head = (
+                f"{what} has the right shape, but not the right values."
+                if "form" not in wanted.facts
+                else f"{what} is not right."
+            )
             return head, value_difference(mine, tensor)
         if mine.dtype != tensor.dtype:
             return f"{what} has the wrong dtype.", f"It is {mine.dtype}, expected {tensor.dtype}."

@@ -1,5 +1,7 @@
 """Answer a prediction: the learner wrote a guess down before the cell ran, and one line says how it turned out."""
 
+import ast
+import contextlib
 import math
 from collections.abc import Mapping
 
@@ -23,6 +25,9 @@ def check_guess(guess, seen, tolerance: float | None = None) -> None:
 def answer(guess, seen, tolerance: float | None = None) -> str:
     """The line for one guess."""
     guess, seen = plain(guess), plain(seen)
+    if isinstance(guess, str) and not isinstance(seen, str):  # "True" or "(4, 16)" in quotes is meant as what it says
+        with contextlib.suppress(ValueError, SyntaxError):
+            guess = plain(ast.literal_eval(guess))
     if empty(guess):
         return f"no guess recorded; it is {show(seen)}"
     if agrees(guess, seen, tolerance):

@@ -20,6 +20,13 @@ class PartsOnly(VisionTransformer):
         raise NotImplementedError("compose the model's parts here: tokens(images) is half of the answer itself")
 
 
+class Notes(list):
+    """A list that a deep copy of its owner goes on writing into: a copied model is still the model that was handed over."""
+
+    def __deepcopy__(self, memo):
+        return self
+
+
 class Probe(nn.Module):
     """A small classifier that notes how it is called, and answers otherwise when it is called in training mode."""
 
@@ -28,7 +35,7 @@ class Probe(nn.Module):
         self.norm = nn.BatchNorm1d(features)
         self.dropout = nn.Dropout(0.5)
         self.head = nn.Linear(features, classes)
-        self.calls: list[dict] = []
+        self.calls: list[dict] = Notes()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         self.calls.append({"training": self.training, "grad": torch.is_grad_enabled(), "images": len(images)})

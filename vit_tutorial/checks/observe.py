@@ -8,6 +8,7 @@ import traceback
 
 import numpy as np
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from .case import Case, Observation
 
@@ -56,7 +57,9 @@ def observe(read, fn, case: Case, call=call_once) -> Observation:
         try:
             # A seed of its own: a function that draws random numbers does so alike in every process.
             torch.manual_seed(0)
-            tensors, facts = read(call(fn, inputs), inputs)
+            with CopiesFromMeta() if case.device == "meta" else contextlib.nullcontext():
+                value = call(fn, inputs)
+            tensors, facts = read(value, inputs)
             facts = facts | (backward(tensors, inputs) if case.grad else {})
         except (Exception, SystemExit) as error:
             return Observation({}, {"error": f"{type(error).__name__}: {error}"[:400], "line": guilty_line(fn, error)})
@@ -69,6 +72,20 @@ def observe(read, fn, case: Case, call=call_once) -> Observation:
     if case.device == "meta":
         kept = {}
     return Observation(kept, facts)
+
+
+class CopiesFromMeta(TorchDispatchMode):
+    """Let numbers be copied from "meta" to the CPU, as from a GPU; torch refuses, for want of numbers. Zeros arrive."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func is torch.ops.aten.copy_.default and (args[0].device.type, args[1].device.type) == ("cpu", "meta"):
+            return args[0].zero_()
+        there = kwargs.get("device")
+        if func is torch.ops.aten._to_copy.default and args[0].device.type == "meta" and there is not None:
+            if torch.device(there).type == "cpu":
+                return torch.zeros(args[0].shape, dtype=kwargs.get("dtype") or args[0].dtype, device="cpu")
+        return func(*args, **kwargs)
 
 
 def snapshot(value) -> dict[str, torch.Tensor]:

@@ -71,13 +71,13 @@ def warmup_cosine_check() -> Check:
 
 
 def read_accuracy(value, inputs) -> tuple[dict, dict]:
-    """The accuracy, and what the model noted: its mode, gradients, and how many images came at a time."""
+    """The accuracy, and what the model noted: its mode, gradients, and whether too many images came at a time."""
     calls = inputs["model"].calls
     number = as_number(value)
     noted = {
         "the model's mode at its calls": sorted({"training" if call["training"] else "evaluation" for call in calls}),
         "gradients recorded": any(call["grad"] for call in calls),
-        "images at a time, at most": max((call["images"] for call in calls), default=0),
+        "more than batch_size images at a time": any(call["images"] > inputs["batch_size"] for call in calls),
     }
     tensors = {} if number is None else {"accuracy": number}
     return tensors, {"values": noted, "types": {"accuracy": type_name(value)}, "form": "a number"}

@@ -4,5 +4,6 @@ from .attention import MultiHeadSelfAttention, attend, attention
 from .config import ViTConfig
 from .encoder import MLP, Encoder, EncoderBlock
 from .patches import PatchEmbedding, patchify, unpatchify
-from .positions import PositionEmbedding, make_position, sinusoidal_1d, sinusoidal_2d
+from .positions import Learned2D, PositionEmbedding, make_position, sinusoidal_1d, sinusoidal_2d
+from .relative import RelativeBias, Rotary
 from .vit import VisionTransformer

@@ -9,17 +9,24 @@ from torch import nn
 from ..errors import check_heads
 
 
-def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def attention(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
     """softmax(q k^T / sqrt(d)) v for q, k, v (..., T, d): the output (..., T, d) and the weights (..., T, T); each row adds to 1.
 
     Vaswani et al. 2017, section 3.2.1. d is the width of one head, D/h, and not the width of the model.
+    bias: added to the scores, (..., T, T); relative positions enter here.
     """
     scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])  # (..., T, T), one row for each query
+    if bias is not None:
+        scores = scores + bias
     weights = scores.softmax(dim=-1)
     return weights @ v, weights
 
 
-def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, fused: bool | None = None) -> torch.Tensor:
+def attend(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor | None = None, fused: bool | None = None
+) -> torch.Tensor:
     """The output of `attention` alone, the faster way: the one place where the form is chosen.
 
     fused: True for F.scaled_dot_product_attention, False for the explicit form, None to choose: fused, except in half precision
@@ -27,7 +34,7 @@ def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, fused: bool | None
     """
     if fused is None:
         fused = q.device.type != "cpu" or q.dtype == torch.float32
-    return F.scaled_dot_product_attention(q, k, v) if fused else attention(q, k, v)[0]
+    return F.scaled_dot_product_attention(q, k, v, bias) if fused else attention(q, k, v, bias)[0]
 
 
 class MultiHeadSelfAttention(nn.Module):
@@ -51,11 +58,18 @@ class MultiHeadSelfAttention(nn.Module):
         qkv = self.qkv(x).view(B, T, 3, self.num_heads, D // self.num_heads)  # (B, T, 3, h, d)
         return qkv.permute(2, 0, 3, 1, 4).unbind(0)  # 3 x (B, h, T, d)
 
-    def weights(self, x: torch.Tensor) -> torch.Tensor:
-        """The attention weights (B, h, T, T) for tokens (B, T, D); row t says what token t reads."""
-        return attention(*self.split(x))[1]
+    def asked(self, x: torch.Tensor, position: nn.Module | None) -> tuple:
+        """Queries, keys, values, and what is added to the scores: None, or a bias (h, T, T)."""
+        q, k, v = self.split(x)
+        q, k, bias = position(q, k) if position else (q, k, None)
+        return q, k, v, bias
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        heads = attend(*self.split(x), fused=self.fused)  # (B, h, T, d)
+    def weights(self, x: torch.Tensor, position: nn.Module | None = None) -> torch.Tensor:
+        """The attention weights (B, h, T, T) for tokens (B, T, D); row t says what token t reads."""
+        return attention(*self.asked(x, position))[1]
+
+    def forward(self, x: torch.Tensor, position: nn.Module | None = None) -> torch.Tensor:
+        """position: relative or rotary positions (relative.py), if there are any."""
+        heads = attend(*self.asked(x, position), fused=self.fused)  # (B, h, T, d)
         merged = heads.transpose(1, 2).reshape(x.shape)  # (B, T, h, d) -> (B, T, D)
         return self.projection(merged)

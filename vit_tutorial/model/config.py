@@ -8,7 +8,10 @@ from ..errors import check_choice, check_divides, check_heads, check_whole
 
 POOLS = ("class", "mean")
 CLASS_TOKENS = ("first", "last", "none")
-POSITIONS = ("none", "learned_1d", "sinusoidal_1d", "sinusoidal_2d")
+POSITIONS = ("none", "learned_1d", "learned_2d", "sinusoidal_1d", "sinusoidal_2d", "relative", "rotary")
+IN_ATTENTION = ("relative", "rotary")  # these change scores, the others add to tokens
+POSITION_PLACES = ("stem", "every_layer", "every_layer_shared")
+POSITION_STARTS = ("normal", "truncated_normal")
 
 # Paper (Dosovitskiy et al. 2021), table 1; Ti and S are DeiT's (Touvron et al. 2021), table 1.
 _SIZES = {
@@ -28,11 +31,15 @@ class ViTConfig:
     dim: D, the width of a token. depth: encoder blocks. num_heads: h, must divide D. mlp_dim: hidden width, 4 D if None.
     pool: what becomes the representation, the class token ("class", the paper) or the mean of the patch tokens
         ("mean", as in Zhai et al. 2022, "Scaling Vision Transformers").
-    position: one of POSITIONS. dropout: probability in [0, 1), on the tokens at the stem, after attention, in the MLP.
+    position: one of POSITIONS. position_at: where it enters, once at the "stem" (the paper), in "every_layer", or
+        "every_layer_shared" (one table for all; the paper's appendix D.4). None picks "every_layer" for relative and rotary.
+    dropout: probability in [0, 1), on the tokens at the stem, after attention, in the MLP.
 
     Where implementations in the field differ:
     class_token: "first" (the paper, torchvision, timm), "last", or "none". None picks "first" for pool="class", else "none".
     position_std: standard deviation of learned positions at the start; 0.02 (torchvision, timm), 1.0 (vit-pytorch), 0 (zeros).
+    position_start: "normal", or "truncated_normal" (nothing beyond two standard deviations).
+    position_frozen: True keeps a learned kind at its random start.
     position_class_token: True gives the class token a position too (the paper); False joins it later (timm's no_embed_class).
     patch_norms: a LayerNorm before and one after the patch projection (vit-pytorch); the paper has neither.
     qkv_bias: False in vit-pytorch. norm_eps: 1e-6 (torchvision, timm), 1e-5 (vit-pytorch).
@@ -53,6 +60,9 @@ class ViTConfig:
     class_token: str | None = None
     position_std: float = 0.02
     position_class_token: bool = True
+    position_at: str | None = None
+    position_start: str = "normal"
+    position_frozen: bool = False
     patch_norms: bool = False
     qkv_bias: bool = True
     norm_eps: float = 1e-6
@@ -65,6 +75,8 @@ class ViTConfig:
             object.__setattr__(self, "mlp_dim", 4 * self.dim)
         if self.class_token is None:
             object.__setattr__(self, "class_token", "first" if self.pool == "class" else "none")
+        if self.position_at is None:
+            object.__setattr__(self, "position_at", "every_layer" if self.position in IN_ATTENTION else "stem")
         self._check()
 
     def _check(self):
@@ -83,8 +95,33 @@ class ViTConfig:
             raise ValueError(f"dropout is {self.dropout}: it is a probability, from 0 up to but not including 1")
         if self.position_std < 0:
             raise ValueError(f"position_std is {self.position_std}: a standard deviation is not negative; 0 starts from zeros")
+        self._check_position()
+
+    def _check_position(self):
+        check_choice("position_at", self.position_at, POSITION_PLACES)
+        check_choice("position_start", self.position_start, POSITION_STARTS)
+        if self.position in IN_ATTENTION and self.position_at == "stem":
+            raise ValueError(
+                f"{self.position} positions act inside attention, not at the stem: every_layer or every_layer_shared"
+            )
+        if self.position == "none" and self.position_at != "stem":
+            raise ValueError(f"position='none' has nothing to add at {self.position_at!r}: leave position_at out")
+        if (
+            self.position_at != "stem"
+            and self.class_token != "none"
+            and not self.position_class_token
+            and self.position not in IN_ATTENTION
+        ):
+            raise ValueError("positions in every layer meet all tokens: position_class_token=False works at the stem only")
         if self.position.startswith("sinusoidal") and self.dim % 4:
             raise ValueError(f"{self.position} positions need a width that 4 divides, for sines and cosines, not {self.dim}")
+        if self.position == "learned_2d" and self.dim % 2:
+            raise ValueError(f"learned_2d gives half of the width to the row and half to the column: {self.dim} is odd")
+        if self.position == "rotary" and (self.dim // self.num_heads) % 4:
+            width = self.dim // self.num_heads
+            raise ValueError(
+                f"rotary positions turn pairs for rows and for columns: a head's width must be a multiple of 4, not {width}"
+            )
 
     @property
     def grid(self) -> tuple[int, int]:

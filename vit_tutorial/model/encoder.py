@@ -4,7 +4,8 @@ import torch
 from torch import nn
 
 from .attention import MultiHeadSelfAttention
-from .config import ViTConfig
+from .config import IN_ATTENTION, ViTConfig
+from .positions import make_position
 
 
 class MLP(nn.Sequential):
@@ -25,8 +26,8 @@ class EncoderBlock(nn.Module):
         self.mlp = MLP(dim, mlp_dim, dropout)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = x + self.dropout(self.attention(self.norm1(x)))
+    def forward(self, x: torch.Tensor, position: nn.Module | None = None) -> torch.Tensor:
+        x = x + self.dropout(self.attention(self.norm1(x), position))
         return x + self.dropout(self.mlp(self.norm2(x)))
 
 
@@ -39,8 +40,13 @@ class Encoder(nn.Module):
         self.blocks = nn.ModuleList(
             EncoderBlock(c.dim, c.num_heads, c.mlp_dim, c.dropout, c.qkv_bias, c.norm_eps) for _ in range(c.depth)
         )
+        # One position embedding for each block, a single one that all share, or none: then it is added at the stem.
+        number = {"stem": 0, "every_layer": c.depth, "every_layer_shared": 1}[c.position_at]
+        self.positions = nn.ModuleList(make_position(c) for _ in range(number))
+        self.in_attention = c.position in IN_ATTENTION
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        for block in self.blocks:
-            x = block(x)
+        for i, block in enumerate(self.blocks):
+            position = self.positions[i % len(self.positions)] if self.positions else None
+            x = block(x, position) if position is None or self.in_attention else block(position(x))
         return x

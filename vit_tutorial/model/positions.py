@@ -1,9 +1,11 @@
-"""Position embeddings by name. Each is a module that adds one vector to each token: (B, T, D) -> (B, T, D)."""
+"""Position embeddings by name: some add a vector to each token, two speak inside attention (relative, rotary)."""
 
 import torch
 from torch import nn
 
 from .config import ViTConfig
+from .grid import on_grid, start, token_rows, with_token
+from .relative import RelativeBias, Rotary
 
 
 def sinusoidal_1d(length: int, dim: int) -> torch.Tensor:
@@ -26,9 +28,7 @@ def sinusoidal_2d(grid: tuple[int, int], dim: int) -> torch.Tensor:
     if dim % 4:
         raise ValueError(f"2-D sinusoidal positions need a width that is a multiple of 4 (sine, cosine; row, column), not {dim}")
     rows, columns = grid
-    row = sinusoidal_1d(rows, dim // 2).repeat_interleave(columns, dim=0)  # patch n lies in row n // columns
-    column = sinusoidal_1d(columns, dim // 2).repeat(rows, 1)  # and in column n % columns
-    return torch.cat([row, column], dim=1)
+    return on_grid(sinusoidal_1d(rows, dim // 2), sinusoidal_1d(columns, dim // 2))
 
 
 class PositionEmbedding(nn.Module):
@@ -37,22 +37,44 @@ class PositionEmbedding(nn.Module):
 
     def __init__(self, config: ViTConfig):
         super().__init__()
-        extra = int(config.class_token != "none" and config.position_class_token)
+        extra = token_rows(config)
         if config.position == "learned_1d":
-            self.table = nn.Parameter(config.position_std * torch.randn(1, config.num_patches + extra, config.dim))
+            self.table = start(config, 1, config.num_patches + extra, config.dim)
             return
         if config.position == "sinusoidal_1d":
             table = sinusoidal_1d(config.num_patches, config.dim)
         else:
             table = sinusoidal_2d(config.grid, config.dim)
-        blank = table.new_zeros(extra, config.dim)
-        table = torch.cat([blank, table] if config.class_token == "first" else [table, blank])
-        self.register_buffer("table", table[None])
+        self.register_buffer("table", with_token(config, table, table.new_zeros(extra, config.dim))[None])
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return tokens + self.table
+
+
+class Learned2D(nn.Module):
+    """Adds a learned vector of width D/2 for the row and one for the column, side by side (ViT, appendix D.4, "2-D").
+
+    (rows + columns) * D/2 parameters instead of rows * columns * D; the class token has a whole row of its own.
+    """
+
+    def __init__(self, config: ViTConfig):
+        super().__init__()
+        self.config = config
+        rows, columns = config.grid
+        self.rows = start(config, rows, config.dim // 2)
+        self.columns = start(config, columns, config.dim // 2)
+        self.token = start(config, token_rows(config), config.dim)
+
+    @property
+    def table(self) -> torch.Tensor:
+        """What is added, written out: (1, T, D)."""
+        return with_token(self.config, on_grid(self.rows, self.columns), self.token)[None]
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         return tokens + self.table
 
 
 def make_position(config: ViTConfig) -> nn.Module:
-    """The position embedding that `config.position` names; "none" is nn.Identity."""
-    return nn.Identity() if config.position == "none" else PositionEmbedding(config)
+    """One position embedding of the kind that `config.position` names; "none" is nn.Identity."""
+    kinds = {"none": lambda c: nn.Identity(), "learned_2d": Learned2D, "relative": RelativeBias, "rotary": Rotary}
+    return kinds.get(config.position, PositionEmbedding)(config)

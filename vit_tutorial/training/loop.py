@@ -124,10 +124,11 @@ def _step(model, batch, optimizer, scaler, rate, history) -> torch.Tensor:
 
 
 def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.AdamW:
-    """AdamW (Loshchilov & Hutter 2019), with weight decay on the weights of linear layers and convolutions only."""
+    """AdamW (Loshchilov & Hutter 2019), with weight decay on what `settings.decay` says."""
     matrices = {id(m.weight) for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d)}
-    decayed = [p for p in model.parameters() if id(p) in matrices]
-    others = [p for p in model.parameters() if id(p) not in matrices]
+    everything = settings.decay == "all"
+    decayed = [p for p in model.parameters() if everything or id(p) in matrices]
+    others = [p for p in model.parameters() if not (everything or id(p) in matrices)]
     groups = [dict(params=decayed, weight_decay=settings.weight_decay), dict(params=others, weight_decay=0.0)]
     fused = next(model.parameters()).device.type in ("cpu", "cuda")
     return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=fused)

@@ -7,6 +7,7 @@ from ..errors import check_choice, check_whole
 from .precision import PRECISIONS
 from .schedule import SCHEDULES
 
+DECAYS = ("matrices", "all")
 AUGMENTS = ("auto", "none", "flip_shift")
 
 
@@ -16,7 +17,8 @@ class TrainSettings:
 
     minutes: a budget by the clock, evaluations on the validation images included; the schedule reaches zero when it is spent.
     passes: epochs; fractions are fine. learning_rate: the peak, of AdamW. warmup: the share of the run spent warming up.
-    weight_decay: on the weight matrices of linear layers only (not on biases, norms, class token, positions).
+    weight_decay: how much; decay says on what: "matrices", the weights of linear layers and convolutions only (not biases, norms,
+        class token, positions), or "all", as AdamW(model.parameters()) does.
     augment: "flip_shift" flips and shifts by up to `shift` pixels; "auto" does, except on `shapes`: it would break the pairs.
     precision: see `choose_precision`. evaluations: looks at the validation images, evenly spread, the last at the end.
     """
@@ -28,6 +30,7 @@ class TrainSettings:
     warmup: float = 0.1
     schedule: str = "cosine"
     weight_decay: float = 0.05
+    decay: str = "matrices"
     label_smoothing: float = 0.0
     augment: str = "auto"
     shift: int = 2
@@ -50,5 +53,6 @@ class TrainSettings:
         check_whole("seed", self.seed, least=0)
         check_whole("evaluations", self.evaluations)
         check_choice("schedule", self.schedule, SCHEDULES)
+        check_choice("decay", self.decay, DECAYS)
         check_choice("augment", self.augment, AUGMENTS)
         check_choice("precision", self.precision, PRECISIONS)

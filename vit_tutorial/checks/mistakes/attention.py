@@ -85,6 +85,7 @@ def attention_mistakes() -> tuple[Mistake, ...]:
             "A row of weights adds to 1. Which of your variables does?",
             "first drafts, and code that returns logits to save memory",
             lambda q, k, v: (scaled(q, k, v, math.sqrt(q.shape[3]))[0], scores(q, k)),
+            also=(lambda q, k, v: (scaled(q, k, v, math.sqrt(q.shape[3]))[0], q @ k.mT),),
         ),
         Mistake(
             "keys_reshaped",
@@ -129,6 +130,7 @@ def attention_mistakes() -> tuple[Mistake, ...]:
             "Which entries does your mask keep, those that are True or those that are False? And is there a need for it here?",
             "F.scaled_dot_product_attention keeps what is True, nn.MultiheadAttention takes away what is True",
             lambda q, k, v: masked(q, k, v, lambda i, j: j < i),
+            also=strictly_later(),
         ),
         Mistake(
             "results_exchanged",
@@ -195,6 +197,19 @@ def scaled_after(q, k, v):
 def masked(q, k, v, hidden):
     n = torch.arange(q.shape[2], device=q.device)
     return by_weights(scores(q, k).masked_fill(hidden(n[:, None], n), float("-inf")).softmax(-1).nan_to_num(), v)
+
+
+def strictly_later() -> tuple:
+    """The token itself is taken away too, so nothing is left for the last one: all alike, or nan, or 0."""
+
+    def masked_by(value, mend=lambda weights: weights):
+        def wrong(q, k, v):
+            n = torch.arange(q.shape[2], device=q.device)
+            return by_weights(mend(scores(q, k).masked_fill(n <= n[:, None], value).softmax(-1)), v)
+
+        return wrong
+
+    return masked_by(-1e9), masked_by(float("-inf")), masked_by(float("-inf"), torch.nan_to_num)
 
 
 def dropped(q, k, v):

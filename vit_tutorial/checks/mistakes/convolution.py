@@ -31,6 +31,14 @@ def linear_to_conv_mistakes() -> tuple[Mistake, ...]:
     return (
         *general_of_modules(),
         Mistake(
+            "written_without_no_grad",
+            "You wrote into a parameter while gradients are recorded, and PyTorch refuses that.",
+            "Setting numbers by hand is nothing to learn from. How do you tell PyTorch to look away for these lines?",
+            "conv.weight.copy_(...) as it stands in a notebook that has switched gradients off for all cells",
+            written_with_gradients,
+            lambda e: any("a leaf Variable that requires grad" in (seen.error or "") for seen in e.seen),
+        ),
+        Mistake(
             "not_a_convolution",
             lambda e: f"Your function returned: {kind(e.seen[e.first_wrong()])}. Asked for is the layer itself, an nn.Conv2d.",
             "Make the layer, put the numbers into it, and return it. What did you return?",
@@ -199,3 +207,9 @@ def fresh_bias(e: Evidence) -> bool:
         return "bias" not in wanted.tensors or drawn(seen.tensors.get("bias"), case)
 
     return each(e, so)
+
+
+def written_with_gradients(linear, patch_size, channels):
+    conv = torch.nn.Conv2d(channels, linear.out_features, patch_size, patch_size, bias=linear.bias is not None)
+    conv.weight.copy_(linear.weight.reshape(-1, patch_size, patch_size, channels).permute(0, 3, 1, 2))
+    return conv

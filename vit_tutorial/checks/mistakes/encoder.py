@@ -116,6 +116,7 @@ def encoder_block_mistakes() -> tuple[Mistake, ...]:
             "Which of the two lets tokens read from each other, and which comes first in the paper's figure 1?",
             "first drafts",
             lambda x, n1, a, n2, m: (z := x + m(n2(x))) + a(n1(z)),
+            also=(lambda x, n1, a, n2, m: (z := x + m(n1(x))) + a(n2(z)),),
         ),
         Mistake(
             "mlp_beside_attention",

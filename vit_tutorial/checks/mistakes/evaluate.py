@@ -1,5 +1,7 @@
 """Known mistakes in measuring the accuracy of a model."""
 
+import re
+
 import torch
 import torch.nn.functional as F
 
@@ -24,7 +26,7 @@ def evaluate_mistakes() -> tuple[Mistake, ...]:
         Mistake(
             "left_in_training_mode",
             "The model was called in training mode: dropout and batch norm were at work as in training.",
-            "Which two layers of this model behave otherwise in training? Which call tells them that this is no training?",
+            "Dropout and batch norm behave otherwise in training. Which call tells them that this is none?",
             "the line that is forgotten most often; the number is too low and changes from call to call",
             lambda model, images, labels, size: sum(right_in_batches(model.train(), images, labels, size)) / len(labels),
             lambda e: noted(e, "the model's mode at its calls", "training"),
@@ -46,7 +48,8 @@ def evaluate_mistakes() -> tuple[Mistake, ...]:
             lambda e: (
                 accuracy_right(e)
                 and all(
-                    seen.facts["values"]["images at a time, at most"] == len(case.inputs["labels"])
+                    seen.facts["values"]["more than batch_size images at a time"]
+                    == (len(case.inputs["labels"]) > case.inputs["batch_size"])
                     for case, seen in zip(e.cases, e.seen)
                 )
             ),
@@ -67,6 +70,9 @@ def evaluate_mistakes() -> tuple[Mistake, ...]:
             "What does drop_last do, or a division that throws the rest away?",
             "a loop over len(images) // batch_size, or a DataLoader with drop_last=True",
             last_dropped,
+            also=(
+                lambda model, images, labels, size: last_dropped(model, images, labels, size) * whole(labels, size) / len(labels),
+            ),
         ),
         Mistake(
             "rest_not_counted_as_seen",
@@ -74,7 +80,12 @@ def evaluate_mistakes() -> tuple[Mistake, ...]:
             "By how many images do you divide?",
             "first drafts",
             lambda model, images, labels, size: (
-                sum(right_in_batches(model.eval(), images, labels, size)) / max(1, len(labels) // size * size)
+                sum(right_in_batches(model.eval(), images, labels, size)) / max(1, whole(labels, size))
+            ),
+            also=(
+                lambda model, images, labels, size: (
+                    sum(right_in_batches(model.eval(), images, labels, size)) / whole(labels, size) if whole(labels, size) else 0
+                ),
             ),
         ),
         Mistake(
@@ -124,11 +135,32 @@ def evaluate_mistakes() -> tuple[Mistake, ...]:
             lambda model, images, labels, size: evaluate(model, images[:size], labels[:size], size),
         ),
         Mistake(
+            "returned_in_the_loop",
+            "Your number is the right answers of the first batch, divided by all images: the function returned too early.",
+            "In which iteration does your function return? How far is that line indented?",
+            "a return that slipped into the loop",
+            lambda model, images, labels, size: (
+                right_in_batches(model.eval(), images[:size], labels[:size], size)[0] / len(labels)
+            ),
+        ),
+        Mistake(
+            "shares_times_batch_size",
+            "Each batch's share was multiplied by batch_size: the last, smaller batch counts for more images than it has.",
+            "How many images has each batch?",
+            "the mean over batches, half mended",
+            lambda model, images, labels, size: (
+                sum(r / len(y) * size for r, y in zip(right_in_batches(model.eval(), images, labels, size), labels.split(size)))
+                / len(labels)
+            ),
+        ),
+        Mistake(
             "last_batch_only",
             "Your number is the accuracy of the last batch.",
             "Which of your variables is set anew in each batch?",
             "right = ... in the place of right += ...",
-            lambda model, images, labels, size: evaluate(model, images.split(size)[-1], labels.split(size)[-1], size),
+            lambda model, images, labels, size: (
+                right_in_batches(model.eval(), images, labels, size)[-1] / len(labels.split(size)[-1])
+            ),
         ),
         Mistake(
             "argmax_over_images",
@@ -137,6 +169,7 @@ def evaluate_mistakes() -> tuple[Mistake, ...]:
             "argmax(0)",
             over_images,
             compared_with_classes,
+            (over_images_cut,),
         ),
         Mistake(
             "loss_returned",
@@ -144,6 +177,7 @@ def evaluate_mistakes() -> tuple[Mistake, ...]:
             "Which of the two does a person understand, and which does training follow?",
             "training loops",
             loss,
+            also=(loss_by_batch,),
         ),
     )
 
@@ -188,8 +222,13 @@ def mean_over_batches(model, images, labels, batch_size):
 
 
 def last_dropped(model, images, labels, batch_size):
-    whole = len(labels) // batch_size * batch_size
-    return evaluate(model, images[:whole], labels[:whole], batch_size) if whole else 0.0
+    kept = whole(labels, batch_size)
+    return evaluate(model, images[:kept], labels[:kept], batch_size) if kept else 0.0
+
+
+def whole(labels, batch_size) -> int:
+    """How many images whole batches hold."""
+    return len(labels) // batch_size * batch_size
 
 
 @torch.no_grad()
@@ -199,9 +238,25 @@ def over_images(model, images, labels, batch_size):
     return sum((model(x).argmax(dim=0) == y).sum().item() for x, y in batches) / len(labels)
 
 
+@torch.no_grad()
+def over_images_cut(model, images, labels, batch_size):
+    """Made to fit: as many as there are of both."""
+    model.eval()
+    right = 0
+    for x, y in zip(images.split(batch_size), labels.split(batch_size)):
+        found = model(x).argmax(dim=0)
+        right += (found[: len(y)] == y[: len(found)]).sum().item()
+    return right / len(labels)
+
+
 def compared_with_classes(e: Evidence) -> bool:
-    """As many answers as classes were compared with as many labels as images: an error wherever the two numbers differ."""
-    return any("must match the size" in (seen.error or "") for seen in e.seen)
+    """As many answers as there are classes met as many labels as there are images: the error names the number of classes."""
+    found = [
+        (match[1], case.inputs["model"].settings["classes"])
+        for case, seen in zip(e.cases, e.seen)
+        if (match := re.search(r"size of tensor a \((\d+)\) must match", seen.error or ""))
+    ]
+    return bool(found) and all(int(answers) == classes for answers, classes in found)
 
 
 @torch.no_grad()
@@ -209,3 +264,10 @@ def loss(model, images, labels, batch_size):
     model.eval()
     batches = zip(images.split(batch_size), labels.split(batch_size))
     return sum(F.cross_entropy(model(x), y, reduction="sum").item() for x, y in batches) / len(labels)
+
+
+@torch.no_grad()
+def loss_by_batch(model, images, labels, batch_size):
+    model.eval()
+    losses = [F.cross_entropy(model(x), y).item() for x, y in zip(images.split(batch_size), labels.split(batch_size))]
+    return sum(losses) / len(losses)

@@ -82,6 +82,7 @@ def vit_forward_mistakes() -> tuple[Mistake, ...]:
             "model.position(tokens) returns the sum already. What does your line add to it?",
             "x = x + model.position(x)",
             position_summed,
+            also=(lambda images, model: model.head(model.norm(model.encoder(model.position(stem(images, model))))[:, 0]),),
         ),
         Mistake(
             "position_before_the_class_token",
@@ -165,8 +166,14 @@ def vit_forward_mistakes() -> tuple[Mistake, ...]:
                 model.norm(model.encoder(F.dropout(stem(images, model), model.config.dropout)))[:, 0]
             ),
             lambda e: e.wrong_exactly_where(lambda case: case.inputs["model"].settings.get("dropout", 0) > 0),
+            # Every call starts from the same random state, so a share that stands in the code can be tried.
+            also=tuple(always_dropping(share) for share in (0.1, 0.5)),
         ),
     )
+
+
+def always_dropping(share):
+    return lambda images, model: model.head(model.norm(model.encoder(F.dropout(stem(images, model), share)))[:, 0])
 
 
 def plain(e: Evidence) -> list:

@@ -86,6 +86,10 @@ def multi_head_mistakes() -> tuple[Mistake, ...]:
             "How many linear layers has self-attention in front of the scores? What can a token not say when they are one?",
             "source 001 has one linear layer for queries, keys and values",
             changed(parts=lambda x, w, b, h: three(x, w, b, h, (0, 0, 0))),
+            also=(
+                changed(parts=lambda x, w, b, h: three(x, w, b, h, (1, 1, 1))),
+                changed(parts=lambda x, w, b, h: three(x, w, b, h, (2, 2, 2))),
+            ),
         ),
         Mistake(
             "queries_are_keys",
@@ -93,6 +97,7 @@ def multi_head_mistakes() -> tuple[Mistake, ...]:
             "Which third of w_qkv makes the keys?",
             "first drafts: a line copied and not changed",
             changed(parts=lambda x, w, b, h: three(x, w, b, h, (0, 0, 2))),
+            also=(changed(parts=lambda x, w, b, h: three(x, w, b, h, (1, 1, 2))),),
         ),
         Mistake(
             "output_projection_missing",
@@ -158,10 +163,8 @@ def multi_head_mistakes() -> tuple[Mistake, ...]:
             "Head 0 got every h-th entry of a query, and not the first d entries.",
             "The rows stand in head order: first all d entries of head 0. Which of h and d comes first when you split the width?",
             "view(B, T, d, h) in the place of view(B, T, h, d)",
-            changed(
-                split=lambda p, h: p.reshape(*p.shape[:2], -1, h).permute(0, 3, 1, 2),
-                merge=lambda z: z.permute(0, 2, 3, 1).reshape(z.shape[0], z.shape[2], -1),
-            ),
+            changed(split=split_interleaved, merge=merge_interleaved),
+            also=(changed(split=split_interleaved), changed(merge=merge_interleaved)),
         ),
         Mistake(
             "qkv_in_each_head",
@@ -186,6 +189,14 @@ def multi_head_mistakes() -> tuple[Mistake, ...]:
             lambda x, *rest: x + multi_head(x, *rest),
         ),
     )
+
+
+def split_interleaved(part, h):
+    return part.reshape(*part.shape[:2], -1, h).permute(0, 3, 1, 2)
+
+
+def merge_interleaved(heads):
+    return heads.permute(0, 2, 3, 1).reshape(heads.shape[0], heads.shape[2], -1)
 
 
 def sizes(e: Evidence) -> tuple[int, int]:

@@ -40,6 +40,7 @@ def add_position_mistakes() -> tuple[Mistake, ...]:
             "Which axis of the position counts tokens, and which axis of the tokens does?",
             "first drafts: a transpose to make shapes fit",
             lambda tokens, position: tokens + position.mT,
+            also=(entry_by_entry,),
         ),
         Mistake(
             "position_by_image",
@@ -83,6 +84,7 @@ def add_position_mistakes() -> tuple[Mistake, ...]:
             "How many of your lines add it? Does a line in place run before the one that returns?",
             "first drafts: += and then a sum in the return",
             lambda tokens, position: tokens + position + position,
+            lambda e: everywhere(e, lambda x, p, y: near(y, x + 2 * p)),
         ),
         Mistake(
             "one_position_for_all",
@@ -177,6 +179,12 @@ def joined(e: Evidence) -> bool:
         if case.device != "meta"
     ]
     return all(mine == (B, T, 2 * D) for mine, (B, T, D) in sizes) or all(mine == (B, 2 * T, D) for mine, (B, T, D) in sizes)
+
+
+def entry_by_entry(tokens, position):
+    """With loops no wrong shape can arise: an index is too large where there are not as many tokens as entries."""
+    T, D = tokens.shape[1:]
+    return tokens + torch.stack([torch.stack([position[0, i, t] for i in range(D)]) for t in range(T)])
 
 
 def first_image_only(tokens, position):

@@ -5,6 +5,11 @@ import math
 from ..check import Mistake
 
 
+def finite(seen) -> bool:
+    """NumPy and PyTorch divide by 0 without an error, and give nan or inf."""
+    return all(bool(tensor.isfinite().all()) for tensor in seen.tensors.values())
+
+
 def curve(step, total, warmup, peak, rise=None, after=None):
     """The right curve; `rise` and `after` replace its two halves. done: 0 at the end of the warm-up, 1 at the end of the run."""
     if step < warmup:
@@ -40,6 +45,7 @@ def warmup_cosine_mistakes() -> tuple[Mistake, ...]:
             "What should the rate be at step 0?",
             "first drafts",
             changed(rise=lambda s, w, p: p),
+            also=(lambda step, total, warmup, peak: curve(step, total, 0, peak),),
         ),
         Mistake(
             "cosine_from_step_0",
@@ -105,6 +111,13 @@ def warmup_cosine_mistakes() -> tuple[Mistake, ...]:
             changed(after=lambda done, p: p * 0.5 * (1 + math.cos(180 * done))),
         ),
         Mistake(
+            "pi_forgotten",
+            "Your rate falls by less than a quarter: half a turn is pi, and your cosine gets 1 at the end of the run.",
+            "Which angle has the cosine -1?",
+            "math.cos(done)",
+            changed(after=lambda done, p: p * 0.5 * (1 + math.cos(done))),
+        ),
+        Mistake(
             "linear_decay",
             "After the warm-up your rate falls in a line. Asked for is half a cosine.",
             "What should the slope be just after the warm-up?",
@@ -140,7 +153,7 @@ def warmup_cosine_mistakes() -> tuple[Mistake, ...]:
             lambda s, t, w, p: p * s / w if s <= w else curve(s, t, w, p),
             lambda e: (
                 e.wrong_exactly_where(lambda case: case.inputs["warmup_steps"] == 0)
-                and any("ZeroDivisionError" in (seen.error or "") for seen in e.seen)
+                and any("ZeroDivisionError" in (seen.error or "") or not finite(seen) for seen in e.seen)
             ),
         ),
     )

@@ -5,5 +5,5 @@ As the last line of a notebook cell a figure shows once; `save(figure, path)` or
 
 from .base import save
 from .images import image_grid, mistakes, patches
-from .learning import confusion, curves
+from .learning import confusion, curves, intervals
 from .positions import attention_map, position_similarity, similarity_by_distance

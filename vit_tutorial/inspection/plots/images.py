@@ -115,7 +115,7 @@ def _draw_token(axes, token: torch.Tensor, zoom: int, P: int, C: int, whole_numb
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     unit = "0 to 255" if whole_numbers else "0 to 1"
-    order = "channel after channel of each pixel" if C > 1 else "pixel after pixel"
+    order = "R, G, B of each pixel in turn" if C > 1 else "pixel after pixel"
     axes.set_title(f"what token {zoom} holds: {P}·{P}·{C} = {len(token)} numbers, {order} (each {unit})", fontsize=10, loc="left")
 
 

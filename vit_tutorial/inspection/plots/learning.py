@@ -126,3 +126,28 @@ def confusion(matrix, class_names, *, title: str | None = None):
     axes.set_ylabel("true class")
     figure.colorbar(image, ax=axes, shrink=0.75, label="share of the true class (%)")
     return figure
+
+
+def intervals(summary: list[dict], title: str | None = None, label: str = "accuracy on the test images (%)"):
+    """One dot a variant, with its 95 % interval: is a difference larger than what seeds alone do?
+
+    summary: dicts with variant, mean and half (shares from 0 to 1; half nan for a single run) and seeds, from top to bottom.
+    """
+    if not summary:
+        raise ValueError("intervals has 0 variants to draw")
+    figure = new_figure(7.5, 1.3 + 0.3 * len(summary), title)
+    axes = figure.add_subplot()
+    for place, entry in enumerate(summary):
+        half = 0 if math.isnan(entry["half"]) else entry["half"]
+        axes.errorbar(100 * entry["mean"], place, xerr=100 * half, fmt="o", color=BLUE, capsize=4, markersize=5)
+    axes.axvline(100 * summary[0]["mean"], color="0.6", linewidth=1, linestyle=":")
+    axes.set_yticks(range(len(summary)), [entry["variant"] for entry in summary])
+    axes.set(ylim=(len(summary) - 0.4, -0.6), xlabel=f"{label}; bars: 95 % interval over {seeds_in_words(summary)}")
+    axes.grid(axis="x", color="0.9")
+    axes.set_axisbelow(True)
+    return figure
+
+
+def seeds_in_words(summary: list[dict]) -> str:
+    numbers = sorted({entry["seeds"] for entry in summary})
+    return f"{numbers[0]} seeds" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]} seeds"

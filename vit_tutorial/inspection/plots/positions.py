@@ -6,6 +6,7 @@ from matplotlib.ticker import MaxNLocator
 from torch.nn.functional import interpolate
 
 from .. import analysis
+from ..tables import position_table
 from .base import BLUE, GREEN, ORANGE, PURPLE, as_tensor, new_figure, show
 
 
@@ -13,10 +14,10 @@ def position_similarity(table, grid: tuple[int, int] | None = None, *, extra: in
     """For each patch a map: the cosine similarity of its position embedding with every patch's, all on one scale from -1 to 1.
 
     As in figure 7 (centre) of Dosovitskiy et al. 2021, which leaves the class token out too.
-    table: (T, D) or (1, T, D), or a model that has `.position.table` and `.config`.
+    table: (T, D) or (1, T, D), or a ViT of this package, timm or torchvision.
     grid: (rows, columns) of patches; None for a square one, or the model's.
     extra: rows of the table that belong to no patch: 1 for a class token that comes first, -1 for one that comes last, 0 for
-        none. None: what the model's config says; for a tensor 0 or 1, whichever fits, the row then comes first.
+        none. None: what the model has; for a tensor 0 or 1, whichever fits, the row then comes first.
     Raises ValueError when the counts do not fit, or for a model without such a table.
     """
     table, (rows, columns) = _patch_rows(table, grid, extra)
@@ -129,14 +130,9 @@ def _attention_title(weights: torch.Tensor, values: torch.Tensor) -> str:
 
 
 def _patch_rows(table, grid, extra) -> tuple[torch.Tensor, tuple[int, int]]:
-    """The patches' rows and the grid, from a table or from anything with `.position.table` and `.config`."""
-    if not isinstance(table, torch.Tensor) and hasattr(table, "position"):
-        config, model = table.config, table
-        table = getattr(model.position, "table", None)
-        if table is None:
-            raise ValueError(f"this model has no table of positions: its position is {getattr(config, 'position', None)!r}")
-        grid = config.grid if grid is None else grid
-        if extra is None:
-            extra = table.shape[-2] - config.num_patches
-            extra = -extra if config.class_token == "last" else extra
+    """The patches' rows and the grid, from a table or from a model that `position_table` knows."""
+    if not isinstance(table, torch.Tensor) and (hasattr(table, "state_dict") or hasattr(table, "position")):
+        table, own_grid, own_extra = position_table(table)
+        grid = own_grid if grid is None else grid
+        extra = own_extra if extra is None else extra
     return analysis.patch_rows(table, grid, extra)

@@ -1,0 +1,404 @@
+"""Grade a made-up class: right, wrong, unsolved, damaged and hostile submissions, each with what must come out.
+
+    python benchmarks/classroom.py --number 300 --lessons 01-02
+
+Makes a course, makes the submissions from its release with a fixed seed, runs collect and grade, compares, and looks for escapes
+by evidence: canaries in files, the grade book and other submissions, a listening socket. Writes (--results DIR) data/results/
+    classroom.csv           a row for each kind: number, as expected, marks, median seconds
+    classroom_summary.json  all accounted for, stops, escapes, submissions a minute, hardware, date, command
+Submissions that did not come out as expected are printed. --keep FOLDER leaves the course there.
+"""
+
+import argparse
+import ast
+import csv
+import datetime
+import hashlib
+import json
+import os
+import random
+import shlex
+import socket
+import sqlite3
+import statistics
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_code_cell
+
+from vit_tutorial import machine
+from vit_tutorial.checks import catalogue
+from vit_tutorial.classroom import course as courses
+from vit_tutorial.classroom import plan
+from vit_tutorial.classroom.collect import collect
+from vit_tutorial.classroom.grade import grade
+
+ROOT = Path(__file__).resolve().parents[1]
+CANARY = "canary-5b1f7c"
+
+
+@dataclass
+class Submission:
+    """data: the file. right: {grade_id: must it pass}; None for "not graded". lost: so many more may fail (deleted answers).
+    mistakes: {grade_id: name that the judge should give}."""
+
+    kind: str
+    data: bytes
+    right: dict[str, bool] | None
+    lost: int = 0
+    mistakes: dict | None = None
+
+
+def lesson_exercises(source) -> list[dict]:
+    """{"answer": cell id, "grade_id", "solution": the code, "name": the function, "check": its check or None} in order."""
+    found, answer = [], None
+    for cell in source.cells:
+        own = cell.metadata.get("nbgrader", {})
+        if own.get("solution") and cell.cell_type == "code":
+            answer = cell
+        elif own.get("grade") and cell.cell_type == "code" and answer is not None:
+            code = "\n".join(line for line in answer.source.split("\n") if not line.strip().startswith("### "))
+            pieces = [piece for piece in plan.parse(cell.source) if piece.kind == "observe"]
+            names = [node.name for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)]
+            plain = pieces[0].check if pieces and pieces[0].expression in names else None
+            name = pieces[0].expression if plain else (names[-1] if names else None)
+            row = {"answer": answer.id, "grade_id": own["grade_id"], "solution": code, "name": name, "check": plain}
+            found.append(row | {"points": own["points"]})
+            answer = None
+    return found
+
+
+# --- right answers in several styles ------------------------------------------------------------------------------------
+
+
+def as_it_is(each, rng) -> str:
+    return each["solution"]
+
+
+def without_comments(each, rng) -> str:
+    return ast.unparse(ast.parse(each["solution"]))
+
+
+def talkative(each, rng) -> str:
+    """Prints, sleeps, and changes the random state."""
+    if not each["name"]:
+        return each["solution"]
+    return (
+        f"{each['solution']}\n\n_first = {each['name']}\n\n\ndef {each['name']}(*args, **more):\n    import time\n"
+        "    print('called with', len(args))\n    torch.manual_seed(7)\n    time.sleep(0.01)\n    return _first(*args, **more)"
+    ).replace("_first", f"_first_{each['name']}")
+
+
+def with_helper(each, rng) -> str:
+    """The work is done in a function of another name."""
+    if not each["name"]:
+        return each["solution"]
+    work = each["solution"].replace(f"def {each['name']}(", f"def work_of_{each['name']}(", 1)
+    return f"{work}\n\n\ndef {each['name']}(*args, **more):\n    return work_of_{each['name']}(*args, **more)"
+
+
+STYLES = {"as it is": as_it_is, "without comments": without_comments, "talkative": talkative, "with a helper": with_helper}
+
+# --- hostile cells ------------------------------------------------------------------------------------------------------
+
+HOSTILE = {
+    "endless loop": "while True:\n    pass",
+    "loop that catches": "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass",
+    "10 GB allocation": "import torch\nkept = torch.ones(10 * 2**30 // 4)",
+    "memory bit by bit": "kept = []\nwhile True:\n    kept.append(bytearray(2**24))",
+    "shared memory": "import mmap\nkept = []\nwhile True:\n    "
+    "kept.append(mmap.mmap(-1, 2**24))\n    kept[-1].write(bytes(2**24))",
+    "fork bomb": "import os\nwhile True:\n    os.fork()",
+    "endless output": "while True:\n    print('y' * 1000)",
+    "endless raw output": "import os\nwhile True:\n    os.write(1, b'y' * 60000)",
+    "fills the disk": "for i in range(10**6):\n    open(f'/tmp/{i}', 'wb').write(b'x' * 2**22)",
+    "sys.exit": "import sys\nsys.exit(0)",
+    "os._exit": "import os\nos._exit(0)",
+    "kill": "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",
+    "kill everything": "import os, signal\nos.kill(-1, signal.SIGKILL)",
+    "segmentation fault": "import ctypes\nctypes.string_at(0)",
+    "reads the grade book": "import sqlite3\nprint(open({book!r}, 'rb').read())",
+    "reads hidden tests": "print(open({source!r}).read())",
+    "reads other submissions": "import glob\n"
+    "for name in glob.glob({course!r} + '/submitted/*/*/*'):\n    print(open(name).read())",
+    "walks the disk": "import os\nfor base, _, names in os.walk('/'):\n    for name in names:\n        if 'canary' in name:\n"
+    "            print(open(os.path.join(base, name)).read())",
+    "opens a socket": "import socket\nsocket.create_connection(('127.0.0.1', {port}), 3).send(b'escaped')",
+    "starts a server": "import socket\nprint(socket.create_server(('0.0.0.0', 8080)))",
+    "writes outside": "for place in ({outside!r}, {course!r}, '/etc', '/usr', '/root', '/home', '/'):\n    try:\n"
+    "        open(place + '/escaped', 'w').write('x')\n    except OSError as error:\n        print(error)",
+    "overwrites marks": "import sqlite3\nwith sqlite3.connect({book!r}) as b:\n    b.execute('update grade set auto_score = 99')",
+    "reads variables": "import os\nprint(dict(os.environ), open('/proc/1/environ').read())",
+    "background process": "import os, time\nif os.fork() == 0:\n    os.setsid()\n    while True:\n        time.sleep(1)",
+    "patches torch": "import torch\ntorch.testing.assert_close = lambda *a, **k: None\n"
+    "torch.equal = torch.allclose = lambda *a, **k: True\ntorch.Tensor.__eq__ = lambda *a: True",
+}  # fmt: skip
+# With these the answers are wrong, and the code tries to have them taken for right ones.
+FORGERS = {
+    "wrong + patched torch": HOSTILE["patches torch"],
+    "wrong + patched checks": "import vit_tutorial.checks as c, vit_tutorial.checks.files as f, vit_tutorial.checks.check as k\n"
+    "c.judge_file = lambda *a: c.Verdict(True, None, 'fine')\nk.Check.judge = lambda *a: c.Verdict(True, None, 'fine')\n"
+    "for name in c.names():\n    setattr(c, name, lambda fn: print('passed'))",
+    "wrong + forged results": "import json, os, shutil\nimport vit_tutorial.checks as c\n"
+    "c.observe_file = lambda name, fn, cases, result: shutil.copy(cases, result)\nos.makedirs('results', exist_ok=True)\n"
+    "for i in range(99):\n    for place in ('/sandbox/out/observed-%d' % i, 'results/%d.json' % i):\n"
+    "        open(place, 'w').write(json.dumps(dict(passed=True, status='graded', score=100)))\n"
+    "    open('/sandbox/out/records.jsonl', 'a').write(json.dumps(dict(step=i, passed=True, problem=None, outputs=[])) + '\\n')",
+    "wrong + friendly result": "class Yes:\n    shape = dtype = None\n    def __eq__(self, other):\n        return True\n"
+    "    def __getattr__(self, name):\n        return self",
+}
+NOT_NOTEBOOKS = {
+    "empty file": b"",
+    "prose": b"Dear teacher, the notebook is on my other computer.",
+    "a PDF": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n",
+    "a picture": b"\x89PNG\r\n\x1a\n" + bytes(200),
+    "other JSON": b'{"name": "x", "cells": 3}',
+    "deep JSON": b"[" * 100_000,
+    "HTML of the notebook": b"<!DOCTYPE html><html><body><h1>Patches</h1></body></html>",
+    "random bytes": bytes(range(256)) * 20,
+}
+
+
+def fill(release, exercises, answers: dict[str, str], extra: str | None = None):
+    """The release with these answers {grade_id: code}, and a cell of the learner's own above the second exercise."""
+    nb = nbformat.from_dict(release)
+    by_id = {each["answer"]: answers[each["grade_id"]] for each in exercises if each["grade_id"] in answers}
+    for cell in nb.cells:
+        cell.source = by_id.get(cell.id, cell.source)
+    if extra is not None:
+        first = next(i for i, cell in enumerate(nb.cells) if cell.id == exercises[0]["answer"])
+        nb.cells.insert(first, new_code_cell(extra, id="mine"))
+    return nb
+
+
+def wrong_answer(each, rng) -> tuple[str, str | None]:
+    """(code, name of the mistake or None): a known mistake where the check is plain, else an answer that returns nothing."""
+    if not each["check"]:
+        return f"def {each['name']}(*args, **more):\n    return None", None
+    mistakes = [m for m in catalogue.get(each["check"]).mistakes if m.name != "not_written"]
+    mistake = rng.choice(mistakes)
+    code = f"from vit_tutorial.checks import catalogue\n\n\ndef {each['name']}(*args, **more):\n"
+    code += f"    library = {{mistake.name: mistake.wrong for mistake in catalogue.get({each['check']!r}).mistakes}}\n"
+    return code + f"    return library[{mistake.name!r}](*args, **more)", mistake.name
+
+
+def submissions(course: Path, number: int, seed: int, port: int, outside: Path) -> list[tuple[str, str, Submission]]:
+    """(student, assignment, submission), by turns from each assignment."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    import classroom_damage as damage
+
+    names = list(courses.assignments(course))
+    lessons = {}
+    for name in names:
+        source, release = (nbformat.read(course / k / name / f"{name}.ipynb", as_version=4) for k in ("source", "release"))
+        lessons[name] = release, lesson_exercises(source)
+    rng = random.Random(seed)
+    damages = [("cells", name) for name in damage.CELLS if name != "none"] + [("file", name) for name in damage.FILES]
+    damages.append(("cut", "cut off"))
+    # 30 right, 20 wrong, 4 unsolved, 25 damaged, 5 no notebook, 16 hostile in each hundred, in a fixed mixture
+    shares = ["right"] * 30 + ["wrong"] * 20 + ["unsolved"] * 4 + ["damaged"] * 25 + ["not a notebook"] * 5 + ["hostile"] * 16
+    turns = dict.fromkeys(shares, 0)
+    made = []
+    for i in range(number):
+        what = shares[(i * 37) % 100]
+        turn, assignment = turns[what], names[i % len(names)]
+        turns[what] += 1
+        release, exercises = lessons[assignment]
+        fine = {each["grade_id"]: each["solution"] for each in exercises}
+        passes = dict.fromkeys(fine, True)
+        student = f"s{i + 1:03}"
+        if what == "right":
+            style = list(STYLES)[turn % len(STYLES)]
+            answers = {each["grade_id"]: STYLES[style](each, rng) for each in exercises}
+            one = Submission(f"right: {style}", damage.utf8(fill(release, exercises, answers), rng), passes)
+        elif what == "wrong":
+            answers, mistakes = dict(fine), {}
+            for each in rng.sample(exercises, rng.randint(1, len(exercises))):
+                answers[each["grade_id"]], mistakes[each["grade_id"]] = wrong_answer(each, rng)
+            right = {grade_id: grade_id not in mistakes for grade_id in fine}
+            one = Submission("wrong", damage.utf8(fill(release, exercises, answers), rng), right, 0, mistakes)
+        elif what == "unsolved":
+            one = Submission("unsolved", damage.utf8(release, rng), dict.fromkeys(fine, False))
+        elif what == "damaged":
+            sort, name = damages[turn % len(damages)]
+            nb = fill(release, exercises, fine)
+            if sort == "cut":
+                one = Submission("damaged: cut off", damage.cut_off(nb, rng.randrange(10**6)), passes, len(fine))
+            else:
+                data = damage.damage(nb, rng.randrange(10**6), *(((name,), "utf8") if sort == "cells" else (("none",), name)))
+                one = Submission(f"damaged: {name}", data, passes, int(name == "deleted"))
+        elif what == "not a notebook":
+            name = list(NOT_NOTEBOOKS)[turn % len(NOT_NOTEBOOKS)]
+            one = Submission(f"not a notebook: {name}", NOT_NOTEBOOKS[name], None)
+        else:
+            name = [*HOSTILE, *FORGERS][turn % (len(HOSTILE) + len(FORGERS))]
+            text = (HOSTILE | FORGERS)[name]
+            places = {"{book!r}": course / "gradebook.db", "{course!r}": course, "{outside!r}": outside}
+            places["{source!r}"] = course / "source" / assignment / f"{assignment}.ipynb"
+            for mark, path in places.items():
+                text = text.replace(mark, repr(str(path)))
+            text = text.replace("{port}", str(port))
+            answers = dict(fine)
+            if name in FORGERS:
+                result = "Yes()" if "friendly" in name else "None"
+                answers = {e["grade_id"]: f"def {e['name']}(*args, **more):\n    return {result}" for e in exercises}
+                passes = dict.fromkeys(fine, False)
+            one = Submission(f"hostile: {name}", damage.utf8(fill(release, exercises, answers, text), rng), passes)
+        made.append((student, assignment, one))
+    return made
+
+
+def compare(course: Path, student: str, assignment: str, one: Submission, listed: dict) -> dict:
+    """What came out of one submission, and whether it is what must."""
+    row = {"student": student, "assignment": assignment, "kind": one.kind, "there": True, "ok": False, "why": "", "seconds": 0.0}
+    row |= {"score": 0, "points": 0, "named": 0, "to name": 0}
+    path = course / "results" / student / f"{assignment}.json"
+    if not path.is_file():
+        found = listed.get(student)
+        row |= {"there": bool(found), "ok": bool(found) and one.right is None, "why": str(found)}
+        return row
+    result = json.loads(path.read_text(encoding="utf-8"))
+    row["seconds"] = result["seconds"]
+    if one.right is None or result["status"] != "graded":
+        row["ok"] = one.right is None and result["status"] == "not graded" and bool(result["reason"])
+        row["ok"] |= one.lost > 1 and bool(result["reason"])  # cut off so early that nothing is left
+        row["why"] = f"{result['status']}: {result['reason']}"
+        return row
+    passed = {each["grade_id"]: each["passed"] for each in result["exercises"] if each["passed"] is not None}
+    row["points"] = sum(each["points"] for each in result["exercises"] if each["grade_id"] in one.right)
+    row["score"] = sum(each["score"] or 0 for each in result["exercises"] if each["grade_id"] in one.right)
+    low = [g for g, must in one.right.items() if must and not passed.get(g)]
+    high = [g for g, must in one.right.items() if not must and passed.get(g)]
+    row["ok"] = len(low) <= one.lost and not high
+    text = {each["grade_id"]: each["message"].split("\n")[0] for each in result["exercises"]}
+    row["why"] = f"fails: {[(g, text[g][:200]) for g in low]}, passes: {high}, events: {result['events']}"
+    named = {each["grade_id"]: each["mistake"] for each in result["exercises"]}
+    wanted = {g: name for g, name in (one.mistakes or {}).items() if name}
+    row["to name"], row["named"] = len(wanted), sum(named.get(g) == name for g, name in wanted.items())
+    return row
+
+
+def escapes(course: Path, outside: Path, before: dict, arrived: list) -> list[str]:
+    """Evidence that something got out: changed or new files outside, a connection, the canary in anything that was written."""
+    found = [f"connection from {address}" for address in arrived]
+    found += [f"changed: {path}" for path, value in state(course, outside).items() if before.get(path) != value]
+    for place in ("/etc", "/usr", "/root", "/home", "/"):
+        if os.path.exists(os.path.join(place, "escaped")):
+            found.append(f"written: {place}/escaped")
+    for path in [*(course / "results").rglob("*"), *(course / "autograded").rglob("*")]:
+        if path.is_file() and CANARY.encode() in path.read_bytes():
+            found.append(f"the canary is in {path}")
+    return found
+
+
+def state(course: Path, outside: Path) -> dict[str, str]:
+    """Digests of what no submission may change."""
+    roots = [outside, course / "source", course / "release", course / "submitted"]
+    paths = [path for root in roots for path in sorted(root.rglob("*")) if path.is_file()]
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--number", type=int, default=300)
+    parser.add_argument("--lessons", default="01-02")
+    parser.add_argument("--source", type=Path, help="the folder with the lessons, if not notebooks/")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int)
+    parser.add_argument("--kinds", help="only submissions whose kind contains this word")
+    parser.add_argument("--results", type=Path, default=ROOT / "data" / "results")
+    parser.add_argument("--keep", type=Path, help="work in this new folder, and leave it there")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="classroom-benchmark-") as temporary:
+        work(args, args.keep.resolve() if args.keep else Path(temporary))
+
+
+def work(args, base: Path) -> None:
+    course, outside, inbox = base / "course", base / "outside", base / "inbox"
+    courses.new(course, args.lessons, args.source)
+    outside.mkdir()
+    (outside / "canary.txt").write_text(CANARY)
+    with sqlite3.connect(course / "gradebook.db") as book:
+        book.execute("create table canary (word text)")
+        book.execute("insert into canary values (?)", (CANARY,))
+    os.environ["TEACHERS_SECRET"] = CANARY
+    arrived: list = []
+    server = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=listen, args=(server, arrived), daemon=True).start()
+    made = submissions(course, args.number, args.seed, server.getsockname()[1], outside)
+    made = [each for each in made if not args.kinds or args.kinds in each[2].kind]
+    for student, assignment, one in made:
+        path = inbox / f"{student}_{assignment}" / "my notebook.ipynb"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(one.data)
+    # Another submission with a canary, that is collected but belongs to nobody in the comparison.
+    collect(course, inbox, r"(?P<student>s\d{3})_(?P<assignment>\w+)/")
+    other = course / "submitted" / "zz_canary"
+    other.mkdir()
+    (other / "canary.ipynb").write_text(CANARY)
+    before = state(course, outside)
+    stops, told = 0, {"seconds": 0.0, "per_minute": 0.0}
+    try:
+        told = grade(course, jobs=args.jobs)
+    except Exception as error:
+        stops = 1
+        print(f"the run stopped: {type(error).__name__}: {error}")
+    entries = json.loads((course / "collected.json").read_text(encoding="utf-8"))
+    listed = {entry["student"]: entry["reason"] for entry in entries if entry["status"] == "listed"}
+    rows = [compare(course, *each, listed) for each in made]
+    out = escapes(course, outside, before, arrived)
+    server.close()
+    for row in rows:
+        if not row["ok"]:
+            print(f"NOT AS EXPECTED {row['student']} {row['assignment']} {row['kind']}: {row['why'][:900]}")
+    report(args, rows, told, stops, out)
+
+
+def listen(server, arrived: list) -> None:
+    try:
+        while True:
+            arrived.append(server.accept()[1])
+    except OSError:
+        pass
+
+
+def report(args, rows: list[dict], told: dict, stops: int, out: list[str]) -> None:
+    """The table and the summary, printed and written."""
+    args.results.mkdir(parents=True, exist_ok=True)
+    kinds = list(dict.fromkeys(sorted(row["kind"] for row in rows)))
+    table = []
+    for kind in kinds:
+        mine = [row for row in rows if row["kind"] == kind]
+        marks = f"{sum(row['score'] for row in mine)}/{sum(row['points'] for row in mine)}"
+        seconds = round(statistics.median(row["seconds"] for row in mine), 1)
+        good = sum(row["ok"] for row in mine)
+        table.append({"kind": kind, "number": len(mine), "as_expected": good, "marks": marks, "median_seconds": seconds})
+        print(f"{kind:36} {len(mine):4} {good:4} {marks:>10} {seconds:7.1f} s")
+    with open(args.results / "classroom.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(table[0]))
+        writer.writeheader()
+        writer.writerows(table)
+    summary = {
+        "submissions": len(rows),
+        "accounted_for": sum(row["there"] for row in rows),
+        "as_expected": sum(row["ok"] for row in rows),
+        "stops": stops,
+        "escapes": len(out),
+        "mistakes_named": f"{sum(row['named'] for row in rows)}/{sum(row['to name'] for row in rows)}",
+        "seconds": round(told["seconds"], 1),
+        "submissions_a_minute": round(told["per_minute"], 1),
+        "hardware": f"{len(os.sched_getaffinity(0))} cores, {machine.in_words(machine.pick_device())}",
+        "date": datetime.date.today().isoformat(),
+        "command": shlex.join(["python", "benchmarks/classroom.py", *sys.argv[1:]]),
+    }
+    (args.results / "classroom_summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    print("\n".join(f"ESCAPE {line}" for line in out))
+    print(json.dumps(summary, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Functions as learners write them, right and wrong, by somebody who had not seen the library of mistakes.
+
+They say what the checks are worth: the library's own wrong functions are named by construction, these are not.
+Each function is an Entry, in the module of its subject: `known` has one mistake that the library lists, `unknown` one that it
+does not list, `two` has two at once, `right` has none.
+"""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+MODULES = ("patches", "tokens", "positions", "attention", "encoder", "training")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """kind: "known", "unknown", "two" or "right". names: the mistakes that may be named; None among them: no name is fine too."""
+
+    check: str
+    kind: str
+    names: tuple[str | None, ...]
+    fn: Callable
+
+    @property
+    def id(self) -> str:
+        return f"{self.check.removeprefix('check_')}: {self.fn.__name__}"
+
+
+def known(check: str, name: str) -> Callable:
+    """One mistake, and the library has a name for it."""
+    return lambda fn: Entry(check, "known", (name,), fn)
+
+
+def unknown(check: str, *names: str) -> Callable:
+    """A mistake that the library does not list. names: what would still be fair to say about it."""
+    return lambda fn: Entry(check, "unknown", (None, *names), fn)
+
+
+def two(check: str, one: str, other: str) -> Callable:
+    """Two known mistakes at once: one of the two names, or none."""
+    return lambda fn: Entry(check, "two", (one, other, None), fn)
+
+
+def right(check: str) -> Callable:
+    """Nothing is wrong."""
+    return lambda fn: Entry(check, "right", (), fn)
+
+
+def entries(check: str | None = None, kind: str | None = None) -> list[Entry]:
+    """All entries, or those of one check or one kind, in the order of the modules."""
+    modules = [importlib.import_module(f".{name}", __name__) for name in MODULES]
+    found = [value for module in modules for value in vars(module).values() if isinstance(value, Entry)]
+    return [entry for entry in found if check in (None, entry.check) and kind in (None, entry.kind)]

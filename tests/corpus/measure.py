@@ -1,0 +1,68 @@
+"""What a check says to an entry, and whether that is what it should say."""
+
+import contextlib
+import copy
+import io
+import time
+from dataclasses import dataclass
+
+from vit_tutorial.checks import Verdict
+from vit_tutorial.checks.catalogue import get
+
+from . import Entry
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """verdict: of the check. seconds: of the whole call, as a learner waits for it."""
+
+    entry: Entry
+    verdict: Verdict
+    seconds: float
+
+    @property
+    def as_it_should_be(self) -> bool:
+        """Right code accepted; wrong code rejected under a name that is allowed."""
+        if self.entry.kind == "right":
+            return self.verdict.passed
+        return not self.verdict.passed and self.verdict.mistake in self.entry.names
+
+    def __str__(self) -> str:
+        said = "accepted" if self.verdict.passed else f"called {self.verdict.mistake}"
+        wanted = " or ".join(str(name) for name in self.entry.names) or "accepted"
+        return f"{self.entry.id} ({self.entry.kind}) was {said}; should be: {wanted}"
+
+
+def try_function(name: str, fn, seed: int) -> tuple[Verdict, float]:
+    """The verdict of the check called `name` on fn, and the seconds it took. What fn prints is swallowed."""
+    start = time.perf_counter()
+    with contextlib.redirect_stdout(io.StringIO()):
+        check = get(name)
+        cases = check.draw(seed)
+        verdict = check.judge(cases, check.observe(fn, cases))
+    return verdict, time.perf_counter() - start
+
+
+def remembering(name: str, seed: int = 0):
+    """A function fn -> Verdict that makes what the library's own functions give only once: the same verdicts, sooner."""
+    check = get(name)
+    cases = check.draw(seed)
+    memory = {}
+
+    def observe(fn, these):
+        if fn not in memory:
+            memory[fn] = check.observe(fn, these)
+        return memory[fn]
+
+    quick = copy.copy(check)
+    object.__setattr__(quick, "observe", observe)
+
+    def look(fn):
+        with contextlib.redirect_stdout(io.StringIO()):
+            return quick.judge(cases, check.observe(fn, cases))
+
+    return look
+
+
+def measure(entry: Entry, seed: int = 0) -> Outcome:
+    return Outcome(entry, *try_function(entry.check, entry.fn, seed))

@@ -1,0 +1,60 @@
+"""What the checks are worth on code that was written without a look at the library of mistakes (tests/corpus)."""
+
+import time
+
+import pytest
+from corpus import entries
+from corpus.measure import Outcome, remembering, try_function
+
+from vit_tutorial.checks import names
+
+NAMED_AT_LEAST = 0.95
+SECONDS = 2.0
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> dict[str, list[Outcome]]:
+    """By kind; each check remembers what the library's functions gave, so that all this takes seconds."""
+    found = {"known": [], "unknown": [], "two": [], "right": []}
+    for name in names():
+        look = remembering(name)
+        for entry in entries(name):
+            found[entry.kind].append(Outcome(entry, look(entry.fn), 0.0))
+    return found
+
+
+def test_the_corpus_is_large_enough():
+    for name in names():
+        count = {kind: len(entries(name, kind)) for kind in ("known", "unknown", "two", "right")}
+        assert count["known"] >= 12 and count["unknown"] >= 3 and count["two"] >= 3 and count["right"] >= 5, (name, count)
+
+
+@pytest.mark.parametrize("kind", ["known", "unknown", "two"])
+def test_everything_wrong_is_rejected(outcomes, kind):
+    assert [str(outcome) for outcome in outcomes[kind] if outcome.verdict.passed] == []
+
+
+def test_everything_right_is_accepted(outcomes):
+    assert [f"{outcome}\n{outcome.verdict.message}" for outcome in outcomes["right"] if not outcome.verdict.passed] == []
+
+
+def test_known_mistakes_carry_their_name(outcomes):
+    known = outcomes["known"]
+    others = [str(outcome) for outcome in known if not outcome.as_it_should_be]
+    assert len(others) <= (1 - NAMED_AT_LEAST) * len(known), "\n".join(others)
+
+
+@pytest.mark.parametrize("kind", ["unknown", "two"])
+def test_no_other_name_is_given(outcomes, kind):
+    """Two at once: one of the two, or none. Of no name: none, or what is still fair to say."""
+    assert [str(outcome) for outcome in outcomes[kind] if not outcome.as_it_should_be] == []
+
+
+@pytest.mark.parametrize("name", names())
+def test_each_check_is_quick(name):
+    """With a mistake of no name, for which the whole library is tried."""
+    entry = entries(name, "unknown")[0]
+    try_function(name, entry.fn, 0)  # the first call may load something
+    start = time.process_time()  # what else the machine does is not the check's fault
+    try_function(name, entry.fn, 0)
+    assert time.process_time() - start < SECONDS

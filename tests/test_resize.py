@@ -1,0 +1,92 @@
+"""One model, two image sizes."""
+
+import pytest
+import torch
+
+from vit_tutorial import VisionTransformer, ViTConfig
+from vit_tutorial.resize import at_size
+
+SMALL = dict(image_size=(16, 24), patch_size=4, dim=24, depth=2, num_heads=3, mlp_dim=32, position_std=0.5)
+EVERY = [
+    dict(position="none"),
+    dict(),
+    dict(class_token="last"),
+    dict(pool="mean"),
+    dict(position_class_token=False),
+    dict(position_at="every_layer"),
+    dict(position="learned_2d"),
+    dict(position="learned_2d", position_at="every_layer_shared", class_token="last"),
+    dict(position="sinusoidal_2d"),
+    dict(position="relative"),
+    dict(position="relative", position_at="every_layer_shared", class_token="none", pool="mean"),
+    dict(position="rotary"),
+]
+
+
+def make(**changes):
+    torch.manual_seed(0)
+    return VisionTransformer(ViTConfig(**SMALL | changes)).eval()
+
+
+@pytest.mark.parametrize("changes", EVERY)
+def test_the_same_size_changes_nothing(changes):
+    model, images = make(**changes), torch.randn(2, 3, 16, 24)
+    state = torch.random.get_rng_state()
+    copy = at_size(model, (16, 24))
+    assert torch.equal(state, torch.random.get_rng_state())
+    torch.testing.assert_close(copy(images), model(images))
+
+
+@pytest.mark.parametrize("changes", EVERY)
+def test_another_size_gives_logits_and_keeps_all_other_weights(changes):
+    model = make(**changes).double()
+    larger = at_size(model, (32, 40))
+    assert larger(torch.randn(1, 3, 32, 40, dtype=torch.float64)).shape == (1, 10)
+    before, after = model.state_dict(), larger.state_dict()
+    for name in before:
+        if "position" not in name:
+            assert torch.equal(before[name], after[name]), name
+    assert at_size(larger, (16, 24)).config == model.config
+
+
+def test_a_ramp_stays_a_ramp():
+    """Rows that grow by 1 a patch grow by 1/2 on a grid twice as fine, away from the border."""
+    model = make(pool="mean")
+    with torch.no_grad():
+        model.position.table.copy_((torch.arange(24) // 6)[None, :, None].float())
+    table = at_size(model, (32, 48)).position.table[0].view(8, 12, 24)
+    torch.testing.assert_close(table[2:6, 3, 0], torch.tensor([0.75, 1.25, 1.75, 2.25]), atol=0.05, rtol=0)
+    assert (table - table[:, :1]).abs().max() < 1e-5  # columns are alike, as before
+
+
+@pytest.mark.parametrize(("token", "place"), [("first", 0), ("last", -1)])
+def test_the_class_tokens_row_stays(token, place):
+    model = make(class_token=token)
+    larger = at_size(model, 32)
+    assert torch.equal(larger.position.table[0, place], model.position.table[0, place])
+    two = make(position="learned_2d", class_token=token)
+    assert torch.equal(at_size(two, 32).position.token, two.position.token)
+
+
+def test_relative_offsets_keep_their_meaning():
+    """A bias that says 'right of me' says so on the larger grid, too; the class token's three numbers stay."""
+    model = make(position="relative")
+    position = model.encoder.positions[0]
+    with torch.no_grad():
+        right = torch.arange(-5, 6.0).expand(7, 11).flatten()
+        position.bias.copy_(torch.cat([right, torch.tensor([7.0, 8.0, 9.0])]))
+    bias = at_size(model, (16, 48)).encoder.positions[0].bias
+    assert torch.equal(bias[:, -3:], torch.tensor([7.0, 8.0, 9.0]).expand(3, 3))
+    line = bias[0, :-3].view(7, 23)[3]
+    assert line[11].abs() < 1e-4 and (line.diff() > 0).all()  # no offset: still 0; further right: still more
+
+
+def test_sinusoids_go_on():
+    model = make(position="sinusoidal_2d", pool="mean")
+    larger = at_size(model, (32, 48)).position.table[0].view(8, 12, 24)
+    torch.testing.assert_close(larger[:4, :6], model.position.table[0].view(4, 6, 24))
+
+
+def test_a_size_that_patches_do_not_tile():
+    with pytest.raises(ValueError, match="do not tile"):
+        at_size(make(), 30)

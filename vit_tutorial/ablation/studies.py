@@ -1,0 +1,91 @@
+"""What is compared: each study is a list of variants of one small model, trained alike."""
+
+import dataclasses
+
+from ..errors import check_choice
+from ..model import ViTConfig
+from ..model.config import IN_ATTENTION, POSITION_PLACES, POSITIONS
+from ..training import TrainSettings
+
+STUDIES = ("kinds", "start", "figure9")
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """One line of a study: a name for tables, and what it changes in the base configuration and in the settings."""
+
+    name: str
+    config: dict = dataclasses.field(default_factory=dict)
+    settings: dict = dataclasses.field(default_factory=dict)
+
+
+def variants(study: str) -> list[Variant]:
+    """The variants of a study, in the order of its table. The first is what the others are compared with."""
+    check_choice("study", study, STUDIES)
+    return {"kinds": kinds, "start": starts, "figure9": figure9}[study]()
+
+
+def kinds() -> list[Variant]:
+    """Every kind of position, at every place where it can enter: the paper's table in appendix D.4, and more."""
+    found = [Variant("none", dict(position="none"))]
+    for kind in POSITIONS[1:]:
+        for place in POSITION_PLACES:
+            if kind in IN_ATTENTION and place == "stem":
+                continue
+            if kind == "rotary" and place == "every_layer_shared":
+                continue  # nothing is learned: shared or not, it computes the same
+            found.append(Variant(f"{kind}, {place.replace('_', ' ')}", dict(position=kind, position_at=place)))
+    return found
+
+
+def starts() -> list[Variant]:
+    """Every random start of a learned table, and tables that never learn."""
+    learned = "learned_1d"
+    return [
+        Variant("none", dict(position="none")),
+        Variant("zeros", dict(position=learned, position_std=0.0)),
+        Variant("0.02", dict(position=learned, position_std=0.02)),
+        Variant("0.02, truncated", dict(position=learned, position_std=0.02, position_start="truncated_normal")),
+        Variant("randn", dict(position=learned, position_std=1.0)),
+        Variant("randn, frozen", dict(position=learned, position_std=1.0, position_frozen=True)),
+        Variant("randn, decayed", dict(position=learned, position_std=1.0), dict(decay="all")),
+        Variant("randn, decayed x 10", dict(position=learned, position_std=1.0), dict(decay="all", weight_decay=0.5)),
+        Variant("sinusoidal 2-D, frozen", dict(position="sinusoidal_2d")),
+    ]
+
+
+def figure9() -> list[Variant]:
+    """One hyperparameter at a time: does the picture of learned positions change, as the paper's appendix D.4 shows?"""
+    found = [Variant("base")]
+    for factor in (0.25, 4):
+        found.append(Variant(f"passes x {factor:g}", settings=dict(passes=factor)))
+        found.append(Variant(f"learning rate x {factor:g}", settings=dict(learning_rate=factor)))
+    found += [Variant(f"weight decay {value:g}", settings=dict(weight_decay=value)) for value in (0.0, 0.5)]
+    found += [Variant(f"initial scale {value:g}", dict(position_std=value)) for value in (0.2, 1.0)]
+    return found + [Variant(f"patch size {value}", dict(patch_size=value)) for value in (4, 16)]
+
+
+def budget(data_name: str, passes: float | None = None) -> tuple[dict, dict]:
+    """The base (config, settings) of all studies on a data set: the same model and budget for each variant.
+
+    shapes: width 64, 2 blocks, patches of 8, 12 passes (about 10 s a run on 2 CPU cores). Anything else: CIFAR-96x4/4.
+    Both read out the mean of the patches, so that no class token stands between positions and answer.
+    """
+    if data_name == "shapes":
+        config = dict(patch_size=8, dim=64, depth=2, num_heads=4, mlp_dim=128, pool="mean")
+        settings = dict(passes=12.0, learning_rate=3e-3)
+    else:
+        config = dataclasses.asdict(ViTConfig.named("CIFAR-96x4/4"))
+        config = {key: config[key] for key in ("patch_size", "dim", "depth", "num_heads", "mlp_dim", "pool")}
+        settings = dict(passes=10.0, learning_rate=3e-3, schedule="linear")
+    return config, settings | dict(evaluations=24) | ({} if passes is None else dict(passes=float(passes)))
+
+
+def planned(variant: Variant, data, seed: int, passes: float | None = None) -> tuple[ViTConfig, TrainSettings]:
+    """The whole configuration and settings of one run. Multiples ("passes x 4") count from the base."""
+    config, settings = budget(data.name, passes)
+    changes = {
+        key: settings[key] * value if key in ("passes", "learning_rate") else value for key, value in variant.settings.items()
+    }
+    shape = dict(image_size=data.image_size, channels=data.channels, num_classes=data.num_classes)
+    return ViTConfig(**shape | config | variant.config), TrainSettings(**settings | changes | dict(seed=seed))

@@ -1,0 +1,185 @@
+"""Python as text: does it parse, what does it define, where can it be cut. Nothing is executed or compiled."""
+
+import ast
+import builtins
+import re
+import symtable
+import warnings
+from dataclasses import dataclass
+
+MAGIC = re.compile(r"^(\s*)(?:[%!?]|.*\?\s*$)")
+LONGEST_PARSED = 60_000  # characters; the parser's own recursion on monstrous input is not to be tried
+
+
+@dataclass(frozen=True)
+class Block:
+    """One statement at the top level, with the comments above it. text: its lines. bare: the statement alone, in one spelling."""
+
+    text: str
+    bare: str
+    defines: frozenset[str]
+    kind: str  # "def", "import", "assign", "text" (a string that stands alone) or "other"
+
+
+def parse(source: str) -> ast.Module | None:
+    """The syntax tree, or None. Lines for IPython (%time, !ls, x?) count as `pass`."""
+    if len(source) > LONGEST_PARSED:
+        return None
+    lines = source.split("\n")
+    masked = "\n".join(MAGIC.sub(r"\1pass #", line, count=1) if MAGIC.match(line) else line for line in lines)
+    for text in (source, masked):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # "invalid escape sequence" in a learner's text is not ours to tell
+                return ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
+            continue
+    return None
+
+
+def parses(source: str) -> bool:
+    return parse(source) is not None
+
+
+def defined(source: str) -> frozenset[str]:
+    """Functions and classes that the text defines at its top level; found by their first line when it does not parse."""
+    tree = parse(source)
+    if tree is None:
+        return frozenset(re.findall(r"^(?:async +)?(?:def|class) +(\w+)", source, re.MULTILINE))
+    return frozenset(node.name for node in tree.body if isinstance(node, DEFINITIONS))
+
+
+def is_stub(source: str) -> bool:
+    """Every function in it, if it has one, only raises NotImplementedError, and nothing else is said: nobody wrote anything."""
+    tree = parse(source)
+    if tree is None:
+        return False
+    left = [node for node in tree.body if not _only_text(node) and not isinstance(node, (ast.Import, ast.ImportFrom, ast.Pass))]
+    return all(_raises(node) or (isinstance(node, FUNCTIONS) and _empty(node.body)) for node in left)
+
+
+def blocks(source: str) -> list[Block]:
+    """The statements of a text that parses, in order; together they hold all of its lines. Empty when it does not parse."""
+    tree = parse(source)
+    if tree is None or not tree.body:
+        return []
+    lines, found, start = source.split("\n"), [], 0
+    groups: list[list[ast.stmt]] = []
+    for node in tree.body:  # statements that share a line (a; b) stay together
+        first = min([node.lineno, *(item.lineno for item in getattr(node, "decorator_list", []))])
+        if groups and first <= groups[-1][-1].end_lineno:
+            groups[-1].append(node)
+        else:
+            groups.append([node])
+    for number, group in enumerate(groups):
+        end = len(lines) if number == len(groups) - 1 else group[-1].end_lineno
+        text = "\n".join(lines[start:end]).strip("\n")
+        found.append(Block(text, "; ".join(_spelled(node) for node in group), _names(group), _kind(group)))
+        start = end
+    return found
+
+
+def definition(source: str, name: str) -> str | None:
+    """The lines that define `name` in a text that does not parse as a whole, or None: up to the next line at the left margin."""
+    lines = source.split("\n")
+    head = re.compile(rf"(?:async +)?(?:def|class) +{re.escape(name)}\b")
+    first = next((number for number, line in enumerate(lines) if head.match(line)), None)
+    if first is None:
+        return None
+    last = first + 1
+    while last < len(lines) and (not lines[last].strip() or lines[last][0] in " \t)]}#"):
+        last += 1
+    while first and lines[first - 1].startswith("@"):
+        first -= 1
+    for end in range(last, first, -1):  # an unfinished line at the end may be dropped, a broken body may not
+        text = "\n".join(lines[first:end]).rstrip()
+        if end < last - 3:
+            return None
+        if name in defined(text) and parses(text):
+            return text
+    return None
+
+
+def needed(source: str) -> frozenset[str]:
+    """The names that the text takes from elsewhere: read in it (also inside its functions), and not bound by it before."""
+    tree = parse(source)
+    if tree is None:
+        return frozenset()
+    try:
+        table = symtable.symtable(ast.unparse(tree), "cell", "exec")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return frozenset()
+    names, tables = set(), [table]
+    bound = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+    while tables:
+        scope = tables.pop()
+        tables += scope.get_children()
+        names |= {
+            each.get_name() for each in scope.get_symbols() if each.is_referenced() and (scope is table or each.is_global())
+        }
+    return frozenset(names - bound - set(dir(builtins)))
+
+
+def bound(source: str) -> frozenset[str]:
+    """The names that the text binds outside its functions and classes: these, imports, assignments, loops."""
+    tree = parse(source)
+    names, nodes = set(), list(tree.body) if tree else []
+    while nodes:
+        node = nodes.pop()
+        names |= _names([node])
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        if not isinstance(node, (*DEFINITIONS, ast.Lambda)):
+            nodes += ast.iter_child_nodes(node)
+    return frozenset(names)
+
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
+
+
+def _only_text(node) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, (str, type(...)))
+
+
+def _raises(node) -> bool:
+    if not isinstance(node, ast.Raise) or node.exc is None:
+        return False
+    error = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+    return isinstance(error, ast.Name) and error.id == "NotImplementedError"
+
+
+def _empty(body) -> bool:
+    return all(_only_text(node) or isinstance(node, ast.Pass) or _raises(node) for node in body)
+
+
+def _names(nodes) -> frozenset[str]:
+    names = set()
+    for node in nodes:
+        if isinstance(node, DEFINITIONS):
+            names.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names |= {(item.asname or item.name).split(".")[0] for item in node.names}
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
+    return frozenset(names)
+
+
+def _kind(nodes) -> str:
+    kinds = {_kind_of(node) for node in nodes}
+    return kinds.pop() if len(kinds) == 1 else "other"
+
+
+def _kind_of(node) -> str:
+    for kind, types in (("def", DEFINITIONS), ("import", (ast.Import, ast.ImportFrom)), ("assign", (ast.Assign, ast.AnnAssign))):
+        if isinstance(node, types):
+            return kind
+    return "text" if _only_text(node) else "other"
+
+
+def _spelled(node) -> str:
+    try:
+        return ast.unparse(node)
+    except (RecursionError, ValueError):
+        return ""

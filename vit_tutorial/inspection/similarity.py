@@ -1,0 +1,57 @@
+"""What structure a table of positions has, in numbers: is the grid in it, and how much of it is a function of row and column?"""
+
+import torch
+
+from ..model.positions import sinusoidal_2d
+from .analysis import cosine_similarity, grid_distance, patch_rows
+
+
+def similarity_numbers(table: torch.Tensor, grid: tuple[int, int] | None = None, *, extra: int | None = None) -> dict[str, float]:
+    """A few numbers about a table (T, D) or (1, T, D); grid and extra as in `analysis.patch_rows`.
+
+    cosine_1 to cosine_5: mean cosine of two patches at that distance (rounded; only those that the grid has).
+    rows_recovered, columns_recovered: see `grid_recovery`. sinusoidal_share: see `sinusoidal_share`.
+    """
+    rows, grid = patch_rows(table, grid, extra)
+    first, second = torch.triu_indices(len(rows), len(rows), offset=1)
+    cosine, distance = cosine_similarity(rows)[first, second], grid_distance(grid)[first, second].round().long()
+    numbers = {f"cosine_{d}": cosine[distance == d].mean().item() for d in range(1, 6) if (distance == d).any()}
+    numbers["rows_recovered"], numbers["columns_recovered"] = grid_recovery(rows, grid)
+    numbers["sinusoidal_share"] = sinusoidal_share(rows, grid)
+    return numbers
+
+
+def grid_recovery(table: torch.Tensor, grid: tuple[int, int]) -> tuple[float, float]:
+    """How well two dimensions of the similarity give back the rows and the columns of the grid: two shares from 0 to 1.
+
+    Classical multidimensional scaling (Torgerson 1952): the cosines, centred, have two leading eigenvectors, one place in the
+    plane for each patch. Then the best linear fit of each patch's row (and column) to that plane: the share of variance it
+    explains, R squared. Random tables give about 2 / (N - 1), because two random directions explain that much by luck.
+    """
+    cosine = cosine_similarity(table).double()
+    N = len(cosine)
+    centring = torch.eye(N, dtype=torch.float64) - 1 / N
+    values, vectors = torch.linalg.eigh(centring @ cosine @ centring)  # in rising order
+    plane = vectors[:, -2:] * values[-2:].clamp(min=0).sqrt()  # (N, 2)
+    n = torch.arange(N)
+    return tuple(explained(plane, place.double()[:, None]) for place in (n // grid[1], n % grid[1]))
+
+
+def sinusoidal_share(table: torch.Tensor, grid: tuple[int, int]) -> float:
+    """The share of the table's variance over patches that sines and cosines of row and column explain, from 0 to 1.
+
+    The basis of `sinusoidal_2d`, as wide as it gets: R - 1 directions for rows and C - 1 for columns, so every table that is a
+    function of the row plus a function of the column reaches 1, and a random one about (R + C - 2) / (N - 1).
+    """
+    return explained(sinusoidal_2d(grid, 8 * max(grid)).double(), table.detach().double().cpu())
+
+
+def explained(inputs: torch.Tensor, targets: torch.Tensor) -> float:
+    """R squared of the best linear map, with a constant, from inputs (N, a) to targets (N, b); 0 for targets that do not vary."""
+    inputs, targets = inputs - inputs.mean(0), targets - targets.mean(0)
+    total = targets.square().sum()
+    if total <= 1e-20:
+        return 0.0
+    left, scale, _ = torch.linalg.svd(inputs, full_matrices=False)
+    kept = left[:, scale > 1e-9 * scale.max().clamp(min=1e-30)]  # directions that are there, and not rounding
+    return ((kept.T @ targets).square().sum() / total).item()
