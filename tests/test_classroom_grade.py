@@ -1,6 +1,7 @@
 """Grading a small course: right, wrong, damaged and hostile submissions. A test that runs a submission starts a real sandbox."""
 
 import json
+import os
 import socket
 import sqlite3
 import threading
@@ -413,3 +414,20 @@ def test_outputs_in_form_only():
     assert [each["output_type"] for each in kept] == ["stream", "display_data", "display_data", "error"]
     assert len(kept[0]["text"]) < 30_000 and kept[1]["data"] == {"text/plain": "p"} and kept[2]["data"]["image/png"] == png
     assert clean("nonsense") == [] == clean(None)
+
+
+def test_a_course_named_from_here_while_nbgrader_changes_the_folder(course, tmp_path, monkeypatch):
+    """nbgrader goes into the course's folder for a while; another thread that writes by a relative path would miss."""
+    from vit_tutorial.classroom import gradebook
+
+    hand_in(course, "ada")
+    hand_in(course, "bob")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(course.parent)
+
+    def goes_away(*_):
+        os.chdir(tmp_path / "elsewhere")
+
+    monkeypatch.setattr(gradebook, "record", goes_away)
+    run(Path(course.name), jobs=2)
+    assert result(course, "ada")["status"] == result(course, "bob")["status"] == "graded"

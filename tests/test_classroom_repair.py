@@ -134,6 +134,12 @@ def test_two_damages_and_a_file(case):
         cells, file = rng.sample(mild, 2), rng.choice(files)
         if cells[0] in ("colab", "ids_only"):  # afterwards nothing can be found by its marks, also not by the generator
             cells.reverse()
+        if cells == ["answer_in_check", "check_changed"]:  # the second would delete the answer that the first put there
+            cells.reverse()
+            done = run(case, seed, cells, file)  # what is left of the changed check may trail the answer; it must be whole
+            wanted, found = sources(case[1]), sources(done.notebook)
+            assert all(found[name].startswith(wanted[name]) for name in wanted), (cells, file, seed, done.notes)
+            continue
         if {"colab", "ids_only"} >= set(cells):
             continue
         same_as(case, run(case, seed, cells, file), (cells, file, seed))

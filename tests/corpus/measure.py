@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from vit_tutorial.checks import Verdict
 from vit_tutorial.checks.catalogue import get
+from vit_tutorial.checks.files import load_observations
 
 from . import Entry
 
@@ -44,7 +45,10 @@ def try_function(name: str, fn, seed: int) -> tuple[Verdict, float]:
 
 
 def remembering(name: str, seed: int = 0):
-    """A function fn -> Verdict that makes what the library's own functions give only once: the same verdicts, sooner."""
+    """A function fn -> Verdict that makes what the library's own functions give only once: the same verdicts, sooner.
+
+    Its attribute `of_file` judges a file of observations, as `checks.judge_file` does.
+    """
     check = get(name)
     cases = check.draw(seed)
     memory = {}
@@ -61,6 +65,7 @@ def remembering(name: str, seed: int = 0):
         with contextlib.redirect_stdout(io.StringIO()):
             return quick.judge(cases, check.observe(fn, cases))
 
+    look.of_file = lambda path: quick.judge(cases, load_observations(path, len(cases)))
     return look
 
 

@@ -39,12 +39,12 @@ def grade(
     "seconds", "per_minute", "interrupted", "line"}; the line is also printed. Raises ValueError when the folder is no course or a
     name is unknown, isolation.NotIsolated where there is no isolation. Ctrl-C ends it; what is done stays, the next call goes on.
     """
-    course = Path(course)
+    course = Path(course).resolve()  # nbgrader changes the working directory while other threads write
     found = submissions(course, students, assignments)
     if isolated:
         isolation.probe()
     todo = [each for each in found if again or not _is_done(course, *each)]
-    grader = Grader(course, replace(settings or Settings(), isolated=isolated, hidden=(course.resolve(),)))
+    grader = Grader(course, replace(settings or Settings(), isolated=isolated, hidden=(course,)))
     jobs = jobs or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     start, status, interrupted = time.monotonic(), [], False
     pool = ThreadPoolExecutor(max(1, jobs))
@@ -117,7 +117,10 @@ class Grader:
         if notebook is not None:
             _write(result, nbformat.writes(notebook))
             with self.recording:
-                problem = gradebook.record(self.course, student, assignment, result)
+                try:
+                    problem = gradebook.record(self.course, student, assignment, result)
+                except Exception as error:  # the result stands, whatever nbgrader makes of it
+                    problem = f"{type(error).__name__}: {error}"[:300]
             if problem:
                 row["events"].append(f"nbgrader could not take the result: {problem}")
         row["seconds"] = round(time.monotonic() - start, 2)
