@@ -361,3 +361,17 @@ def test_strange_characters_do_not_stop_it(tiny):
     by_id(nb, "mean").source = "def mean(numbers):\n    return '\\ud800 \x00 ü 漢' and 1"
     data = json.dumps(nb).replace("\\\\ud800", "\\ud800").encode()
     assert "return" in nbformat.writes(repair(release, data).notebook).encode().decode()
+
+
+def test_an_answer_with_a_fault_of_grammar_is_kept_as_it_is(case):
+    """Its first lines are Python; were they cut out, the learner would read that nothing had been written."""
+    release, right = case
+    nb = nbformat.reads(nbformat.writes(right), as_version=4)
+    cell = next(cell for cell in nb.cells if cell.metadata.get("nbgrader", {}).get("solution") and "\ndef " in f"\n{cell.source}")
+    head, _, rest = cell.source.partition("\n")
+    cell.source = f'{head}\n    """What it says."""\n        return 1\n'
+    done = repair(release, damaged.utf8(nb, None))
+    kept = next(
+        c for c in done.notebook.cells if c.metadata.get("nbgrader", {}).get("grade_id") == cell.metadata.nbgrader.grade_id
+    )
+    assert kept.source.strip() == cell.source.strip()

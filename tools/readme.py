@@ -148,8 +148,8 @@ def checks() -> str:
     first = rows[0]
     return (
         f"{CHECKS_BEGIN}\n\n{grid(head, table)}\n\nTried on functions by an author who had not seen the library's code "
-        f"(`tests/corpus`). At first contact 305 of 341 (89.4 %) got the right name; the library then learned from those it missed, "
-        f"and now names {named:.1f} %. `python benchmarks/checks.py` "
+        f"(`tests/corpus`). At first contact 305 of 341 (89.4 %) got the right name; the library then learned from those it "
+        f"missed, and now names {named:.1f} %. `python benchmarks/checks.py` "
         f"({first['hardware']}, torch {first['torch']}, {first['date']}).\n\n{CHECKS_END}"
     )
 
@@ -190,7 +190,11 @@ def main() -> None:
     plots.save(two_maps(tables["start"].float(), tables["end"].float()), DOCS / "position_similarity.png")
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
-    for begin, part, end in ((BEGIN, results(), END), (CHECKS_BEGIN, checks(), CHECKS_END), (CLASSROOM_BEGIN, classroom(), CLASSROOM_END)):
+    for begin, part, end in (
+        (BEGIN, results(), END),
+        (CHECKS_BEGIN, checks(), CHECKS_END),
+        (CLASSROOM_BEGIN, classroom(), CLASSROOM_END),
+    ):
         before, rest = text.split(begin)
         text = before + part + rest.split(end)[1]
     readme.write_text(text, encoding="utf-8")

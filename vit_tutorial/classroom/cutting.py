@@ -118,6 +118,8 @@ def _lines(release: Release, part: Part) -> list[Part]:
     for name in re.findall(r"^(?:async +)?(?:def|class) +(\w+)", part.text, re.MULTILINE):
         text = code_text.definition(part.text, name)
         if text is not None and name in release.names:
+            if code_text.is_stub(text):
+                return [part]  # its head alone is Python, and the fault lies in what was written: it has to be seen
             answers.setdefault(release.names[name], []).append(text)
         elif text is not None:
             helpers.append(text)
