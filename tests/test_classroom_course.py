@@ -1,5 +1,6 @@
 """A new course: nbgrader's folders from the lessons, a release that equals the student copy, and errors that say what to do."""
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -68,6 +69,13 @@ def test_gradebook_knows_the_points(made):
     with sqlite3.connect(made[0] / "gradebook.db") as book:
         assert [row[0] for row in book.execute("select name from assignment order by name")] == ["01_numbers", "02_more"]
         assert sorted(row[0] for row in book.execute("select max_score from grade_cells")) == [1, 1, 2, 2, 3, 3]
+
+
+def test_environment_need_not_be_activated(lessons, tmp_path, monkeypatch):
+    """`.venv/bin/python -m vit_tutorial classroom new`: nbgrader calls `alembic` by name when it makes the grade book."""
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    tool.new(tmp_path / "course", "01", source=lessons)
+    assert (tmp_path / "course" / "gradebook.db").is_file() and os.environ["PATH"] == "/usr/bin:/bin"
 
 
 def test_release_again_after_a_change(lessons, tmp_path):

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -64,6 +65,18 @@ def test_only_what_is_listed_is_there(sandbox):
     assert eval(beside + "]") == [PACKAGE.name]
     assert "SHELL" not in rest and "USER" not in rest
     assert sorted(name for name in eval(rest[rest.rindex("[") :]) if name.isdigit()) == ["1", "2"]
+
+
+def test_python_that_lives_in_tmp_is_there(sandbox, monkeypatch):
+    """The sandbox has a /tmp of its own, and an environment may stand in the machine's: CI makes its own so."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
+        os.chmod(place, 0o755)
+        (Path(place) / "mark").write_text("here")
+        listed = [*isolation.visible(), place]
+        monkeypatch.setattr(isolation, "visible", lambda hidden: listed)
+        code = f"import os\nprint(open({place + '/mark'!r}).read(), os.access({place!r}, os.W_OK))\nopen('/tmp/new', 'w')"
+        outcome, _ = python(code)
+        assert (outcome.code, outcome.output) == (0, "here False\n")
 
 
 def test_nothing_can_be_written_but_its_own_folders(sandbox):

@@ -1,7 +1,11 @@
 """A new nbgrader course from the lessons: source/, release/, nbgrader_config.py and gradebook.db."""
 
+import contextlib
 import logging
+import os
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -66,11 +70,24 @@ def release(course: Path, assignment: str) -> Path:
     api = NbGraderAPI(config=config)
     for log in (api.log, logging.getLogger("traitlets")):
         log.setLevel(logging.CRITICAL)
-    result = api.generate_assignment(assignment, force=True, create=True)
+    with programs_on_path():
+        result = api.generate_assignment(assignment, force=True, create=True)
     if not result["success"]:
         said = (result.get("log") or result.get("error") or "").strip().split("\n")
         raise ValueError(f"nbgrader could not make the release of {assignment}: {' '.join(said[-3:])}")
     return course / "release" / assignment / f"{assignment}.ipynb"
+
+
+@contextlib.contextmanager
+def programs_on_path() -> Iterator[None]:
+    """The programs installed beside this Python, found by name: nbgrader calls `alembic` so when it makes a grade book, and an
+    environment that was not activated (.venv/bin/python -m ...) has them outside of PATH."""
+    before = os.environ.get("PATH", os.defpath)
+    os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + before
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before
 
 
 def assignments(course: Path) -> dict[str, Path]:

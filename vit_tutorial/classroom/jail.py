@@ -71,6 +71,8 @@ def build(plan: dict) -> None:
             os.symlink(os.readlink(path), root + path)
         elif os.path.isdir(path):
             show(root, path)
+    # Before what is visible: an environment that lies in /tmp would be covered by it.
+    tmpfs(root + "/tmp", plan["folder"], mode="1777")
     for path in [*ETC, *plan["visible"]]:
         if os.path.exists(path):
             show(root, path)
@@ -88,7 +90,6 @@ def build(plan: dict) -> None:
     for name, target in {"fd": "fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}.items():
         os.symlink(f"/proc/self/{target}", f"{root}/dev/{name}")
     tmpfs(root + "/dev/shm", plan["folder"], NOSUID | NODEV | NOEXEC, "1777")
-    tmpfs(root + "/tmp", plan["folder"], mode="1777")
     tmpfs(root + PLACE, plan["folder"])
     os.mkdir(root + "/proc")
     mount("proc", root + "/proc", "proc", NOSUID | NODEV | NOEXEC)
