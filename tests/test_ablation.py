@@ -2,6 +2,7 @@
 
 import csv
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -47,6 +48,17 @@ def test_multiples_count_from_the_base():
     assert by_name["patch size 4"][0].patch_size == 4
 
 
+def test_another_model_is_for_other_data_than_shapes(tmp_path):
+    by_name = {v.name: v for v in variants("kinds")}
+    photos = SimpleNamespace(name="photos", image_size=(32, 32), channels=3, num_classes=10)
+    config, settings = planned(by_name["rotary, every layer"], photos, 1, passes=4, model="CIFAR-64x2/4")
+    assert (config.dim, config.depth, config.patch_size, config.pool, config.position) == (64, 2, 4, "mean", "rotary")
+    assert (settings.passes, settings.seed) == (4, 1)
+    assert planned(by_name["none"], photos, 0)[0].dim == 96
+    with pytest.raises(ValueError, match="shapes have a model of their own; 'CIFAR-64x2/4'"):
+        planned(by_name["none"], SimpleNamespace(**vars(photos) | dict(name="shapes")), 0, model="CIFAR-64x2/4")
+
+
 def test_variants_of_a_seed_share_all_weights_but_positions():
     data, states = small(0), []
     for variant in variants("kinds"):
@@ -87,6 +99,18 @@ def test_a_study_goes_on_where_it_stopped(tmp_path):
     again = run_study("start", small, 1, tmp_path / "again.csv", passes=0.5, only=["randn"], progress=False)
     measured = ("test_accuracy", "test_loss", "cosine_1", "sinusoidal_share")
     assert [again[0][name] for name in measured] == [row[name] for name in measured]  # bit for bit, alone or in a grid
+
+
+def test_a_run_that_two_studies_share_is_made_once(tmp_path, monkeypatch):
+    how = dict(passes=0.5, progress=False)
+    start = run_study("start", small, 1, tmp_path / "ablation_start_x.csv", only=["0.02"], **how)
+    monkeypatch.setattr("vit_tutorial.ablation.run.one_run", lambda *_: pytest.fail("trained again"))
+    kinds = run_study("kinds", small, 1, tmp_path / "ablation_kinds_x.csv", only=["learned_1d, stem"], **how)
+    assert (kinds[0]["study"], kinds[0]["variant"]) == ("kinds", "learned_1d, stem")
+    assert {**kinds[0], "study": "start", "variant": "0.02"} == start[0]
+    for seeds, variant in ((2, "learned_1d, stem"), (1, "none")):  # another seed, another configuration: those are new
+        with pytest.raises(pytest.fail.Exception, match="trained again"):
+            run_study("kinds", small, seeds, tmp_path / "ablation_kinds_x.csv", only=[variant], **how)
 
 
 def test_decay_takes_away_what_it_predicts():

@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from vit_tutorial.data import ImageData, Split, data_root, find_cifar10, load, location, results_path, sources, split_validation
+from vit_tutorial.data import (
+    ImageData,
+    Split,
+    data_root,
+    find_cifar10,
+    load,
+    location,
+    results_path,
+    sources,
+    split_validation,
+    weights_path,
+)
 from vit_tutorial.data.images import channel_statistics, stratified
 
 
@@ -159,6 +170,8 @@ def test_results_path_in_a_clone_and_in_a_package(tmp_path, monkeypatch):
     assert results_path("a.csv") == tmp_path / "package" / "_results" / "a.csv"
     with pytest.raises(FileNotFoundError, match=r"'b.csv'.*There are: a\.csv.*benchmarks"):
         results_path("b.csv")
+    with pytest.raises(FileNotFoundError, match=r"no committed weights 'b.safetensors'.*There is none"):
+        weights_path("b.safetensors")
 
 
 def test_finding_cifar10_where_there_is_none_touches_neither_network_nor_disk(tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vit_tutorial import VisionTransformer, ViTConfig
-from vit_tutorial.resize import at_size
+from vit_tutorial.resize import _resized, at_size
 
 SMALL = dict(image_size=(16, 24), patch_size=4, dim=24, depth=2, num_heads=3, mlp_dim=32, position_std=0.5)
 EVERY = [
@@ -66,6 +66,30 @@ def test_the_class_tokens_row_stays(token, place):
     assert torch.equal(larger.position.table[0, place], model.position.table[0, place])
     two = make(position="learned_2d", class_token=token)
     assert torch.equal(at_size(two, 32).position.token, two.position.token)
+
+
+@pytest.mark.parametrize("length", [8, 3])
+def test_a_line_of_one_column_is_resized_as_a_line_of_one_row(length):
+    """torch 2.15 gives the same value at every place of an image that is one pixel wide."""
+    line = torch.tensor([[-1.13, -0.32, 0.17, 2.01], [0, 1, 2, 3]])[None]  # (1, D, R)
+    down, across = _resized(line[..., None], (length, 1)), _resized(line[:, :, None], (1, length))
+    torch.testing.assert_close(down[..., 0], across[:, :, 0])
+    assert (down[0, 1, 1:, 0] > down[0, 1, :-1, 0]).all()
+    one = line[..., :1, None]
+    torch.testing.assert_close(_resized(one, (1, 1)), one)
+
+
+def test_learned_rows_and_columns_go_on_where_they_were():
+    """Rows 0 to 3 hold a ramp; at twice the size it is the same ramp in smaller steps, and columns do the same."""
+    model = make(position="learned_2d", image_size=32, patch_size=8)
+    ramp = torch.arange(4.0)[:, None].expand(4, model.config.dim // 2)
+    with torch.no_grad():
+        model.position.rows.copy_(ramp)
+        model.position.columns.copy_(-ramp)
+    large = at_size(model, 64).position
+    steps = large.rows[2:7] - large.rows[1:6]
+    torch.testing.assert_close(steps, torch.full_like(steps, 0.5), atol=0.05, rtol=0)
+    torch.testing.assert_close(large.columns, -large.rows)
 
 
 def test_relative_offsets_keep_their_meaning():

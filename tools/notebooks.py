@@ -45,6 +45,7 @@ STRIP = ["nbstripout", "--keep-output", "--keep-count", "--keep-id", "--unix-new
     "metadata.widgets metadata.colab metadata.accelerator metadata.jupytext metadata.language_info.version "
     "cell.metadata.id cell.metadata.outputId cell.metadata.colab cell.metadata.execution"
 ]
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 # A path of one machine. The look-behind leaves words with a slash alone (read/work), and addresses.
 ABSOLUTE = re.compile(r"(?<![\w.~/-])/(?:work|root|tmp|home|Users|content|private)/[\w.-]+|\b[A-Z]:\\\\?Users\b")
 TIME_LINE = re.compile(r"^(?P<comment>(?:# )?)\*\*Time\.\*\*.*?(?P<gpu>; on a GPU:.*)?$", re.MULTILINE)
@@ -105,6 +106,9 @@ def code_cells(nb) -> list:
 
 def write(nb, path: Path) -> None:
     """Write the notebook, without what execution left in it."""
+    for cell in code_cells(nb):  # a widget lives as long as its kernel: stored, its view is an error message on the page
+        for out in cell.outputs:
+            out.get("data", {}).pop(WIDGET_VIEW, None)
     nbformat.write(nb, path)
     subprocess.run([sys.executable, "-m", *STRIP, str(path)], check=True)
 
@@ -226,6 +230,8 @@ def check_cells(nb) -> list[str]:
         if cell.execution_count != count:
             found.append(f"code cell {count} ({head!r}) was executed as number {cell.execution_count}: build the lesson again")
         found += [f"code cell {count} ({head!r}) stores a {out.ename}" for out in cell.outputs if out.output_type == "error"]
+        if any(WIDGET_VIEW in out.get("data", {}) for out in cell.outputs):
+            found.append(f"code cell {count} ({head!r}) stores the view of a widget that is gone: build the lesson again")
         unknown = [tag for tag in cell.metadata.get("tags", []) if tag.startswith("nbval") and tag not in metadata_tags]
         found += [f"code cell {count} ({head!r}) has the tag {tag!r}, which nbval does not know" for tag in unknown]
     for cell in nb.cells:

@@ -120,6 +120,7 @@ def parser() -> argparse.ArgumentParser:
     ablate.add_argument("study", help="kinds, start or figure9")
     ablate.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds 0 to N - 1 (default 5)")
     ablate.add_argument("--passes", type=float, metavar="X", help="passes over the training images (default: the study's own)")
+    ablate.add_argument("--model", metavar="NAME", help="another model, on other data than shapes (default CIFAR-96x4/4)")
     ablate.add_argument("--only", nargs="+", metavar="VARIANT", help="some variants of the study, by name")
     ablate.add_argument("--out", type=Path, metavar="DIR", help="folder for the table and the picture (default runs/ablation)")
     ablate.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -258,6 +259,7 @@ def run_ablate(args) -> int:
         args.seeds,
         table,
         passes=args.passes,
+        model=args.model,
         only=args.only,
         progress=not args.quiet,
     )

@@ -72,4 +72,7 @@ def _bias(bias: torch.Tensor, old, new) -> torch.Tensor:
 
 
 def _resized(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """(1, D, R, C) -> (1, D, *size)."""
+    if image.shape[3] == size[1] == 1:  # torch leaves the height of an image one pixel wide as it is: lay the line on its side
+        return _resized(image.mT, (1, size[0])).mT if image.shape[2] != 1 or size[0] != 1 else image
     return F.interpolate(image.float(), size=size, mode="bicubic", align_corners=False, antialias=True).to(image.dtype)

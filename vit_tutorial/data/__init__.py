@@ -3,5 +3,5 @@
 from . import augment
 from .images import ImageData, Split, split_validation
 from .load import load, sources
-from .location import data_root, find_cifar10, results_path
+from .location import data_root, find_cifar10, results_path, weights_path
 from .shapes import SHAPES, make_shapes

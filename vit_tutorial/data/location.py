@@ -33,14 +33,26 @@ def results_path(name: str) -> Path:
 
     Raises FileNotFoundError, naming the files that are there, when it is not.
     """
+    return _committed("results", name)
+
+
+def weights_path(name: str) -> Path:
+    """The committed weights data/weights/`name`, for `training.load_model`: in the repository, or in the installed package.
+
+    Raises FileNotFoundError, naming the files that are there, when it is not.
+    """
+    return _committed("weights", name)
+
+
+def _committed(kind: str, name: str) -> Path:
     repository = clone()
-    folder = repository / "data" / "results" if repository else PACKAGE / "_results"
+    folder = repository / "data" / kind if repository else PACKAGE / f"_{kind}"
     if (folder / name).is_file():
         return folder / name
     there = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
     listed = f"There are: {', '.join(there)}" if there else "There is none"
     raise FileNotFoundError(
-        f"no committed result {name!r} in {folder}. {listed}. Results are made by the scripts in benchmarks/ of the repository; "
+        f"no committed {kind} {name!r} in {folder}. {listed}. They are made by the scripts in benchmarks/ of the repository; "
         "if you expected this one, bring your clone or your installation up to date"
     )
 

@@ -1,0 +1,113 @@
+"""Everything that the README marks as not measured on a GPU, in one call that fits a machine lent for minutes.
+
+    python benchmarks/gpu.py cifar10-jpeg.tar.xz --provenance "CIFAR-10 (JPEG copy)" --minutes 9 --out FOLDER
+
+Unpacks the archive (or takes a folder train/<class>/*, test/<class>/*), then runs, in the order of --parts, the same commands
+that a reader would: training steps beside the other libraries, accuracy for a budget, the shipped weights, the studies of
+positions. After each part --out holds two files: parts.csv, what ran, how long and how it ended, and gpu.tar.gz, every table and
+all weights so far (results/, weights/). A part is not started when no time is left, so a run that is cut off keeps what was
+measured; a second call with other --parts and another --out goes on.
+"""
+
+import argparse
+import contextlib
+import csv
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PARTS = ("step", "budget", "weights", "kinds", "start")
+
+
+def command(part: str, data: Path, out: Path, args) -> list[str]:
+    """The command of one part."""
+    python, results = sys.executable, str(out / "results")
+    told = ["--provenance", args.provenance, "--device", args.device]
+    study = [python, "-m", "vit_tutorial", "ablate", part, "--data", str(data), "--device", args.device, "--out", results]
+    return {
+        "step": [python, str(HERE / "step.py"), "--out", f"{results}/step_{args.device.split(':')[0]}.csv"],
+        "budget": [
+            python,
+            str(HERE / "cifar10_budget.py"),
+            str(data),
+            *told,
+            "--minutes",
+            str(args.budget),
+            "--results",
+            results,
+        ],
+        "weights": [
+            python,
+            str(HERE / "weights.py"),
+            str(data),
+            *told,
+            "--passes",
+            str(args.passes),
+            "--out",
+            str(out / "weights"),
+        ],
+        "kinds": [*study, "--seeds", str(args.seeds), "--passes", str(args.study_passes), "--quiet"],
+        "start": [*study, "--seeds", str(args.seeds), "--passes", str(args.study_passes), "--quiet"],
+    }[part]
+
+
+@contextlib.contextmanager
+def unpacked(source: Path, name: str):
+    """The folder of images: `source` itself, or a temporary one, called `name`, with what the archive holds."""
+    if source.is_dir():
+        yield source
+        return
+    with tempfile.TemporaryDirectory() as place, tarfile.open(source) as archive:
+        folder = Path(place) / name
+        archive.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+        inside = [path.parent for path in sorted(folder.glob("**/train")) if path.is_dir()]
+        if not inside:
+            raise SystemExit(f"{source} holds no folder train/: give an archive or a folder with train/<class>/*, test/<class>/*")
+        yield inside[0]
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("data", type=Path, help="a tar archive, or a folder train/<class>/*, test/<class>/*")
+    arguments.add_argument("--provenance", default="", help="what the data is, for tables and cards")
+    arguments.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
+    arguments.add_argument("--minutes", type=float, default=9, help="for everything; what does not fit is left for another call")
+    arguments.add_argument("--budget", type=float, default=1, help="minutes of each run of the part `budget`")
+    arguments.add_argument("--passes", type=float, default=200, help="of the part `weights`")
+    arguments.add_argument("--study-passes", type=float, default=10)
+    arguments.add_argument("--seeds", type=int, default=5)
+    arguments.add_argument("--device", default="cuda")
+    arguments.add_argument("--out", type=Path, required=True)
+    args = arguments.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    end, rows = time.monotonic() + 60 * args.minutes, []
+    with unpacked(args.data, "cifar10") as data, tempfile.TemporaryDirectory() as work:
+        for name in ("results", "weights"):
+            (Path(work) / name).mkdir()
+        for part in args.parts:
+            left = end - time.monotonic()
+            begun, ended = time.monotonic(), "not started: no time left"
+            if left > 20:
+                try:
+                    done = subprocess.run(command(part, data, Path(work), args), timeout=left)
+                    ended = f"exit status {done.returncode}"
+                except subprocess.TimeoutExpired:
+                    ended = "stopped: out of time; its finished rows are kept"
+            rows.append(dict(part=part, minutes=round((time.monotonic() - begun) / 60, 2), ended=ended))
+            print(f"{part}: {ended}", flush=True)
+            with (args.out / "parts.csv").open("w", newline="") as file:
+                writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(rows)
+            with tarfile.open(args.out / "gpu.tar.gz", "w:gz") as archive:
+                for name in ("results", "weights"):
+                    archive.add(Path(work) / name, arcname=name)
+    return 0 if all(row["ended"] == "exit status 0" for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
