@@ -51,7 +51,7 @@ def build(start: str, model: str, data, settings, out: Path, command: str) -> di
     validation, test = (training.evaluate(shipped, split, data)[1] for split in (data.validation, data.test))
     facts = dict(
         command=command,
-        trained_on=f"{data.provenance}: {len(data.train)} images training, {len(data.validation)} validation,"
+        trained_on=f"{data.provenance}: {len(data.train)} images to train, {len(data.validation)} validation,"
         f" {len(data.test)} test",
         variant=f"{model}, learned_1d positions started at standard deviation {STARTS[start]:g}, mean pooling",
         parameters=sum(p.numel() for p in vit.parameters()),

@@ -101,9 +101,12 @@ def test_wheel_holds_the_package_and_the_results_and_nothing_else(wheel):
     names = {name for name in wheel.namelist() if ".dist-info/" not in name}
     kept = [path.relative_to(ROOT).as_posix() for path in kept_files()]
     modules = {name for name in kept if name.startswith("vit_tutorial/")}
-    results = {name.replace("data/results/", "vit_tutorial/_results/", 1) for name in kept if name.startswith("data/results/")}
-    assert results
-    assert names == modules | results
+    results, weights = (
+        {name.replace(f"data/{kind}/", f"vit_tutorial/_{kind}/", 1) for name in kept if name.startswith(f"data/{kind}/")}
+        for kind in ("results", "weights")
+    )
+    assert results and weights
+    assert names == modules | results | weights
 
 
 def test_wheel_names_the_license_and_the_address(wheel):

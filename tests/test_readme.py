@@ -20,6 +20,7 @@ def test_results_are_those_of_the_committed_tables():
     assert readme.results() in README, "run: python tools/readme.py"
     assert readme.checks() in README, "run: python tools/readme.py"
     assert readme.classroom() in README, "run: python tools/readme.py"
+    assert readme.positions() in README, "run: python tools/readme.py"
 
 
 def test_every_relative_link_and_picture_is_there():
