@@ -3,10 +3,11 @@
     python benchmarks/gpu.py cifar10-jpeg.tar.xz --provenance "CIFAR-10 (JPEG copy)" --minutes 9 --out FOLDER
 
 Unpacks the archive (or takes a folder train/<class>/*, test/<class>/*), then runs, in the order of --parts, the same commands
-that a reader would: training steps beside the other libraries, accuracy for a budget, the shipped weights, the studies of
-positions. After each part --out holds two files: parts.csv, what ran, how long and how it ended, and gpu.tar.gz, every table and
-all weights so far (results/, weights/). A part is not started when no time is left, so a run that is cut off keeps what was
-measured; a second call with other --parts and another --out goes on.
+that a reader would: training steps and whole loops beside the other libraries, augmentation, the cost of larger work, what the
+presets reach in a minute and in eight, the shipped weights, the recipe, the studies of positions. After each part --out holds
+two files: parts.csv, what ran, how long and how it ended, and gpu.tar.gz, every table and all weights so far (results/,
+weights/). A part is not started when no time is left, so a run that is cut off keeps what was measured; a second call with
+other --parts and another --out goes on.
 """
 
 import argparse
@@ -20,26 +21,28 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("step", "budget", "weights", "kinds", "start")
+# Those that do on a GPU what they cannot do without one.
+GPU_TESTS = [HERE.parent / "tests" / name for name in ("test_data_augment.py", "test_training_run.py", "test_memory.py")]
+PARTS = ("tests", "step", "loop", "augment", "cost", "minute", "minutes", "weights", "recipe", "kinds", "start")
 
 
 def command(part: str, data: Path, out: Path, args) -> list[str]:
     """The command of one part."""
-    python, results = sys.executable, str(out / "results")
+    python, results, kind = sys.executable, str(out / "results"), args.device.split(":")[0]
     told = ["--provenance", args.provenance, "--device", args.device]
     study = [python, "-m", "vit_tutorial", "ablate", part, "--data", str(data), "--device", args.device, "--out", results]
+    speed = lambda name: [python, str(HERE / f"{name}.py"), "--device", args.device]
+    presets = [python, str(HERE / "presets.py"), str(data), *told, "--preset", args.preset, "--quiet"]
+    presets += ["--out", f"{results}/presets.csv"]
     return {
-        "step": [python, str(HERE / "step.py"), "--out", f"{results}/step_{args.device.split(':')[0]}.csv"],
-        "budget": [
-            python,
-            str(HERE / "cifar10_budget.py"),
-            str(data),
-            *told,
-            "--minutes",
-            str(args.budget),
-            "--results",
-            results,
-        ],
+        "tests": [python, "-m", "pytest", "-q", "-p", "no:nbval", "--override-ini", "addopts=", *map(str, GPU_TESTS)],
+        "step": [*speed("step"), "--compile", "--out", f"{results}/step_{kind}.csv"],
+        "loop": [*speed("loop"), "--compile", "--out", f"{results}/loop_{kind}.csv"],
+        "augment": [*speed("augment"), "--out", f"{results}/augment_{kind}.csv"],
+        "cost": [*speed("cost"), "--out", f"{results}/cost_{kind}.csv"],
+        "minute": [*presets, "--minutes", "1"],
+        "minutes": [*presets, "--minutes", str(args.longer), "--seeds", "0"],
+        "recipe": [python, str(HERE / "recipe.py"), str(data), *told, "--quiet", "--out", f"{results}/recipe_{kind}.csv"],
         "weights": [
             python,
             str(HERE / "weights.py"),
@@ -76,7 +79,8 @@ def main() -> int:
     arguments.add_argument("--provenance", default="", help="what the data is, for tables and cards")
     arguments.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
     arguments.add_argument("--minutes", type=float, default=9, help="for everything; what does not fit is left for another call")
-    arguments.add_argument("--budget", type=float, default=1, help="minutes of each run of the part `budget`")
+    arguments.add_argument("--preset", default="a100", help="of the parts `minute` and `minutes` (default a100)")
+    arguments.add_argument("--longer", type=float, default=8, help="minutes of the part `minutes` (default 8)")
     arguments.add_argument("--passes", type=float, default=200, help="of the part `weights`")
     arguments.add_argument("--study-passes", type=float, default=10)
     arguments.add_argument("--seeds", type=int, default=5)

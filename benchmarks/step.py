@@ -1,84 +1,31 @@
 """Training steps a second: our model beside timm's, vit-pytorch's and torchvision's at one configuration, in one run.
 
-    python benchmarks/step.py                    # fp32 and bf16 on the CPU (on a GPU: fp32, bf16 and fp16)
-    python benchmarks/step.py --compile          # the same models under torch.compile too
+    python benchmarks/step.py                    # fp32, bf16 and weights in bf16 on the CPU (on a GPU fp16 too)
+    python benchmarks/step.py --compile          # the same models under torch.compile too: about half a minute each to compile
+    python benchmarks/step.py --compile --models vit_tutorial:explicit timm --precisions bf16 "bf16 weights"
 
 A step is forward, cross entropy, backward and a fused AdamW step on one batch that is on the device already: no data loading.
-The models take turns (A B C D, B C D A, ...), a few steps each, so that a machine that slows down slows down all of them; the
-ratio to the fastest of the other libraries is formed within each round. Shown: the median over rounds, and the quartiles.
+bf16 and fp16 are autocast over weights in float32, as everyone trains. "bf16 weights" is model.to(torch.bfloat16), AdamW and all:
+it is measured because any library's user can ask for it, and no advice (an update of less than 1/256 of a weight is lost).
+The models of one precision, compiled or not, take turns (A B C D, B C D A, ...), a few steps each, so that a machine that slows
+down slows down all of them; ratios are formed within each round. Shown: the median over rounds, and the quartiles.
+best_other is the fastest other library at the same setting, best_of_all at any setting of the same family (bf16 with its two
+kinds, compiled or not). share_of_peak: FLOPs of the steps (see speed.step_flops) over the fastest large matrix product that this
+machine made in this run. A model that takes more than --limit seconds to compile is left out, in a row that says so.
 The table goes to data/results/step_<device>.csv.
 """
 
 import argparse
-import csv
-import datetime
-import importlib.metadata
-import platform
-import re
-import shlex
 import statistics
-import sys
 import time
 from pathlib import Path
 
-import timm
+import speed
 import torch
 import torch.nn.functional as F
-import vit_pytorch
-from torchvision.models.vision_transformer import VisionTransformer as TorchvisionViT
 
-from vit_tutorial import VisionTransformer, ViTConfig
-from vit_tutorial.model import MultiHeadSelfAttention
-
-RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
-DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-def ours(size: dict, fused: bool) -> torch.nn.Module:
-    model = VisionTransformer(ViTConfig(**size))
-    for part in model.modules():
-        if isinstance(part, MultiHeadSelfAttention):
-            part.fused = fused
-    return model
-
-
-def timms(size: dict, fused: bool) -> torch.nn.Module:
-    s = size
-    model = timm.models.vision_transformer.VisionTransformer(
-        img_size=s["image_size"],
-        patch_size=s["patch_size"],
-        num_classes=s["num_classes"],
-        embed_dim=s["dim"],
-        depth=s["depth"],
-        num_heads=s["num_heads"],
-        mlp_ratio=s["mlp_dim"] / s["dim"],
-    )
-    for block in model.blocks:
-        block.attn.fused_attn = fused
-    return model
-
-
-def vit_pytorchs(size: dict) -> torch.nn.Module:
-    s = {name: value for name, value in size.items() if name != "num_heads"}
-    return vit_pytorch.ViT(**s, heads=size["num_heads"], dim_head=size["dim"] // size["num_heads"])
-
-
-def torchvisions(size: dict) -> torch.nn.Module:
-    s = size
-    return TorchvisionViT(
-        s["image_size"], s["patch_size"], s["depth"], s["num_heads"], s["dim"], s["mlp_dim"], num_classes=s["num_classes"]
-    )
-
-
-# Name, attention: how to build it. timm's and torchvision's own choice is the fused call, vit-pytorch's is the explicit form.
-MODELS = {
-    ("vit_tutorial", "explicit"): lambda size: ours(size, fused=False),
-    ("vit_tutorial", "fused"): lambda size: ours(size, fused=True),
-    ("timm", "fused"): lambda size: timms(size, fused=True),
-    ("timm", "explicit"): lambda size: timms(size, fused=False),
-    ("vit-pytorch", "explicit"): vit_pytorchs,
-    ("torchvision", "fused"): torchvisions,
-}
+DTYPES = {"fp32": None, "bf16": torch.bfloat16, "bf16 weights": torch.bfloat16, "fp16": torch.float16}
+FAMILIES = (("fp32",), ("bf16", "bf16 weights"), ("fp16",))  # those of one family take turns together
 
 
 class Runner:
@@ -86,91 +33,152 @@ class Runner:
 
     def __init__(self, model: torch.nn.Module, device: torch.device, precision: str, compiled: bool, images, labels):
         self.device, self.dtype, self.images, self.labels = device, DTYPES[precision], images, labels
+        self.autocast = self.dtype is not None and precision != "bf16 weights"
         self.model = model.to(device).train()
+        if precision == "bf16 weights":
+            self.model.to(self.dtype)
+            self.images = images.to(self.dtype)
         self.parameters = sum(p.numel() for p in model.parameters())
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
         self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
         self.forward = torch.compile(self.model) if compiled else self.model
 
     def steps(self, count: int) -> float:
-        self.wait()
+        speed.wait(self.device)
         start = time.perf_counter()
         for _ in range(count):
-            with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
+            with torch.autocast(self.device.type, self.dtype, enabled=self.autocast):
                 loss = F.cross_entropy(self.forward(self.images), self.labels)
             self.scaler.scale(loss).backward()
             self.scaler.step(self.optimizer)
             self.scaler.update()
             self.optimizer.zero_grad()
-        self.wait()
+        speed.wait(self.device)
+        seconds = time.perf_counter() - start
         if not loss.isfinite():
             raise RuntimeError(f"the loss became {loss.item()}: a speed without learning is not worth a table")
-        return count / (time.perf_counter() - start)
-
-    def wait(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
+        return count / seconds
 
 
-def measure(size: dict, options, device: torch.device, precision: str, compiled: bool) -> list[dict]:
-    """One row for each model: speeds are medians over rounds, with the quartiles; ratios are to the fastest of the others."""
+def start(name, size, options, device, precision, compiled, images, labels) -> tuple[Runner | None, float, str]:
+    """A warm runner, the seconds its first step took, and how that ended; no runner if compiling took too long or failed."""
+    runner = Runner(speed.MODELS[name](size), device, precision, compiled, images, labels)
+    before = time.perf_counter()
+    try:
+        if compiled:
+            with speed.at_most(options.limit), speed.compiled_anew():
+                runner.steps(1)
+        else:
+            runner.steps(1)
+        first = time.perf_counter() - before
+        runner.steps(2)  # first calls choose kernels and allocate memory
+        return runner, first, "measured"
+    except speed.OutOfTime:
+        return None, time.perf_counter() - before, f"left out: compiling took more than {options.limit:g} s"
+    except Exception as error:
+        if not compiled:
+            raise
+        return None, time.perf_counter() - before, speed.failed(error)
+
+
+def measure(size: dict, options, device: torch.device, precisions: list[str]) -> list[dict]:
+    """A row for each model at each setting of one family: speeds, ratios to the fastest of the others, share of the peak."""
     torch.manual_seed(0)
     images = torch.randn(options.batch, 3, size["image_size"], size["image_size"], device=device)
     labels = torch.randint(size["num_classes"], (options.batch,), device=device)
-    runners = {name: Runner(build(size), device, precision, compiled, images, labels) for name, build in MODELS.items()}
-    for runner in runners.values():
-        runner.steps(3)  # warm-up: first calls choose kernels, allocate memory, compile
-    speeds = {name: [] for name in runners}
-    order = list(runners)
-    for turn in range(options.rounds):
-        first = turn % len(order)
-        for name in order[first:] + order[:first]:
-            speeds[name].append(runners[name].steps(options.steps))
-    best = max((name for name in order if name[0] != "vit_tutorial"), key=lambda name: statistics.median(speeds[name]))
-    rows = []
-    for name, speed in speeds.items():
-        low, middle, high = quartiles(speed)
-        ratio_low, ratio, ratio_high = quartiles([mine / theirs for mine, theirs in zip(speed, speeds[best])])
-        rows.append(
-            dict(
-                precision=precision,
-                compiled="yes" if compiled else "no",
-                model=name[0],
-                attention=name[1],
-                parameters=runners[name].parameters,
-                steps_per_second=round(middle, 4),
-                images_per_second=round(middle * options.batch, 1),
-                images_q1=round(low * options.batch, 1),
-                images_q3=round(high * options.batch, 1),
-                ratio_to_best_other=round(ratio, 3),
-                ratio_q1=round(ratio_low, 3),
-                ratio_q3=round(ratio_high, 3),
-                best_other=" ".join(best),
-            )
+    torch._dynamo.reset()  # forget the family before: dynamo gives up on code that it has compiled for eight models
+    peak = speed.matmul_peak(device, DTYPES[precisions[0]] or torch.float32)
+    settings = [
+        (precision, compiled) for compiled in ((False, True) if options.compile else (False,)) for precision in precisions
+    ]
+    runners, notes = {}, {}
+    for precision, compiled in settings:
+        for name in options.models:
+            runner, first, ended = start(name, size, options, device, precision, compiled, images, labels)
+            key = (precision, compiled, name)
+            notes[key] = (round(first, 1) if compiled else "", ended)
+            if runner:
+                runners[key] = runner
+            if compiled:
+                print(f"  {precision}, {' '.join(name)}: {ended} ({first:.0f} s for the first step)", flush=True)
+    speeds = {key: [] for key in runners}
+    for key in speed.in_turns(list(runners), options.rounds):
+        speeds[key].append(runners[key].steps(options.steps))
+    flops = speed.step_flops(size)
+    return [row(key, speeds, runners.get(key), *notes[key], flops, peak, options.batch) for key in notes]
+
+
+def row(key, speeds, runner, seconds, ended, flops, peak, batch) -> dict:
+    """What the table says of one model at one setting; speeds and ratios are empty when it was left out."""
+    precision, compiled, name = key
+    found = dict(precision=precision, compiled="yes" if compiled else "no", model=name[0], attention=name[1])
+    found |= dict(parameters=runner.parameters if runner else "", ended=ended, compile_seconds=seconds)
+    mine = speeds.get(key)
+    images = speed.spread("images", mine and [batch * value for value in mine], 1)
+    found["steps_per_second"] = round(statistics.median(mine), 4) if mine else ""
+    found |= dict(images_per_second=images.pop("images"), **images)
+    same = best({k: v for k, v in speeds.items() if k[:2] == key[:2]})
+    found |= rename(speed.spread("ratio", mine and same and speed.ratios(mine, speeds[same])), "ratio", "ratio_to_best_other")
+    found["best_other"] = " ".join(same[2]) if same else ""
+    any_setting = best(speeds)
+    of_all = speed.spread("ratio_of_all", mine and any_setting and speed.ratios(mine, speeds[any_setting]))
+    found |= rename(of_all, "ratio_of_all", "ratio_to_best_of_all")
+    found["best_of_all"] = in_words(any_setting) if any_setting else ""
+    share = round(flops * batch * statistics.median(mine) / peak, 4) if mine else ""
+    return found | dict(flops_an_image=flops, matmul_peak_gflops=round(peak / 1e9, 1), share_of_peak=share)
+
+
+def best(speeds: dict) -> tuple | None:
+    """The fastest that is not ours, or None if only ours were measured."""
+    others = [key for key in speeds if key[2][0] != "vit_tutorial"]
+    return max(others, key=lambda key: statistics.median(speeds[key]), default=None)
+
+
+def in_words(key: tuple) -> str:
+    precision, compiled, name = key
+    return f"{' '.join(name)}, {precision}{', compiled' if compiled else ''}"
+
+
+def rename(columns: dict, old: str, new: str) -> dict:
+    return {new if name == old else name: value for name, value in columns.items()}
+
+
+def show(rows: list[dict]) -> None:
+    print(f"\nimages a second (quartiles), ratio to {rows[0]['best_of_all'] or 'no one: no other library'}, share of the peak")
+    for r in rows:
+        what = f"  {r['precision']:12} {'compiled' if r['compiled'] == 'yes' else '':8} {r['model']:12} {r['attention']:8} "
+        if r["ended"] != "measured":
+            print(what + r["ended"])
+            continue
+        ratio = (
+            f"{r['ratio_to_best_of_all']:.2f} ({r['ratio_of_all_q1']:.2f} to {r['ratio_of_all_q3']:.2f})"
+            if r["best_of_all"]
+            else ""
         )
-    return rows
+        speeds = f"{r['images_per_second']:9.1f} ({r['images_q1']:.1f} to {r['images_q3']:.1f})"
+        print(f"{what}{speeds}   {ratio}   {r['share_of_peak']:.1%}", flush=True)
 
 
-def quartiles(values: list[float]) -> list[float]:
-    return statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
+def chosen(word: str) -> list[tuple[str, str]]:
+    """The models that a word of --models names: "timm" is all of timm's, "timm:fused" one."""
+    found = [name for name in speed.MODELS if word in (name[0], ":".join(name))]
+    if not found:
+        known = ", ".join(dict.fromkeys(name[0] for name in speed.MODELS))
+        raise argparse.ArgumentTypeError(f"no model {word!r}: there are {known}; with :fused or :explicit behind for one form")
+    return found
 
 
-def hardware(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    info = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else None
-    bf16 = ", bf16 matrix units" if info.exists() and "amx_bf16" in info.read_text() else ""
-    return f"{found[1] if found else platform.processor()}{bf16}"
-
-
-def arguments() -> argparse.Namespace:
+def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda (default: %(default)s)"
     )
-    parser.add_argument("--precisions", nargs="+", choices=DTYPES, help="default: fp32 bf16, on a GPU fp16 too")
+    parser.add_argument("--precisions", nargs="+", choices=DTYPES, help="default: fp32, bf16, bf16 weights, on a GPU fp16 too")
+    parser.add_argument("--models", nargs="+", type=chosen, help="libraries, or one form of one: timm, timm:fused (default: all)")
     parser.add_argument("--compile", action="store_true", help="measure under torch.compile too (minutes more)")
+    parser.add_argument(
+        "--limit", type=float, default=300, help="seconds that compiling one model may take (default: %(default)s)"
+    )
     parser.add_argument("--rounds", type=int, default=7, help="turns that each model gets (default: %(default)s)")
     parser.add_argument("--steps", type=int, help="steps in a turn (default: 2, on a GPU 50)")
     parser.add_argument("--batch", type=int, default=128)
@@ -178,56 +186,30 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--depth", type=int, default=6)
     parser.add_argument("--heads", type=int, default=3)
     parser.add_argument("--out", type=Path, help="the table (default: data/results/step_<device>.csv)")
-    return parser.parse_args()
-
-
-def main() -> None:
-    options = arguments()
-    device = torch.device(options.device)
-    on_gpu = device.type == "cuda"
+    options = parser.parse_args(words)
+    on_gpu = torch.device(options.device).type == "cuda"
+    options.models = list(dict.fromkeys(name for part in options.models or [speed.MODELS] for name in part))
+    options.precisions = options.precisions or ["fp32", "bf16", "bf16 weights", *(["fp16"] if on_gpu else [])]
     options.steps = options.steps or (50 if on_gpu else 2)
-    size = dict(image_size=32, patch_size=4, num_classes=10, dim=options.dim, depth=options.depth, num_heads=options.heads)
-    size["mlp_dim"] = 4 * options.dim
+    if "fp16" in options.precisions and not on_gpu:
+        parser.error("fp16 is for GPUs: a CPU computes it slowly and its gradients underflow. Take bf16")
+    return options
+
+
+def main(words: list[str] | None = None) -> None:
+    options = arguments(words)
+    device = torch.device(options.device)
+    size = speed.sizes(options.dim, options.depth, options.heads)
     rows = []
-    for compiled in (False, True) if options.compile else (False,):
-        for precision in options.precisions or (["fp32", "bf16", "fp16"] if on_gpu else ["fp32", "bf16"]):
-            found = measure(size, options, device, precision, compiled)
-            print(
-                f"\n{precision}{', compiled' if compiled else ''}: images a second (quartiles), ratio to {found[0]['best_other']}"
-            )
-            for row in found:
-                print(
-                    f"  {row['model']:12} {row['attention']:8} {row['images_per_second']:9.1f} "
-                    f"({row['images_q1']:.1f} to {row['images_q3']:.1f})   {row['ratio_to_best_other']:.2f} "
-                    f"({row['ratio_q1']:.2f} to {row['ratio_q3']:.2f})",
-                    flush=True,
-                )
+    for family in FAMILIES:
+        precisions = [precision for precision in family if precision in options.precisions]
+        if precisions:
+            found = measure(size, options, device, precisions)
+            show(found)
             rows += found
-    packages = ("torch", "torchvision", "timm", "vit-pytorch")
-    about = dict(
-        width=options.dim,
-        depth=options.depth,
-        heads=options.heads,
-        patch=4,
-        tokens=65,
-        batch=options.batch,
-        rounds=options.rounds,
-        steps_a_round=options.steps,
-        hardware=hardware(device),
-        threads="" if on_gpu else torch.get_num_threads(),
-        versions=", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages),
-        python=platform.python_version(),
-        date=datetime.date.today().isoformat(),
-        command=shlex.join(["python", "benchmarks/step.py", *sys.argv[1:]]),
-    )
-    slug = re.sub(r"[^a-z0-9]+", "-", hardware(device).lower()).strip("-") if on_gpu else "cpu"
-    out = options.out or RESULTS / f"step_{slug}.csv"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=[*rows[0], *about])
-        writer.writeheader()
-        writer.writerows(row | about for row in rows)
-    print(f"\n{about['hardware']}, {about['versions']}\nwritten to {out.name}")
+    made = dict(width=options.dim, depth=options.depth, heads=options.heads, patch=4, tokens=65, batch=options.batch)
+    made |= dict(rounds=options.rounds, steps_a_round=options.steps) | speed.about(device, "step.py")
+    speed.write(options.out or speed.table_path("step", device), [row | made for row in rows])
 
 
 if __name__ == "__main__":

@@ -98,13 +98,14 @@ def test_release_again_after_a_change(lessons, tmp_path):
         ("04", ["04"]),
         ("05,01-02,02", ["01", "02", "05"]),
         ("3 - 3", ["03"]),
+        ("6b, 06-07", ["06", "06b", "07"]),
     ],
 )
 def test_lesson_numbers(text, numbers):
     assert tool.lesson_numbers(text) == numbers
 
 
-@pytest.mark.parametrize("text", ["", "one", "01-", "1-2-3", "01;02", "001"])
+@pytest.mark.parametrize("text", ["", "one", "01-", "1-2-3", "01;02", "001", "06bc", "b", "05-06b"])
 def test_lesson_numbers_that_are_none(text):
     with pytest.raises(ValueError, match="01-05"):
         tool.lesson_numbers(text)

@@ -28,7 +28,7 @@ def sources(nb) -> dict:
 
 
 def real_lessons() -> list[Path]:
-    paths = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    paths = sorted((ROOT / "notebooks").glob("[0-9][0-9]*_*.ipynb"))
     return [path for path in paths if student.exercises(nbformat.read(path, as_version=4)) and tool.student_path(path).exists()]
 
 

@@ -13,7 +13,7 @@ import notebooks as tool
 from vit_tutorial.classroom import student
 
 ROOT = Path(__file__).parents[1]
-LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]*_*.ipynb"))
 
 
 def sources(nb) -> dict:

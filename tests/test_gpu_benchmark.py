@@ -2,12 +2,15 @@
 
 import csv
 import importlib.util
+import runpy
 import subprocess
 import tarfile
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
+from vit_tutorial.__main__ import main
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,18 +37,23 @@ def archive(folder: Path) -> Path:
     return folder / "images.tar.xz"
 
 
+MACHINE = ("tests", "step", "loop", "augment", "cost")  # parts that measure the machine, without the images
+
+
 def test_parts_run_in_order_on_the_unpacked_images_and_all_comes_back_in_one_file(gpu, tmp_path, monkeypatch):
     seen = []
 
     def fake(command, timeout):
         part = gpu.PARTS[len(seen)]
         words = [str(word) for word in command]
-        if part != "step":
+        if part not in MACHINE:
             data = Path(next(word for word in words if Path(word).is_dir() and (Path(word) / "train").is_dir()))
             assert (data / "train" / "cat" / "1.jpg").read_bytes() == b"x"
-        flag = "--results" if part == "budget" else "--out"
-        place = Path(words[words.index(flag) + 1])
-        (place.parent if part == "step" else place).joinpath(f"{part}.csv").write_text(part)
+        if part == "tests":
+            assert all(Path(name).is_file() for name in words if name.endswith(".py"))
+        else:
+            place = Path(words[words.index("--out") + 1])
+            (place.parent if place.suffix else place).joinpath(f"{part}.csv").write_text(part)
         seen.append(part)
         return SimpleNamespace(returncode=0)
 
@@ -54,7 +62,8 @@ def test_parts_run_in_order_on_the_unpacked_images_and_all_comes_back_in_one_fil
     assert tuple(seen) == gpu.PARTS
     with tarfile.open(tmp_path / "out" / "gpu.tar.gz") as file:
         names = [name for name in file.getnames() if name.endswith(".csv")]
-    assert sorted(names) == sorted(f"{'weights' if part == 'weights' else 'results'}/{part}.csv" for part in gpu.PARTS)
+    made = [part for part in gpu.PARTS if part != "tests"]
+    assert sorted(names) == sorted(f"{'weights' if part == 'weights' else 'results'}/{part}.csv" for part in made)
     rows = list(csv.DictReader((tmp_path / "out" / "parts.csv").open()))
     assert [(row["part"], row["ended"]) for row in rows] == [(part, "exit status 0") for part in gpu.PARTS]
 
@@ -70,7 +79,7 @@ def test_what_was_measured_before_time_ran_out_is_kept(gpu, tmp_path, monkeypatc
         return SimpleNamespace(returncode=0)
 
     monkeypatch.setattr(gpu.subprocess, "run", fake)
-    words = (archive(tmp_path).parent / "images", "--out", tmp_path / "out", "--parts", "budget", "weights", "start")
+    words = (archive(tmp_path).parent / "images", "--out", tmp_path / "out", "--parts", "minute", "weights", "start")
     assert call(gpu, monkeypatch, *words) == 1
     rows = [row["ended"] for row in csv.DictReader((tmp_path / "out" / "parts.csv").open())]
     assert rows == ["exit status 0", "stopped: out of time; its finished rows are kept", "not started: no time left"]
@@ -86,10 +95,16 @@ def test_an_archive_without_images_is_refused(gpu, tmp_path, monkeypatch):
         call(gpu, monkeypatch, tmp_path / "other.tar", "--out", tmp_path / "out")
 
 
-@pytest.mark.parametrize("part", ["step", "budget", "weights", "kinds", "start"])
-def test_every_command_is_one_that_its_script_knows(gpu, part, tmp_path):
-    """`--help` at the end: the words before it are parsed, and nothing runs."""
-    args = SimpleNamespace(provenance="p", device="cpu", budget=1, passes=1, seeds=1, study_passes=1)
-    command = gpu.command(part, tmp_path, tmp_path, args)
-    done = subprocess.run([*command, "--no-such-word"], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 2 and "unrecognized arguments: --no-such-word" in done.stderr
+@pytest.mark.parametrize("part", ["step", "loop", "augment", "cost", "minute", "minutes", "weights", "recipe", "kinds", "start"])
+def test_every_command_is_one_that_its_script_knows(gpu, part, tmp_path, monkeypatch, capsys):
+    """A word at the end that no script knows: the words before it are parsed, and nothing runs."""
+    args = SimpleNamespace(provenance="p", device="cpu", preset="a100", longer=8, passes=1, seeds=1, study_passes=1)
+    _, *words = [str(word) for word in gpu.command(part, tmp_path, tmp_path, args)]
+    with pytest.raises(SystemExit) as stop:  # in this process: ten times importing torch would take a minute
+        if words[0] == "-m":
+            main([*words[2:], "--no-such-word"])
+        else:
+            monkeypatch.setattr("sys.argv", [*words, "--no-such-word"])
+            monkeypatch.syspath_prepend(str(Path(words[0]).parent))
+            runpy.run_path(words[0], run_name="__main__")
+    assert stop.value.code == 2 and "unrecognized arguments: --no-such-word" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """The lessons as files, and the tool that makes them. Their cells run elsewhere: pytest collects them through nbval."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,10 +55,13 @@ def test_lesson_survives_its_text_form(path, tmp_path):
 
 
 def test_lessons_are_numbered_from_zero_each_number_once():
-    """07, looking inside, is planned and not written: the one gap."""
-    numbers = [int(path.name[:2]) for path in LESSONS]
-    assert len(set(numbers)) == len(numbers)
-    assert set(range(max(numbers) + 1)) - set(numbers) <= {7}
+    """07, looking inside, is planned and not written: the one gap. A letter (06b) is for one that came in between."""
+    names = [tool.number(path) for path in LESSONS]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"\d\d[a-z]?", name) for name in names)
+    assert all(name[:2] in names for name in names)
+    numbers = {int(name[:2]) for name in names}
+    assert set(range(max(numbers) + 1)) - numbers <= {7}
 
 
 # --- what `check` finds ------------------------------------------------------------------------------------------------
@@ -267,6 +271,15 @@ finally:
         [sys.executable, "-c", code], env=os.environ | {"PATH": path}, capture_output=True, text=True, cwd=tmp_path
     )
     assert done.stdout.split() == [sys.prefix, sys.prefix], done.stderr
+
+
+def test_a_lesson_between_two_others_has_a_letter(tmp_path):
+    for name in ("06_training", "06b_recipe", "08_study"):
+        (tmp_path / f"{name}.ipynb").touch()
+    assert [path.stem for path in tool.chosen(tmp_path, ".ipynb", ["06"])] == ["06_training"]
+    assert [path.stem for path in tool.chosen(tmp_path, ".ipynb", ["06b"])] == ["06b_recipe"]
+    assert [tool.number(path) for path in tool.chosen(tmp_path, ".ipynb", [])] == ["06", "06b", "08"]
+    assert 'colab.setup(lesson="06b")' in tool.setup_cell(tmp_path / "06b_recipe.ipynb")
 
 
 def test_the_tool_says_which_lessons_there_are():

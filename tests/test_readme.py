@@ -21,6 +21,7 @@ def test_results_are_those_of_the_committed_tables():
     assert readme.checks() in README, "run: python tools/readme.py"
     assert readme.classroom() in README, "run: python tools/readme.py"
     assert readme.positions() in README, "run: python tools/readme.py"
+    assert readme.readme_training.section() in README, "run: python tools/readme.py"
 
 
 def test_every_relative_link_and_picture_is_there():
@@ -30,8 +31,8 @@ def test_every_relative_link_and_picture_is_there():
 
 
 def test_the_map_names_every_lesson_once():
-    lessons = sorted(p.name for p in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-    rows = [line for line in README.splitlines() if re.match(r"\| \d\d \| \[", line)]
+    lessons = sorted(p.name for p in (ROOT / "notebooks").glob("[0-9][0-9]*_*.ipynb"))
+    rows = [line for line in README.splitlines() if re.match(r"\| \d\d[a-z]? \| \[", line)]
     assert [re.search(r"notebooks/(\S+?\.ipynb)", row)[1] for row in rows] == lessons
 
 

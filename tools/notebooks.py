@@ -52,8 +52,8 @@ TIME_LINE = re.compile(r"^(?P<comment>(?:# )?)\*\*Time\.\*\*.*?(?P<gpu>; on a GP
 
 
 def number(path: Path) -> str:
-    """The two digits that a lesson's name starts with."""
-    return path.name[:2]
+    """What a lesson's name starts with: two digits, and a letter for one that came in between (06b)."""
+    return path.name.partition("_")[0]
 
 
 def setup_cell(path: Path) -> str:
@@ -359,7 +359,7 @@ def write_times(rows: list[dict]) -> None:
 
 def chosen(folder: Path, pattern: str, numbers: list[str]) -> list[Path]:
     """The files of the lessons with these numbers (all of them for none), in order."""
-    files = sorted(folder.glob(f"[0-9][0-9]_*{pattern}"))
+    files = sorted(folder.glob(f"[0-9][0-9]*_*{pattern}"))
     missing = set(numbers) - {number(file) for file in files}
     if missing:
         sys.exit(f"no lesson {', '.join(sorted(missing))} in {folder.name}/: there are {', '.join(map(number, files)) or 'none'}")

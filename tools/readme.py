@@ -5,15 +5,16 @@ docs/position_similarity.png: learned position embeddings at the random start, a
 README.md: what stands between its pairs of markers, from the tables in data/results/ and the weights. A test compares them.
 """
 
-import csv
 import itertools
 import json
 import statistics
 from pathlib import Path
 
 import matplotlib.cbook
+import readme_training
 import torch
 from PIL import Image, ImageOps
+from readme_training import grid, read
 from safetensors.torch import load_file
 
 from vit_tutorial.ablation import summary
@@ -75,17 +76,6 @@ def three_tables(name: str) -> dict[str, torch.Tensor]:
     return {"at the random start": start, "after training": end, "after training, shuffled": shuffled(end)}
 
 
-def read(name: str) -> list[dict]:
-    """The rows of a committed table."""
-    with open(results_path(name), newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def grid(head: list[str], rows: list[list[str]]) -> str:
-    """A table in Markdown."""
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *rows])
-
-
 def budget() -> str:
     """What a budget of minutes buys on CIFAR-10."""
     rows = read("cifar10_budget.csv")
@@ -113,12 +103,13 @@ def budget() -> str:
 
 def steps() -> str:
     """Training steps beside the other libraries."""
-    rows = read("step_cpu.csv")
+    rows = [row for row in read("step_cpu.csv") if row.get("ended", "measured") == "measured"]
     table = []
     for row in rows:
         middle, low, high = (float(row[name]) for name in ("ratio_to_best_other", "ratio_q1", "ratio_q3"))
         speed = f"{float(row['images_per_second']):.0f}"
-        table.append([row["precision"], row["model"], row["attention"], speed, f"{middle:.2f} ({low:.2f} to {high:.2f})"])
+        how = row["attention"] + (", compiled" if row["compiled"] == "yes" else "")
+        table.append([row["precision"], row["model"], how, speed, f"{middle:.2f} ({low:.2f} to {high:.2f})"])
     first = rows[0]
     head = ["precision", "library", "attention", "images a second", "ratio to the best other (quartiles)"]
     return (
@@ -313,8 +304,8 @@ def shipped() -> str:
 def results() -> str:
     """Everything between the two markers."""
     unknown = (
-        "**On a GPU:** not measured yet, for want of one. `python benchmarks/cifar10_budget.py cifar10` and "
-        "`python benchmarks/step.py` run there as they are."
+        "**On a GPU:** not measured yet, for want of one. `python benchmarks/gpu.py ARCHIVE --out FOLDER` measures it all there, "
+        "in parts of nine minutes."
     )
     return "\n\n".join([BEGIN, budget(), steps(), times(), unknown, END])
 
@@ -329,6 +320,7 @@ def main() -> None:
         (CHECKS_BEGIN, checks(), CHECKS_END),
         (CLASSROOM_BEGIN, classroom(), CLASSROOM_END),
         (POSITIONS_BEGIN, positions(), POSITIONS_END),
+        (readme_training.BEGIN, readme_training.section(), readme_training.END),
     ):
         before, rest = text.split(begin)
         text = before + part + rest.split(end)[1]

@@ -2,17 +2,19 @@
 
 import argparse
 import dataclasses
-import datetime
 import json
-import shlex
 import sys
 from pathlib import Path
+
+from .errors import GpuFailed
 
 EPILOG = """examples:
   python -m vit_tutorial info
   python -m vit_tutorial show-patches photo.jpg --patch-size 16
   python -m vit_tutorial train --data shapes --minutes 1
   python -m vit_tutorial train --data my_pictures --minutes 10 --out runs/mine
+  python -m vit_tutorial train --data cifar10 --preset t4
+  python -m vit_tutorial train --resume runs/mine
   python -m vit_tutorial evaluate runs/mine --data my_pictures
   python -m vit_tutorial similarity timm:vit_base_patch16_224 --out similarity.png
   python -m vit_tutorial ablate start --data shapes --seeds 5
@@ -40,35 +42,16 @@ def parser() -> argparse.ArgumentParser:
     data.add_argument(
         "--data-root", type=Path, metavar="DIR", help="where downloads lie (default: VIT_TUTORIAL_DATA, or data/ in a clone)"
     )
+    data.add_argument(
+        "--stream",
+        action=argparse.BooleanOptionalAction,
+        help="read a folder's images from disk as they are needed, or keep all in memory (default: what the memory allows)",
+    )
     data.add_argument("--device", default="auto", help="auto (a GPU if there is one; the default), cpu, cuda, cuda:1, mps")
 
-    train = commands.add_parser(
-        "train",
-        parents=[data],
-        help="train a ViT for some minutes",
-        description=(
-            "Train a Vision Transformer and leave a folder behind: model.safetensors, metrics.csv, curves.png and run.json. "
-            "Ctrl-C ends the training early and keeps what was learned."
-        ),
-    )
-    train.add_argument("--minutes", type=float, default=5.0, metavar="M", help="how long to train (default 5)")
-    train.add_argument("--out", type=Path, metavar="DIR", help="folder for the results (default runs/DATE_TIME)")
-    train.add_argument(
-        "--model", default="CIFAR-96x4/4", metavar="NAME", help="CIFAR-WIDTHxDEPTH/PATCH or ViT-SIZE/PATCH (default CIFAR-96x4/4)"
-    )
-    train.add_argument("--pool", help="class or mean: what the head reads (default: the model's)")
-    train.add_argument(
-        "--position", help="none, learned_1d, learned_2d, sinusoidal_1d, sinusoidal_2d, relative or rotary (default learned_1d)"
-    )
-    train.add_argument(
-        "--learning-rate", type=float, default=3e-3, metavar="LR", help="peak learning rate of AdamW (default 0.003)"
-    )
-    train.add_argument("--batch-size", type=int, default=128, metavar="B", help="images a step (default 128)")
-    train.add_argument("--schedule", default="linear", help="linear or cosine, down to zero (default linear)")
-    train.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16 (default auto: what the device does fast)")
-    train.add_argument("--seed", type=int, default=0, help="seed of the weights, the split and the batches (default 0)")
-    train.add_argument("--quiet", action="store_true", help="no progress bar")
-    train.set_defaults(run=run_train)
+    from . import train_cli
+
+    train_cli.add_to(commands, data)
 
     evaluate = commands.add_parser(
         "evaluate",
@@ -140,37 +123,6 @@ def parser() -> argparse.ArgumentParser:
 
     cli.add_to(commands)
     return top
-
-
-def run_train(args) -> int:
-    from . import run, training
-    from .model import ViTConfig
-
-    chosen = {name: getattr(args, name) for name in ("pool", "position") if getattr(args, name) is not None}
-    settings = training.TrainSettings(
-        minutes=args.minutes,
-        batch_size=args.batch_size,
-        learning_rate=args.learning_rate,
-        schedule=args.schedule,
-        precision=args.precision,
-        seed=args.seed,
-    )
-    ViTConfig.named(args.model, **chosen)  # a wrong name is told before data is read or fetched
-    out = args.out or Path("runs") / datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
-    run.prepare(out)
-    data = _load(args, seed=args.seed)
-    config = ViTConfig.named(
-        args.model, image_size=data.image_size, channels=data.channels, num_classes=data.num_classes, **chosen
-    )
-    command = shlex.join(["python", "-m", "vit_tutorial", *sys.argv[1:]])
-    record = run.train_run(data, config, settings, out, command, progress=not args.quiet)
-    how = "stopped by Ctrl-C" if record["stopped"] == "interrupted" else "done"
-    accuracy = record["validation_accuracy"]
-    minutes, passes, precision = (record[name] for name in ("minutes", "passes", "precision"))
-    print(f"{how}: {minutes:.1f} minutes, {passes:.1f} passes over {len(data.train)} images, {precision}")
-    print(f"validation {accuracy:.1%}, test {record['test_accuracy']:.1%} ({len(data.test)} images, {data.provenance})")
-    print(f"in {out}: model.safetensors, metrics.csv, run.json" + (", curves.png" if (out / "curves.png").exists() else ""))
-    return 130 if record["stopped"] == "interrupted" else 0
 
 
 def run_evaluate(args) -> int:
@@ -290,7 +242,12 @@ def _load(args, seed: int = 0):
     from . import data, machine
 
     return data.load(
-        args.data, device=machine.pick_device(args.device), seed=seed, root=args.data_root, image_size=args.image_size
+        args.data,
+        device=machine.pick_device(args.device),
+        seed=seed,
+        root=args.data_root,
+        image_size=args.image_size,
+        stream=args.stream,
     )
 
 
@@ -299,7 +256,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         return args.run(args)
-    except (ValueError, OSError, FloatingPointError) as error:
+    except (ValueError, OSError, FloatingPointError, GpuFailed) as error:
         print(f"vit_tutorial: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -3,6 +3,10 @@
 import difflib
 
 
+class GpuFailed(RuntimeError):
+    """The GPU broke down in the middle of a run; the message says what is left to go on from."""
+
+
 def check_choice(what: str, value, choices) -> None:
     """Raise ValueError, with the nearest of `choices`, when `value` is none of them."""
     if value not in choices:

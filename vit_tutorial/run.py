@@ -1,4 +1,4 @@
-"""One training run and the folder that it leaves behind: weights, metrics, curves, and how to get them again."""
+"""One training run and the folder that it leaves behind: weights, metrics, curves, and how to get them again or go on."""
 
 import csv
 import dataclasses
@@ -9,44 +9,103 @@ from pathlib import Path
 
 import torch
 
+from . import data as sources
 from . import machine, training
 from .data import ImageData
+from .data.stream import FileSplit
 from .inspection import plots
 from .model import VisionTransformer, ViTConfig
 
 
-def train_run(
-    data: ImageData, config: ViTConfig, settings: training.TrainSettings, out: Path, command: str, progress: bool = True
+def start(
+    out: Path,
+    images: dict,
+    model: str,
+    changes: dict,
+    settings: training.TrainSettings,
+    keeping: dict | None = None,
+    *,
+    command: str,
+    progress: bool = True,
+    device: str = "auto",
+    processes=None,
 ) -> dict:
-    """Train `config` on `data`, looking at the test images once, at the end; returns what run.json holds.
+    """Begin a run in the folder `out`; returns what run.json holds at its end.
 
-    Into `out`, created if need be: model.safetensors and metrics.csv (brought up to date at every look at the validation
-    images, and at Ctrl-C), curves.png, run.json (command, settings, versions, hardware, results). Raises ValueError
-    if `out` holds a run already or cannot be written to.
+    images: for `data.load` (source, image_size, root, stream). model, changes: for `ViTConfig.named`. keeping: for `Keep`.
+    Raises ValueError if `out` holds a run already or cannot be written to, and as `data.load` and `train` do.
     """
-    prepare(out)
-    torch.manual_seed(settings.seed)
-    model = VisionTransformer(config)
-    weights = out / "model.safetensors"
-
-    def keep(history):
-        training.save(weights, model, data, seed=settings.seed, passes=history.passes, minutes=history.minutes)
-        write_rows(out / "metrics.csv", history.rows)
-
-    started = datetime.datetime.now(datetime.timezone.utc)
-    history = training.train(model, data, settings, progress=progress, on_evaluation=keep)
-    test_loss, test_accuracy = training.evaluate(model, data.test, data)
-    last = history.rows[-1] if history.rows else {}
+    processes = processes or training.start_processes(device)
+    if processes.main:
+        prepare(out)
+    data = load(images, settings.seed, device, processes)
+    config = ViTConfig.named(model, image_size=data.image_size, channels=data.channels, num_classes=data.num_classes, **changes)
     record = {
         "command": command,
-        "date": started.isoformat(timespec="seconds"),
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "stopped": "running",
+        "source": images | {"stream": isinstance(data.train, FileSplit)},  # going on must not decide anew
+        "keeping": keeping or {},
+        "config": dataclasses.asdict(config),
+        "settings": dataclasses.asdict(settings),
+        "processes": processes.count,
+    }
+    return _go(out, record, data, progress, processes)
+
+
+def resume(out: Path, *, progress: bool = True, device: str = "auto", processes=None) -> dict:
+    """Go on with the run in the folder `out`, with everything it was told then; returns what run.json holds at its end.
+
+    The state that was written last counts; where there is none yet, the run begins again.
+    Raises ValueError when there is no run, or when it has finished; FileNotFoundError for data that is gone.
+    """
+    path = Path(out) / "run.json"
+    if not path.is_file():
+        raise ValueError(f"there is no run in {out}: looked for {path.name}. Begin one with train --out {out}")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    if record["stopped"] == "finished":
+        raise ValueError(f"the run in {out} is finished ({record['passes']} passes): there is nothing to go on with")
+    if "keeping" not in record:
+        raise ValueError(f"the run in {out} was made by an older version, which wrote no state to go on from: train anew")
+    processes = processes or training.start_processes(device)
+    data = load(record["source"], record["settings"]["seed"], device, processes)
+    return _go(Path(out), record, data, progress, processes)
+
+
+def load(images: dict, seed: int, device: str, processes) -> ImageData:
+    """The images, on this process's device."""
+    where = processes.device if processes.count > 1 else machine.pick_device(device)
+    told = {name: images[name] for name in ("root", "image_size", "stream")}
+    return sources.load(images["source"], device=where, seed=seed, **told)
+
+
+def _go(out: Path, record: dict, data: ImageData, progress: bool, processes) -> dict:
+    """Train, writing as it goes; the record with its results."""
+    settings, config = training.TrainSettings(**record["settings"]), ViTConfig(**record["config"])
+    torch.manual_seed(settings.seed)
+    model = VisionTransformer(config)
+    keep = training.Keep(out, **record["keeping"])
+    weights, main = out / "model.safetensors", processes.main
+    if main:
+        write_text(out / "run.json", json.dumps(record, indent=2) + "\n")
+
+    def look(history):
+        try:
+            training.save(weights, model, data, seed=settings.seed, passes=history.passes, minutes=history.minutes)
+            write_rows(out / "metrics.csv", history.rows)
+        except OSError as error:
+            keep.complain(error)
+
+    history = training.train(model, data, settings, progress=progress, on_evaluation=look, keep=keep, processes=processes)
+    test_loss, test_accuracy = training.evaluate(model, data.test, data, processes=processes)
+    last = history.rows[-1] if history.rows else {}
+    record = record | {
         "stopped": history.stopped,
         "data": data.provenance,
         "images": {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)},
-        "config": dataclasses.asdict(config),
-        "settings": dataclasses.asdict(settings),
         "parameters": sum(p.numel() for p in model.parameters()),
         "precision": history.precision.name,
+        "memory": history.plan.reason,
         "hardware": machine.hardware(data.device),
         "versions": machine.versions(),
         "minutes": round(history.minutes, 3),
@@ -55,26 +114,37 @@ def train_run(
         "test_loss": test_loss,
         "test_accuracy": test_accuracy,
     }
-    training.save(
-        weights, model, data, **{k: record[k] for k in ("command", "date", "minutes", "passes", "hardware", "test_accuracy")}
-    )
-    write_rows(out / "metrics.csv", history.rows)
-    if len(history.rows) > 1:
-        plots.save(plots.curves(history.rows), out / "curves.png")
-    write_text(out / "run.json", json.dumps(record, indent=2) + "\n")
+    if not main:
+        return record
+    try:
+        notes = {k: record[k] for k in ("command", "date", "minutes", "passes", "hardware", "test_accuracy")}
+        training.save(weights, model, data, **notes)
+        write_rows(out / "metrics.csv", history.rows)
+        if len(history.rows) > 1:
+            plots.save(plots.curves(history.rows), out / "curves.png")
+        write_text(out / "run.json", json.dumps(record, indent=2) + "\n")
+    except OSError as error:
+        more = f"{keep.advice()}: once it can be written to, --resume {out} goes on from there"
+        raise OSError(f"the run ended, but its results could not be written to {out} ({error}). {more}") from error
+    if history.stopped == "finished":
+        keep.finish()
     return record
 
 
 def prepare(out: Path) -> None:
     """Make the folder `out`; ValueError if a run lies there already, or if nothing can be written there."""
-    if (out / "run.json").exists() or (out / "model.safetensors").exists():
-        raise ValueError(f"{out} holds a run already: give another folder with --out, or move this one away")
+    path = out / "run.json"
+    if path.exists() or (out / "model.safetensors").exists():
+        unfinished = path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("stopped") != "finished"
+        more = f"go on with it (--resume {out}), " if unfinished else ""
+        raise ValueError(f"{out} holds a run already: {more}give another folder with --out, or move this one away")
     try:
         out.mkdir(parents=True, exist_ok=True)
+        write_text(out / ".writable", "")
+        (out / ".writable").unlink()
     except OSError as error:
-        raise ValueError(f"{out} cannot be made ({error.strerror}): give another folder with --out") from error
-    if not os.access(out, os.W_OK):
-        raise ValueError(f"{out} cannot be written to: give another folder with --out")
+        what = "written to" if out.is_dir() else "made"
+        raise ValueError(f"{out} cannot be {what} ({error.strerror}): give another folder with --out") from error
 
 
 def write_rows(path: Path, rows: list[dict]) -> None:
@@ -90,5 +160,5 @@ def write_rows(path: Path, rows: list[dict]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write `text`, whole or not at all."""
     temporary = path.with_name(f".{path.name}.partial")
-    temporary.write_text(text)
+    temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)

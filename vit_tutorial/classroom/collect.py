@@ -97,7 +97,8 @@ def _lesson_in(text: str, lessons: list[str]) -> str | None:
             if lesson.lower() in words:
                 return lesson
         for lesson in lessons:
-            if re.search(rf"(?:^|_){lesson[:2]}(?:_|$)", words):
+            number = re.split(r"[^a-z0-9]", lesson.lower())[0]  # 06, 06b
+            if re.search(rf"(?:^|_){number}(?:_|$)", words):
                 return lesson
     return None
 

@@ -102,7 +102,7 @@ def assignments(course: Path) -> dict[str, Path]:
 def find_lessons(lessons: str, source: Path | None = None) -> list[Path]:
     """The files of the lessons with these numbers, in order. Raises ValueError when one is missing."""
     folder = Path(source) if source else Path(__file__).resolve().parents[2] / "notebooks"
-    files = {path.name[:2]: path for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))}
+    files = {path.name.partition("_")[0]: path for path in sorted(folder.glob("[0-9][0-9]*_*.ipynb"))}
     if not files:
         raise ValueError(
             f"no lessons in {folder if source else 'this installation'}: an installed package has none. Clone the "
@@ -116,17 +116,17 @@ def find_lessons(lessons: str, source: Path | None = None) -> list[Path]:
 
 
 def lesson_numbers(text: str) -> list[str]:
-    """ "01-03,05" -> ["01", "02", "03", "05"]: each once, in order. Raises ValueError."""
+    """ "01-03,06b" -> ["01", "02", "03", "06b"]: each once, in order; a letter by itself. Raises ValueError."""
     numbers = set()
     for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d{1,2})(?:\s*-\s*(\d{1,2}))?\s*", part)
+        match = re.fullmatch(r"\s*(\d{1,2})(?:([a-z])|\s*-\s*(\d{1,2}))?\s*", part)
         if not match:
             raise ValueError(f"{text!r} names no lessons: write 01-05, or 01,03, or 04")
-        first, last = int(match[1]), int(match[2] or match[1])
+        first, last = int(match[1]), int(match[3] or match[1])
         if last < first:
             raise ValueError(f"{part.strip()!r} runs backwards: write {last:02}-{first:02}")
-        numbers |= set(range(first, last + 1))
-    return [f"{number:02}" for number in sorted(numbers)]
+        numbers |= {f"{number:02}{match[2] or ''}" for number in range(first, last + 1)}
+    return sorted(numbers)
 
 
 def course_id(course: Path) -> str:

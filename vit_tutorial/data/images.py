@@ -1,8 +1,13 @@
 """Images as tensors: a Split of them, the three splits of a data set, and how validation images are set aside."""
 
 import dataclasses
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import torch
+
+if TYPE_CHECKING:
+    from .stream import FileSplit
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -28,12 +33,34 @@ class Split:
                 f"{n} images of {H}x{W} need masks ({n}, {H}, {W}), bool; got {tuple(self.masks.shape)}, {self.masks.dtype}"
             )
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of each image."""
+        return tuple(self.images.shape[1:])
+
+    @property
+    def device(self) -> torch.device:
+        return self.images.device
+
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, picked) -> "Split":
         """A Split of the images that `picked` (a slice, or a tensor of indices or booleans) names."""
         return Split(self.images[picked], self.labels[picked], None if self.masks is None else self.masks[picked])
+
+    def batches(self, picked: Iterable[torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """(images (B, C, H, W), labels (B,)) for each tensor of indices (B,) in `picked`, in its order, on the split's device.
+
+        Indices on the same device are used as they are. The training loop reads through this: a `FileSplit` does the same.
+        """
+        for indices in picked:
+            indices = indices.to(self.labels.device)
+            yield self.images[indices], self.labels[indices]
+
+    def in_order(self, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """(images, labels) of all the split from first to last, `batch_size` at a time, the last one smaller. No copies."""
+        return zip(self.images.split(batch_size), self.labels.split(batch_size))
 
     def to(self, device: torch.device | str) -> "Split":
         """The same images on `device`."""
@@ -42,7 +69,7 @@ class Split:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ImageData:
-    """A data set: three splits on one device, and what it takes to read them.
+    """A data set: three splits on one device, each a Split or a FileSplit, and what it takes to read them.
 
     mean, std: one number a channel, of the training images scaled to 0..1 (`channel_statistics`); used by `normalise`.
     provenance: one line for tables and checkpoints: where the images come from and how they were split.
@@ -51,9 +78,9 @@ class ImageData:
 
     name: str
     class_names: tuple[str, ...]
-    train: Split
-    validation: Split
-    test: Split
+    train: "Split | FileSplit"
+    validation: "Split | FileSplit"
+    test: "Split | FileSplit"
     mean: tuple[float, ...]
     std: tuple[float, ...]
     provenance: str
@@ -65,10 +92,10 @@ class ImageData:
             split = getattr(self, name)
             if len(split) == 0:
                 raise ValueError(f"{self.name}: 0 images in {name}; each of train, validation and test needs some")
-            if split.images.shape[1:] != self.train.images.shape[1:] or split.images.device != self.device:
+            if split.shape != self.train.shape or split.device != self.device:
                 raise ValueError(
-                    f"{self.name}: {name} holds {tuple(split.images.shape[1:])} on {split.images.device}, "
-                    f"train {tuple(self.train.images.shape[1:])} on {self.device}: all splits share one (C, H, W) and one device"
+                    f"{self.name}: {name} holds {split.shape} on {split.device}, "
+                    f"train {self.train.shape} on {self.device}: all splits share one (C, H, W) and one device"
                 )
             low, high = split.labels.min().item(), split.labels.max().item()
             if low < 0 or high >= self.num_classes:
@@ -83,11 +110,11 @@ class ImageData:
     @property
     def image_size(self) -> tuple[int, int]:
         """(H, W) in pixels."""
-        return tuple(self.train.images.shape[2:])
+        return self.train.shape[1:]
 
     @property
     def channels(self) -> int:
-        return self.train.images.shape[1]
+        return self.train.shape[0]
 
     @property
     def num_classes(self) -> int:
@@ -95,7 +122,7 @@ class ImageData:
 
     @property
     def device(self) -> torch.device:
-        return self.train.images.device
+        return self.train.device
 
     def to(self, device: torch.device | str) -> "ImageData":
         """The same data on `device`."""
@@ -127,9 +154,18 @@ def channel_statistics(images: torch.Tensor) -> tuple[tuple[float, ...], tuple[f
     From the counts of the 256 values, so exact up to the last division. A channel that never changes gets a deviation of 1, so
     that it can be divided by.
     """
-    counts = torch.stack([torch.bincount(channel.flatten(), minlength=256) for channel in images.unbind(1)]).double()  # (C, 256)
+    return statistics_of_counts(value_counts(images))
+
+
+def value_counts(images: torch.Tensor) -> torch.Tensor:
+    """How often each of the 256 values occurs in each channel of images (n, C, H, W), uint8: (C, 256), float64."""
+    return torch.stack([torch.bincount(channel.flatten(), minlength=256) for channel in images.unbind(1)]).double()
+
+
+def statistics_of_counts(counts: torch.Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """(mean, standard deviation) of each channel, as `channel_statistics`, from `value_counts` (C, 256)."""
     share = counts / counts.sum(1, keepdim=True)
-    value = torch.arange(256, device=images.device) / 255
+    value = torch.arange(256, device=counts.device) / 255
     mean = (share * value).sum(1)
     std = (share * (value - mean[:, None]).square()).sum(1).sqrt()
     return tuple(mean.tolist()), tuple(torch.where(std > 1e-6, std, 1.0).tolist())

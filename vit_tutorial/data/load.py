@@ -30,8 +30,9 @@ def load(
     validation: float = 0.1,
     image_size: int | tuple[int, int] | None = None,
     download: bool = True,
+    stream: bool | None = None,
 ) -> ImageData:
-    """The images of `source`, as uint8 tensors on `device`: "shapes", "cifar10", or the path of a folder of images.
+    """The images of `source`, as uint8 on `device`: "shapes", "cifar10", or the path of a folder of images.
 
     seed: which images are for training and which for validation. The test images are the same for every seed, so that runs
         can be compared and no seed trains on what another one is tested on.
@@ -39,6 +40,8 @@ def load(
     validation: the share of the training images that is set aside for validation, above 0 and below 1, of every class alike.
         "shapes" has 10,000 training images, and makes that share of them in addition.
     image_size: side in pixels, or (H, W), for a folder's images (default 32); the other sources have 32 and take nothing else.
+    stream: True leaves a folder's images in their files and reads them in passing, False reads them all now, None decides by
+        the free memory (`folder.load`). The other sources are small and always in memory.
     Raises ValueError, naming the nearest source, when there is none; and as `make_shapes`, `cifar10.fetch` and `folder.load` do.
     """
     check_whole("seed", seed, least=0)
@@ -58,7 +61,12 @@ def load(
         from . import folder
 
         data = folder.load(
-            _folder(source), seed=seed, validation=validation, image_size=SIDE if image_size is None else image_size
+            _folder(source),
+            seed=seed,
+            validation=validation,
+            image_size=SIDE if image_size is None else image_size,
+            stream=stream,
+            device=device,
         )
     return data.to(device)
 

@@ -34,6 +34,8 @@ class ViTConfig:
     position: one of POSITIONS. position_at: where it enters, once at the "stem" (the paper), in "every_layer", or
         "every_layer_shared" (one table for all; the paper's appendix D.4). None picks "every_layer" for relative and rotary.
     dropout: probability in [0, 1), on the tokens at the stem, after attention, in the MLP.
+    stochastic_depth: probability in [0, 1) that training skips the last block's attention, and its MLP, for an image; it rises
+        from 0 in the first block in even steps (Huang et al. 2016; timm's drop_path_rate).
 
     Where implementations in the field differ:
     class_token: "first" (the paper, torchvision, timm), "last", or "none". None picks "first" for pool="class", else "none".
@@ -67,6 +69,7 @@ class ViTConfig:
     qkv_bias: bool = True
     norm_eps: float = 1e-6
     norm_after_pool: bool = False
+    stochastic_depth: float = 0.0
 
     def __post_init__(self):
         size = self.image_size
@@ -91,8 +94,9 @@ class ViTConfig:
         check_choice("class_token", self.class_token, CLASS_TOKENS)
         if self.pool == "class" and self.class_token == "none":
             raise ValueError("pool='class' reads a class token, but class_token is 'none': use 'first' or 'last', or pool='mean'")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}: it is a probability, from 0 up to but not including 1")
+        for name in ("dropout", "stochastic_depth"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: it is a probability, from 0 up to but not including 1")
         if self.position_std < 0:
             raise ValueError(f"position_std is {self.position_std}: a standard deviation is not negative; 0 starts from zeros")
         self._check_position()

@@ -20,8 +20,7 @@ class VisionTransformer(nn.Module):
         super().__init__()
         self.config = config
         self.patch_embedding = PatchEmbedding(config)
-        has_token = config.class_token != "none"
-        self.class_token = nn.Parameter(0.02 * torch.randn(1, 1, config.dim)) if has_token else None
+        self.class_token = nn.Parameter(0.02 * torch.randn(1, 1, config.dim)) if config.class_token != "none" else None
         self.position = make_position(config) if config.position_at == "stem" else nn.Identity()
         self.dropout = nn.Dropout(config.dropout)
         self.encoder = Encoder(config)

@@ -17,6 +17,7 @@ def save(path: str | Path, model: VisionTransformer, data=None, **notes) -> Path
 
     data: the ImageData it was trained on; its class names, mean and standard deviation go into the header, so that the file is
     enough to classify an image. notes: anything else JSON can hold (seed, accuracy, ...).
+    Raises OSError when the disk is full or cannot be written to; a file that was there stays as it was.
     """
     path = Path(path)
     header = {"config": dataclasses.asdict(model.config), "notes": notes}
@@ -34,6 +35,8 @@ def save(path: str | Path, model: VisionTransformer, data=None, **notes) -> Path
         tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
         save_file(tensors, temporary, metadata={"vit_tutorial": json.dumps(header)})
         os.replace(temporary, path)
+    except SafetensorError as error:  # its way to say that the disk is full
+        raise OSError(f"{path} was not written: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
     return path

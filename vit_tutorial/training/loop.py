@@ -1,27 +1,35 @@
-"""One training run: batches on the device, AdamW, a schedule by steps or by the clock, looks at the validation images."""
+"""One training run: batches on the device, a schedule by steps or by the clock, looks at the validation images, nothing lost."""
 
 import dataclasses
 import math
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
-from ..data import ImageData, Split, augment
+from ..data import ImageData
+from ..errors import GpuFailed
+from .batches import Batches
+from .clock import Clock
+from .evaluation import check_fit, evaluate
+from .interrupt import Interrupt
+from .keep import Keep, check_same
+from .memory import Plan, is_out_of_memory
 from .precision import Precision, choose_precision
+from .processes import Processes
 from .schedule import learning_rate
 from .settings import TrainSettings
+from .step import Step
 
 
 @dataclasses.dataclass
 class History:
     """What a run did. rows: one dict for each look at the validation images (the first before any step), with step, passes,
     minutes, learning_rate, train_loss (mean since the look before; None in the first row), validation_loss,
-    validation_accuracy. stopped: "finished" or "interrupted" (Ctrl-C: the model keeps what it has learned)."""
+    validation_accuracy. stopped: "finished" or "interrupted" (Ctrl-C: the model keeps what it has learned). plan: how a batch
+    was brought into memory. steps, passes and minutes of a run that was resumed count all its parts."""
 
     settings: TrainSettings
     precision: Precision
@@ -30,6 +38,7 @@ class History:
     passes: float = 0.0
     minutes: float = 0.0
     stopped: str = "finished"
+    plan: Plan | None = None
 
 
 def train(
@@ -39,164 +48,161 @@ def train(
     *,
     progress: bool = True,
     on_evaluation: Callable[[History], None] | None = None,
+    keep: Keep | None = None,
+    processes: Processes | None = None,
 ) -> History:
     """Train `model` in place on `data.train`, on the device where the data lies. The test images are not touched.
 
     The same settings, model and machine give the same run when `passes` is set (on a CPU bit for bit); by the clock, the
     number of steps depends on the machine. on_evaluation is called after each look at the validation images, to save things.
-    Raises ValueError when the model's configuration does not fit the data, FloatingPointError when the loss is no longer finite.
+    keep: where the state of the run is written, every minute and at Ctrl-C; where one lies already, the run goes on from it, to
+    the same weights as if it had not been stopped. processes: `start_processes()`, to share each batch with others.
+    Raises ValueError when the model's configuration does not fit the data or the state, FloatingPointError when the loss is no
+    longer finite, GpuFailed when the GPU does; the last state that was written stays whole.
     """
+    processes, keep = processes or Processes(), keep or Keep(None)
     check_fit(model, data, settings.batch_size)
     model.to(data.device)
-    history = History(settings, choose_precision(data.device, settings.precision))
     devices = [data.device] if data.device.type == "cuda" else []
-    with torch.random.fork_rng(devices):  # dropout draws from the global state: leave it as it was
-        torch.manual_seed(settings.seed)
+    with (
+        torch.random.fork_rng(devices),
+        Interrupt(saving=keep.folder is not None) as interrupt,
+    ):  # dropout draws from the global state: leave it as it was
+        torch.manual_seed(settings.seed + processes.rank)
+        run = _Run(model, data, settings, keep, processes, interrupt)
         try:
-            _run(model, data, history, progress, on_evaluation)
+            run.go(progress and processes.main, on_evaluation if processes.main else None)
         except KeyboardInterrupt:
-            history.stopped = "interrupted"
+            run.history.stopped = "interrupted"
+    run.step.average.into(model)
     model.eval()
-    return history
+    return run.history
 
 
-def _run(model, data, history, progress, on_evaluation):
-    settings, precision = history.settings, history.precision
-    optimizer, scaler = make_optimizer(model, settings), precision.scaler()
-    batches = _batches(data, settings)
-    steps_a_pass = len(data.train) // settings.batch_size
-    total_steps = math.inf if settings.passes is None else max(1, round(settings.passes * steps_a_pass))
-    budget = math.inf if settings.minutes is None else 60 * settings.minutes
-    start = time.perf_counter()
+class _Run:
+    """All that changes during a run, so that it can be written down and taken up again."""
 
-    def look(rate, loss):
-        before = time.perf_counter()
-        validation_loss, accuracy = evaluate(model, data.validation, data, precision=precision)
-        history.minutes = (time.perf_counter() - start) / 60
-        history.passes = history.steps / steps_a_pass
-        row = dict(step=history.steps, passes=history.passes, minutes=history.minutes, learning_rate=rate, train_loss=loss)
-        history.rows.append(row | dict(validation_loss=validation_loss, validation_accuracy=accuracy))
-        bar.set_postfix_str(f"pass {history.passes:.1f}, loss {loss or validation_loss:.3f}, validation {accuracy:.1%}")
+    def __init__(self, model, data, settings, keep, processes, interrupt):
+        self.model, self.data, self.settings = model, data, settings
+        self.keep, self.processes, self.interrupt = keep, processes, interrupt
+        self.history = History(settings, choose_precision(data.device, settings.precision))
+        self.batches = Batches(data, settings, processes.rank, processes.count)
+        self.step = Step(model, data, settings, self.history.precision, self.batches.size, processes)
+        self.loss_sum, self.loss_count, self.looks, self.rate = torch.zeros((), device=data.device), 0, 0, 0.0
+        steps = math.inf if settings.passes is None else max(1, round(settings.passes * self.batches.steps_a_pass))
+        budget = math.inf if settings.minutes is None else 60 * settings.minutes
+        self.clock = Clock(steps, budget, processes)
+        self.clock.start()
+        if state := keep.load():
+            check_same(state, settings, model, data)
+            self.restore(state)
+        self.step.prepare()
+
+    def go(self, progress: bool, on_evaluation) -> None:
+        s, history, clock = self.settings, self.history, self.clock
+        by_steps = s.minutes is None
+        unit, whole = ("step", clock.steps) if by_steps else ("s", round(clock.seconds))
+        with tqdm(total=whole, unit=unit, disable=not progress, file=sys.stderr, mininterval=0.5, ncols=100) as self.bar:
+            if not history.rows:
+                clock.reserve(self.look(None, on_evaluation))  # keep back the time that the last look will take
+                self.looks = 1
+            done = clock.done(history.steps)
+            try:
+                while done < 1:
+                    self.rate = learning_rate(done, 1, s.warmup, s.learning_rate, s.schedule)
+                    self.loss_sum += self.step(*next(self.batches), self.rate)
+                    self.loss_count += 1
+                    history.steps += 1
+                    done = clock.done(history.steps, self.interrupt.asked)
+                    self.bar.update((history.steps if by_steps else int(min(whole, clock.elapsed()))) - self.bar.n)
+                    if done >= self.looks / s.evaluations:
+                        self.look(self.mean_loss(), on_evaluation)
+                        self.loss_sum.zero_()
+                        self.loss_count = 0
+                        self.looks = int(done * s.evaluations) + 1
+                    if clock.stop:
+                        raise KeyboardInterrupt
+                    if self.keep.due() and done < 1:
+                        self.write()
+            except KeyboardInterrupt:
+                self.write()
+                raise
+            except RuntimeError as error:
+                if "CUDA" not in str(error) or is_out_of_memory(error):
+                    raise
+                what = str(error).splitlines()[0]
+                raise GpuFailed(f"the GPU failed after step {history.steps}: {what}. {self.keep.advice()}") from error
+
+    def look(self, loss: float | None, on_evaluation) -> float:
+        """Measure on the validation images; the seconds that took."""
+        history, average, before = self.history, self.step.average, self.clock.elapsed()
+        scores = evaluate(
+            average.model(self.model), self.data.validation, self.data, precision=history.precision, processes=self.processes
+        )
+        self.note()
+        row = dict(step=history.steps, passes=history.passes, minutes=history.minutes, learning_rate=self.rate, train_loss=loss)
+        history.rows.append(row | dict(validation_loss=scores[0], validation_accuracy=scores[1]))
+        shown = scores[0] if loss is None else loss
+        self.bar.set_postfix_str(f"pass {history.passes:.1f}, loss {shown:.3f}, validation {scores[1]:.1%}")
         if on_evaluation:
-            on_evaluation(history)
-        return time.perf_counter() - before
+            with average.swapped(self.model):
+                on_evaluation(history)
+        return self.clock.elapsed() - before
 
-    unit = "step" if settings.minutes is None else "s"
-    whole = total_steps if settings.minutes is None else round(budget)
-    with tqdm(total=whole, unit=unit, disable=not progress, file=sys.stderr, mininterval=0.5, ncols=100) as bar:
-        budget -= look(0.0, None)  # keep back the time that the last look will take
-        loss_sum, loss_count, looks = torch.zeros((), device=data.device), 0, 1
-        done = 0.0
-        while done < 1:
-            rate = learning_rate(done, 1, settings.warmup, settings.learning_rate, settings.schedule)
-            loss_sum += _step(model, next(batches), optimizer, scaler, rate, history)
-            loss_count += 1
-            history.steps += 1
-            elapsed = time.perf_counter() - start
-            done = min(1.0, max(history.steps / total_steps, elapsed / budget))
-            bar.update(1 if settings.minutes is None else int(min(whole, elapsed)) - bar.n)  # whole seconds
-            if done >= looks / settings.evaluations:
-                mean_loss = (loss_sum / loss_count).item()
-                if not math.isfinite(mean_loss):
-                    raise FloatingPointError(
-                        f"the loss is {mean_loss} after step {history.steps}: lower the learning rate "
-                        f"(now {settings.learning_rate}), warm up for longer, or use precision='fp32'"
-                    )
-                look(rate, mean_loss)
-                loss_sum.zero_()
-                loss_count = 0
-                looks = int(done * settings.evaluations) + 1
+    def note(self) -> None:
+        self.history.minutes = self.clock.elapsed() / 60
+        self.history.passes = self.history.steps / self.batches.steps_a_pass
+        self.history.plan = self.step.plan
 
+    def mean_loss(self) -> float:
+        """The mean loss since the last look; FloatingPointError when it is not a number any more."""
+        mean = (self.processes.sum(self.loss_sum.clone()) / (self.loss_count * self.processes.count)).item()
+        self.check_finite(mean)
+        return mean
 
-def _step(model, batch, optimizer, scaler, rate, history) -> torch.Tensor:
-    """One step of AdamW at learning rate `rate`; the loss, still on the device, so that nothing waits for it."""
-    images, labels = batch
-    model.train()
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    with history.precision.autocast():
-        loss = F.cross_entropy(model(images), labels, label_smoothing=history.settings.label_smoothing)
-    optimizer.zero_grad(set_to_none=True)
-    scaler.scale(loss).backward()
-    scaler.step(optimizer)
-    scaler.update()
-    return loss.detach()
+    def check_finite(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss is {loss} after step {self.history.steps}: lower the learning rate (now "
+                f"{self.settings.learning_rate}), warm up for longer, or use precision='fp32'. {self.keep.advice()}"
+            )
 
+    def write(self) -> None:
+        """Write the state down, unless there is nowhere to, or it is not worth going on from (then FloatingPointError)."""
+        if self.keep.folder is None or not self.processes.main:
+            return
+        self.check_finite(self.loss_sum.item())
+        self.note()
+        self.keep.save(self.state(), f"step {self.history.steps}")
 
-def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.AdamW:
-    """AdamW (Loshchilov & Hutter 2019), with weight decay on what `settings.decay` says."""
-    matrices = {id(m.weight) for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d)}
-    everything = settings.decay == "all"
-    decayed = [p for p in model.parameters() if everything or id(p) in matrices]
-    others = [p for p in model.parameters() if not (everything or id(p) in matrices)]
-    groups = [dict(params=decayed, weight_decay=settings.weight_decay), dict(params=others, weight_decay=0.0)]
-    fused = next(model.parameters()).device.type in ("cpu", "cuda")
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=fused)
+    def state(self) -> dict:
+        cuda = self.data.device.type == "cuda"
+        config = self.model.config
+        return {
+            "settings": dataclasses.asdict(self.settings),
+            "config": dataclasses.asdict(config) if dataclasses.is_dataclass(config) else None,
+            "data": {"provenance": self.data.provenance, "images": len(self.data.train)},
+            "step": self.step.state(),
+            "batches": self.batches.state(),
+            "random": {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state(self.data.device) if cuda else None},
+            "history": {name: getattr(self.history, name) for name in ("rows", "steps", "passes", "minutes")},
+            "since_look": {"loss_sum": self.loss_sum, "loss_count": self.loss_count, "looks": self.looks, "rate": self.rate},
+            "reserved": self.clock.reserved,
+        }
 
-
-def _batches(data: ImageData, settings: TrainSettings) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Augmented, normalised batches for ever: every pass in a new seeded order, the incomplete last batch left for next time."""
-    order_seed = torch.Generator().manual_seed(settings.seed)
-    draw = torch.Generator(data.device).manual_seed(settings.seed)
-    shifting = settings.augment == "flip_shift" or (settings.augment == "auto" and data.name != "shapes")
-    images, labels = data.train.images, data.train.labels
-    while True:
-        order = torch.randperm(len(labels), generator=order_seed).to(data.device)
-        for picked in order.split(settings.batch_size):
-            if len(picked) == settings.batch_size:
-                batch = images[picked]
-                if shifting:
-                    batch = augment.flip_and_shift(batch, shift=settings.shift, generator=draw)
-                yield data.normalise(batch), labels[picked]
-
-
-@torch.inference_mode()
-def evaluate(
-    model: nn.Module, split: Split, data: ImageData, batch_size: int = 1000, precision: Precision | None = None
-) -> tuple[float, float]:
-    """(mean cross-entropy in nats, accuracy in 0..1) of `model` over all of `split`, in evaluation mode and without augmentation.
-
-    Sums over images, not means over batches, so a smaller last batch counts for what it is. precision: None computes in float32.
-    """
-    precision = precision or choose_precision(data.device, "fp32")
-    was_training = model.training
-    model.eval()
-    loss, right = torch.zeros(2, device=data.device, dtype=torch.float32)
-    for images, labels in zip(split.images.split(batch_size), split.labels.split(batch_size)):
-        with precision.autocast():
-            logits = model(data.normalise(images))
-        loss += F.cross_entropy(logits.float(), labels, reduction="sum")
-        right += (logits.argmax(dim=1) == labels).sum()
-    model.train(was_training)
-    return (loss / len(split)).item(), (right / len(split)).item()
-
-
-@torch.inference_mode()
-def predict(model: nn.Module, images: torch.Tensor, data: ImageData, batch_size: int = 1000) -> torch.Tensor:
-    """Logits (n, num_classes), float32, on the CPU, for images (n, C, H, W), uint8, normalised as `data` is."""
-    was_training = model.training
-    model.eval()
-    device = next(model.parameters()).device
-    logits = torch.cat([model(data.normalise(part.to(device))).float().cpu() for part in images.split(batch_size)])
-    model.train(was_training)
-    return logits
-
-
-def check_fit(model: nn.Module, data: ImageData, batch_size: int = 1) -> None:
-    """Raise ValueError, with the numbers, unless the model's classes, size and channels are those of `data`."""
-    config = model.config
-    if config.num_classes != data.num_classes:
-        raise ValueError(
-            f"the model tells {config.num_classes} classes apart, {data.name} has {data.num_classes}: "
-            f"build it with ViTConfig(num_classes={data.num_classes}, ...)"
-        )
-    if config.image_size != data.image_size or config.channels != data.channels:
-        model_size, data_size = ("x".join(map(str, size)) for size in (config.image_size, data.image_size))
-        raise ValueError(
-            f"the model takes {config.channels} channels of {model_size} pixels, {data.name} has {data.channels} of {data_size}: "
-            "change the configuration, or load the data with another image_size"
-        )
-    if batch_size > len(data.train):
-        raise ValueError(
-            f"a batch of {batch_size} is more than the {len(data.train)} training images of {data.name}: take a smaller one"
-        )
+    def restore(self, state: dict) -> None:
+        self.step.restore(state["step"])
+        self.batches.restore(state["batches"])
+        for name, value in state["history"].items():
+            setattr(self.history, name, value)
+        since = state["since_look"]
+        self.loss_sum = since["loss_sum"].to(self.data.device)
+        self.loss_count, self.looks, self.rate = since["loss_count"], since["looks"], since["rate"]
+        self.clock.start(60 * self.history.minutes)
+        self.clock.reserved = state["reserved"]
+        if self.processes.main:
+            torch.set_rng_state(state["random"]["cpu"])
+            if state["random"]["cuda"] is not None and self.data.device.type == "cuda":
+                torch.cuda.set_rng_state(state["random"]["cuda"], self.data.device)
+        else:  # the state is the main process's: the others draw on, and not again what they drew before
+            torch.manual_seed(self.settings.seed + self.processes.rank + 1000 * self.history.steps)

@@ -1,14 +1,15 @@
-"""The learning rate over a run: a linear warm-up, then down to zero along a cosine or a line."""
+"""The learning rate over a run: a linear warm-up, then down to zero along a cosine or a line, or constant."""
 
 import math
 
 from ..errors import check_choice
 
-SCHEDULES = ("cosine", "linear")
+SCHEDULES = ("cosine", "linear", "constant")
 
 
 def learning_rate(step: float, total: float, warmup: float, peak: float, schedule: str = "cosine") -> float:
-    """The learning rate at `step` of `total`: 0 at step 0, `peak` at step `warmup`, 0 again at step `total`.
+    """The learning rate at `step` of `total`: 0 at step 0, `peak` at step `warmup`, 0 again at step `total`
+    ("constant" stays at `peak`: for comparisons).
 
     The three share a unit, steps or seconds, so a run can be planned by the clock. Loshchilov & Hutter 2017 (SGDR,
     section 3) for the cosine; the warm-up is Goyal et al. 2017, section 2.2. Raises ValueError for a step outside 0..total,
@@ -23,5 +24,7 @@ def learning_rate(step: float, total: float, warmup: float, peak: float, schedul
         raise ValueError(f"step {step} lies outside the run: steps go from 0 to {total}")
     if step < warmup:
         return peak * step / warmup
+    if schedule == "constant":
+        return peak
     done = (step - warmup) / (total - warmup)  # 0 at the peak, 1 at the end
     return peak * (0.5 * (1 + math.cos(math.pi * done)) if schedule == "cosine" else 1 - done)

@@ -9,6 +9,7 @@ from .schedule import SCHEDULES
 
 DECAYS = ("matrices", "all")
 AUGMENTS = ("auto", "none", "flip_shift")
+OPTIMIZERS = ("adamw", "muon")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,10 +17,19 @@ class TrainSettings:
     """How `train` runs. Give `minutes` or `passes`, one of the two; a ValueError says which number does not work.
 
     minutes: a budget by the clock, evaluations on the validation images included; the schedule reaches zero when it is spent.
-    passes: epochs; fractions are fine. learning_rate: the peak, of AdamW. warmup: the share of the run spent warming up.
+    passes: epochs; fractions are fine. batch_size: images a step, over all processes. warmup: the share of the run
+        spent warming up.
+    learning_rate: the peak, of AdamW and of Muon alike (Muon's update is scaled to AdamW's usual size, Liu et al. 2025).
+    optimizer: "adamw", or "muon" for the matrices inside the encoder blocks and AdamW for the rest (Jordan et al. 2024).
     weight_decay: how much; decay says on what: "matrices", the weights of linear layers and convolutions only (not biases, norms,
         class token, positions), or "all", as AdamW(model.parameters()) does.
     augment: "flip_shift" flips and shifts by up to `shift` pixels; "auto" does, except on `shapes`: it would break the pairs.
+    rand_augment: operations of RandAugment an image, 0 for none, of strength `magnitude`, 0..10.
+    cutmix: the probability of CutMix.
+    average: decay of an exponential moving average of the weights, which is then what is evaluated and kept; 0 for none.
+    micro_batch: images at once in one process; the rest of the batch follows before the optimiser steps. checkpoint_activations:
+        compute activations twice and keep fewer. None for either: what the free memory asks for, see `memory.plan`.
+    compile: torch.compile. It costs a wait at the start: benchmarks/step.py --compile measures that and what it brings.
     precision: see `choose_precision`. evaluations: looks at the validation images, evenly spread, the last at the end.
     """
 
@@ -29,11 +39,19 @@ class TrainSettings:
     learning_rate: float = 1e-3
     warmup: float = 0.1
     schedule: str = "cosine"
+    optimizer: str = "adamw"
     weight_decay: float = 0.05
     decay: str = "matrices"
     label_smoothing: float = 0.0
     augment: str = "auto"
     shift: int = 2
+    rand_augment: int = 0
+    magnitude: float = 9
+    cutmix: float = 0.0
+    average: float = 0.0
+    micro_batch: int | None = None
+    checkpoint_activations: bool | None = None
+    compile: bool = False
     precision: str = "auto"
     seed: int = 0
     evaluations: int = 10
@@ -45,13 +63,20 @@ class TrainSettings:
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):
                 raise ValueError(f"{name} is {value}: it must be a number above 0")
-        for name, top in (("warmup", 1), ("label_smoothing", 1), ("weight_decay", math.inf)):
+        for name, top in (("warmup", 1), ("label_smoothing", 1), ("average", 1), ("weight_decay", math.inf)):
             if not 0 <= getattr(self, name) < top:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be at least 0 and below {top}")
+        for name, top in (("cutmix", 1), ("magnitude", 10)):
+            if not 0 <= getattr(self, name) <= top:
+                raise ValueError(f"{name} is {getattr(self, name)}: it goes from 0 to {top}")
         check_whole("batch_size", self.batch_size)
         check_whole("shift", self.shift, least=0)
+        check_whole("rand_augment", self.rand_augment, least=0)
         check_whole("seed", self.seed, least=0)
         check_whole("evaluations", self.evaluations)
+        if self.micro_batch is not None:
+            check_whole("micro_batch", self.micro_batch)
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
         check_choice("schedule", self.schedule, SCHEDULES)
         check_choice("decay", self.decay, DECAYS)
         check_choice("augment", self.augment, AUGMENTS)

@@ -8,3 +8,4 @@ from .images import image_grid, mistakes, patches
 from .kinds import position_kinds
 from .learning import confusion, curves, intervals
 from .positions import attention_map, position_similarity, similarity_by_distance
+from .scaling import scaling

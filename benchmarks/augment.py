@@ -1,0 +1,171 @@
+"""Augmented images a second: our functions, a whole batch at once, beside torchvision's transforms.v2, in one run.
+
+    python benchmarks/augment.py                    # on a GPU when there is one
+    python benchmarks/augment.py --device cpu
+
+Ours run on --device. torchvision's run image by image on the CPU, in this one process, as in one worker of a data loader (its
+batched calls give all images of a batch the same operation, so they do another thing); its CutMix, made for batches, on --device.
+Both do two operations of RandAugment at 9 tenths of their ranges, bilinear. All take turns (A B C, B C A, ...), so that a machine
+that slows down slows down all of them; ratios are formed within each round. Shown: the median over rounds, and the quartiles.
+The table goes to data/results/augment_<device>.csv.
+"""
+
+import argparse
+import csv
+import datetime
+import importlib.metadata
+import platform
+import re
+import shlex
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torchvision.transforms import v2
+
+from vit_tutorial.data.augment import cutmix, flip_and_shift, rand_augment
+
+RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
+CLASSES = 10
+
+
+def contenders(images: torch.Tensor, labels: torch.Tensor) -> dict[tuple[str, str, str], Callable]:
+    """What is measured: (task, whose, on which device) -> a call that augments all of `images` once."""
+    device, host = images.device.type, images.cpu()
+    draw = torch.Generator(images.device).manual_seed(0)
+
+    def all_of_ours():
+        moved = flip_and_shift(images, generator=draw)
+        return cutmix(rand_augment(moved, generator=draw), labels, CLASSES, generator=draw)
+
+    crop = v2.Compose([v2.RandomCrop(images.shape[2:], padding=4, padding_mode="reflect"), v2.RandomHorizontalFlip()])
+    rand = v2.RandAugment(num_ops=2, magnitude=27, interpolation=v2.InterpolationMode.BILINEAR)  # bin 27 of 0..30
+    mix = v2.CutMix(num_classes=CLASSES)
+
+    def each(transform):
+        return torch.stack([transform(image) for image in host])
+
+    return {
+        ("flip and shift", "vit_tutorial", device): lambda: flip_and_shift(images, generator=draw),
+        ("flip and shift", "torchvision", "cpu"): lambda: each(crop),
+        ("RandAugment", "vit_tutorial", device): lambda: rand_augment(images, generator=draw),
+        ("RandAugment", "torchvision", "cpu"): lambda: each(rand),
+        ("CutMix", "vit_tutorial", device): lambda: cutmix(images, labels, CLASSES, generator=draw),
+        ("CutMix", "torchvision", device): lambda: mix(images, labels),
+        ("all three", "vit_tutorial", device): all_of_ours,
+        ("all three", "torchvision", "cpu"): lambda: mix(each(lambda image: rand(crop(image))).to(images.device), labels),
+    }
+
+
+def seconds(call: Callable, times: int, device: torch.device) -> float:
+    """How long one call takes, the mean over `times` of them, the device's work included."""
+    wait(device)
+    start = time.perf_counter()
+    for _ in range(times):
+        call()
+    wait(device)
+    return (time.perf_counter() - start) / times
+
+
+def wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def measure(options, device: torch.device) -> list[dict]:
+    """One row for each contender: images a second, medians over rounds with the quartiles; ratios of ours to torchvision's."""
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (options.batch, 3, options.size, options.size), dtype=torch.uint8).to(device)
+    labels = torch.randint(CLASSES, (options.batch,)).to(device)
+    calls = contenders(images, labels)
+    times = {}
+    for name, call in calls.items():
+        seconds(call, 2, device)  # warm-up: memory and kernels
+        times[name] = max(1, round(options.turn / seconds(call, 1, device)))
+    speeds = {name: [] for name in calls}
+    order = list(calls)
+    for turn in range(options.rounds):
+        first = turn % len(order)
+        for name in order[first:] + order[:first]:
+            speeds[name].append(options.batch / seconds(calls[name], times[name], device))
+    theirs = {name[0]: speed for name, speed in speeds.items() if name[1] == "torchvision"}
+    rows = []
+    for (task, whose, place), speed in speeds.items():
+        low, middle, high = quartiles(speed)
+        ratio_low, ratio, ratio_high = quartiles([a / b for a, b in zip(speed, theirs[task])])
+        rows.append(
+            dict(
+                task=task,
+                library=whose,
+                device=place,
+                images_per_second=round(middle, 1),
+                images_q1=round(low, 1),
+                images_q3=round(high, 1),
+                ratio_to_torchvision=round(ratio, 3),
+                ratio_q1=round(ratio_low, 3),
+                ratio_q3=round(ratio_high, 3),
+                calls_a_round=times[task, whose, place],
+            )
+        )
+    return rows
+
+
+def quartiles(values: list[float]) -> list[float]:
+    return statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
+
+
+def hardware(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    info = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else None
+    return found[1] if found else platform.processor()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
+    parser.add_argument("--batch", type=int, default=256, help="images (default: %(default)s)")
+    parser.add_argument("--size", type=int, default=32, help="pixels a side (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=9, help="turns that each one gets (default: %(default)s)")
+    parser.add_argument("--turn", type=float, default=0.3, help="seconds a turn, at least one call (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="the table (default: data/results/augment_<device>.csv)")
+    options = parser.parse_args()
+    device = torch.device(options.device)
+    rows = measure(options, device)
+    print(f"images a second (quartiles), ratio to torchvision; batches of {options.batch}, {options.size}x{options.size}")
+    for row in rows:
+        print(
+            f"  {row['task']:14} {row['library']:12} {row['device']:4} {row['images_per_second']:11.0f} "
+            f"({row['images_q1']:.0f} to {row['images_q3']:.0f})   {row['ratio_to_torchvision']:.2f} "
+            f"({row['ratio_q1']:.2f} to {row['ratio_q3']:.2f})"
+        )
+    about = dict(
+        batch=options.batch,
+        image_size=options.size,
+        operations=2,
+        magnitude=9,
+        rounds=options.rounds,
+        hardware=hardware(device),
+        host=hardware(torch.device("cpu")),
+        threads=torch.get_num_threads(),
+        versions=", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "torchvision")),
+        python=platform.python_version(),
+        date=datetime.date.today().isoformat(),
+        command=shlex.join(["python", "benchmarks/augment.py", *sys.argv[1:]]),
+    )
+    slug = re.sub(r"[^a-z0-9]+", "-", hardware(device).lower()).strip("-") if device.type == "cuda" else "cpu"
+    out = options.out or RESULTS / f"augment_{slug}.csv"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=[*rows[0], *about])
+        writer.writeheader()
+        writer.writerows(row | about for row in rows)
+    print(f"\n{about['hardware']}, {about['versions']}\nwritten to {out.name}")
+
+
+if __name__ == "__main__":
+    main()

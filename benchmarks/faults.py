@@ -1,0 +1,438 @@
+"""What a training run survives: each fault is tried on the real command line, and the run is then taken up again with --resume.
+
+    python benchmarks/faults.py --out data/results/faults.csv --kills 20
+
+The run is `train` on the shapes (see RUN below: CutMix, stochastic depth and an average of the weights, so that all that can get
+lost is there) on the CPU in fp32, with a state every 0.2 s, where the default is 60 s. A row for each fault:
+    tried, resumed          times the fault was made, and times the run then came to its end
+    while_writing           of those, times that the fault left a half-written state file behind
+    most_steps_lost         most steps that had been made and had to be made again (counted, not estimated)
+    most_seconds_lost       most seconds between the state that the run went on from and the fault
+    same_weights            whether the final weights equal, bit for bit, those of a run that nobody disturbed
+    message                 what the command said: the first and the last line of it; - for nothing
+Needs Linux. A full disk and a read-only folder are made with a small tmpfs in a mount namespace of its own (`unshare`); where
+that is not allowed, those rows are left out. The GPU that disappears is a stand-in: the model raises what CUDA would.
+"""
+
+import argparse
+import contextlib
+import csv
+import datetime
+import json
+import os
+import random
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from vit_tutorial import machine
+from vit_tutorial.classroom import jail
+from vit_tutorial.training.state import CURRENT, PREVIOUS, load_state
+
+RUN = (
+    "--data shapes --passes 2 --batch-size 128 --precision fp32 --model CIFAR-32x1/8 --cutmix 0.5 "
+    "--stochastic-depth 0.2 --average 0.99 --device cpu --quiet"
+)
+EVERY = 0.2  # seconds between two states
+NAMESPACE = ("unshare", "--mount", "--map-root-user", "--propagation", "private")
+
+
+class Run:
+    """One run of the command line, in a folder of its own. counter: a file outside it in which the process counts its steps."""
+
+    def __init__(self, folder: Path, counter: Path, more: str = "", every: float = EVERY):
+        self.folder, self.counter, self.more, self.every = folder, counter, more, every
+        self.process = None
+
+    def start(self, fail_after: int = 0) -> None:
+        self._call([*shlex.split(f"{RUN} {self.more}"), "--out", str(self.folder), "--save-every", str(self.every)], fail_after)
+
+    def resume(self) -> None:
+        self._call(["--resume", str(self.folder), "--quiet"])
+
+    def _call(self, words: list[str], fail_after: int = 0) -> None:
+        self.counter.write_text("0")
+        inside = [sys.executable, __file__, "--command", str(self.counter), str(fail_after), "train", *words]
+        self.process = subprocess.Popen(inside, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def wait(self, reached: Callable[[], bool], seconds: float = 120) -> bool:
+        """Look, often, until it is so, or the process has ended (then False)."""
+        end = time.monotonic() + seconds
+        while not reached():
+            if self.process.poll() is not None or time.monotonic() > end:
+                return False
+            time.sleep(0.0003)
+        return True
+
+    def end(self, seconds: float = 300) -> tuple[int, str]:
+        """Wait for the process to end: its exit status, and what it wrote in short, without the names of folders."""
+        try:
+            said, _ = self.process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        lines = [line for line in said.splitlines() if line.strip() and not line.startswith(("Traceback", " "))]
+        shown = " / ".join(dict.fromkeys([*lines[:1], *lines[-1:]]))
+        return self.process.returncode, re.sub(re.escape(str(self.folder.parent)) + "/?", "", shown)
+
+    def begun(self) -> bool:
+        return (self.folder / "run.json").exists()
+
+    def states(self, number: int = 1) -> bool:
+        """Whether `number` states (1 or 2) are there."""
+        return all((self.folder / name).exists() for name in (CURRENT, PREVIOUS)[:number])
+
+    def writing(self) -> bool:
+        """Whether a state is half written."""
+        with contextlib.suppress(FileNotFoundError):
+            return any(name.startswith(f".{CURRENT}") for name in os.listdir(self.folder))
+        return False
+
+    def finished(self) -> bool:
+        with contextlib.suppress(FileNotFoundError):
+            return json.loads((self.folder / "run.json").read_text())["stopped"] == "finished"
+        return False
+
+    def steps(self) -> int:
+        """Steps of the process that runs now, or ran last."""
+        return int(self.counter.read_text() or 0)
+
+    def kept(self) -> tuple[int, float]:
+        """Where the run would go on: the step, and the time at which it was written; 0 and the run's beginning for nowhere."""
+        try:
+            state, note = load_state(self.folder)
+        except FileNotFoundError:
+            return 0, (self.folder / "run.json").stat().st_mtime
+        return state["history"]["steps"], (self.folder / (PREVIOUS if note else CURRENT)).stat().st_mtime
+
+    def weights(self) -> dict:
+        return load_file(self.folder / "model.safetensors")
+
+
+class Tally:
+    """What came of one fault, over all tries."""
+
+    def __init__(self, fault: str, expected: dict):
+        self.fault, self.expected = fault, expected
+        self.tried = self.resumed = self.while_writing = self.steps_lost = 0
+        self.seconds_lost, self.same, self.message = 0.0, True, ""
+
+    def strike(self, run: Run, number: int | None = signal.SIGKILL, before: int = 0, message: bool = True) -> int:
+        """End the run's process by a signal (None: it ended by itself) and note what is lost; the step it would go on from.
+
+        before: the step that the process began with.
+        """
+        if number is not None:
+            run.process.send_signal(number)
+        hit = time.time()
+        status, said = run.end()
+        if number is None:  # it went on, and then ended: what counts is the last step it made
+            hit = run.counter.stat().st_mtime
+        self.tried += 1
+        self.while_writing += run.writing()
+        step, written = run.kept()
+        self.steps_lost = max(self.steps_lost, before + run.steps() - step)
+        self.seconds_lost = max(self.seconds_lost, hit - written)
+        if message:
+            self.message = said or self.message
+        return step
+
+    def go_on(self, run: Run) -> None:
+        """Resume, to the end, and compare."""
+        run.resume()
+        status, said = run.end()
+        self.resumed += status == 0 and run.finished()
+        self.message = self.message or ("" if status == 0 else said)
+        self.same &= status == 0 and same(run.weights(), self.expected)
+
+    def row(self, **changes) -> dict:
+        row = dict(
+            fault=self.fault,
+            tried=self.tried,
+            resumed=self.resumed,
+            while_writing=self.while_writing,
+            most_steps_lost=self.steps_lost,
+            most_seconds_lost=round(max(0.0, self.seconds_lost), 2),
+            same_weights="yes" if self.same else "no",
+            message=self.message or "-",
+        )
+        return row | changes
+
+
+def same(a: dict, b: dict) -> bool:
+    """Whether two sets of tensors are equal, name by name, bit for bit."""
+    return a.keys() == b.keys() and all(a[name].dtype == b[name].dtype and torch.equal(a[name], b[name]) for name in a)
+
+
+def undisturbed(folder: Path) -> tuple[dict, int]:
+    """The weights of a run that nobody disturbs and that writes no state; and its steps."""
+    run = Run(folder / "undisturbed", folder / "undisturbed.steps", every=3600)
+    run.start()
+    status, said = run.end()
+    if status:
+        raise RuntimeError(f"the undisturbed run failed: {said}")
+    return run.weights(), run.steps()
+
+
+def killed(folder: Path, expected: dict, steps: int, times: int, seed: int = 0) -> Iterator[dict]:
+    """SIGKILL at random moments, uniform over the run; as soon as a state is half written; and again and again in one run."""
+    draw, tally = random.Random(seed), Tally("SIGKILL at a random moment", expected)
+    while tally.tried < times:
+        run, moment = fresh(folder), draw.uniform(0, steps)  # in steps: by the clock, a busy machine would shift them
+        run.start()
+        run.wait(lambda run=run, least=moment: run.begun() and run.steps() >= int(least))
+        time.sleep(0.015 * (moment % 1))
+        if run.process.poll() is None and not run.finished():
+            tally.strike(run)
+            tally.go_on(run)
+        run.end()
+    yield tally.row()
+    tally = Tally("SIGKILL aimed at a state being written", expected)
+    while tally.tried < times:
+        run = fresh(folder)
+        run.start()
+        for _ in range(draw.randint(1, 5)):
+            run.wait(lambda run=run: not run.writing())
+            hit = run.wait(run.writing)
+        if hit:
+            tally.strike(run)
+            tally.go_on(run)
+        run.end()
+    yield tally.row()
+    yield again_and_again(fresh(folder), expected, times, draw)
+
+
+def again_and_again(run: Run, expected: dict, times: int, draw: random.Random) -> dict:
+    """One run that is killed up to `times` times: each time after its first new state or later, while it writes if it does."""
+    tally, step = Tally("SIGKILL again and again in one run", expected), 0
+    run.start()
+    for _ in range(times):
+        if not run.wait(lambda: run.steps() > 0) or not run.wait(run.writing):
+            break
+        time.sleep(draw.choice((0, 0, 0.02, 0.1)))
+        if run.process.poll() is not None or run.finished():
+            break
+        step = tally.strike(run, before=step)
+        run.resume()
+    run.end()
+    tally.resumed = tally.tried if run.finished() else 0
+    tally.same = run.finished() and same(run.weights(), expected)
+    return tally.row()
+
+
+def asked(folder: Path, expected: dict, times: int) -> Iterator[dict]:
+    """SIGTERM, as from a job scheduler, and Ctrl-C."""
+    for name, number in (("SIGTERM", signal.SIGTERM), ("Ctrl-C (SIGINT)", signal.SIGINT)):
+        tally = Tally(name, expected)
+        for i in range(times):
+            run = fresh(folder, every=60)
+            run.start()
+            run.wait(lambda run=run, least=10 + 120 * i // times: run.steps() > least)
+            tally.strike(run, number)
+            tally.go_on(run)
+        yield tally.row()
+
+
+def damaged(folder: Path, expected: dict, times: int) -> Iterator[dict]:
+    """A run is killed; then its newest state is cut short, or has bytes flipped; or both states are damaged."""
+    draw = random.Random(1)
+    for name, names in (("newest state cut short", [CURRENT]), ("newest state with a flipped byte", [CURRENT]),
+                        ("both states damaged", [CURRENT, PREVIOUS])):  # fmt: skip
+        tally = Tally(name, expected)
+        for _ in range(times):
+            run = fresh(folder)
+            run.start()
+            run.wait(lambda run=run: run.states(2) and run.steps() > 50)
+            run.process.kill()
+            run.process.wait()
+            hit = time.time()
+            for each in names:
+                content = bytearray((run.folder / each).read_bytes())
+                place = draw.randrange(len(content))
+                if "cut" in name:
+                    del content[place:]
+                else:
+                    content[place] ^= 1 << draw.randrange(8)
+                (run.folder / each).write_bytes(content)
+            tally.tried += 1
+            if len(names) == 1:
+                tally.message = load_state(run.folder)[1]
+                step, written = run.kept()
+                tally.steps_lost = max(tally.steps_lost, run.steps() - step)
+                tally.seconds_lost = max(tally.seconds_lost, hit - written)
+                run.end()
+                tally.go_on(run)
+            else:
+                run.end()
+                run.resume()
+                status, tally.message = run.end()
+                tally.resumed += status == 0
+        lost = {} if len(names) == 1 else dict(most_steps_lost="all", most_seconds_lost="all", same_weights="-")
+        yield tally.row(**lost)
+
+
+def not_a_number(folder: Path) -> dict:
+    """A learning rate that makes the loss infinite; whether the last state is still one with finite weights."""
+    tally, run = Tally("loss not a number (learning rate 1e30)", {}), fresh(folder, "--learning-rate 1e30", every=0.01)
+    run.start()
+    step = tally.strike(run, None)
+    weights = load_state(run.folder)[0]["step"]["model"].values() if step else []
+    intact = all(weight.isfinite().all() for weight in weights)
+    return tally.row(resumed="-", same_weights="-", most_seconds_lost="-", fault=f"{tally.fault}; last state finite: {intact}")
+
+
+def gpu_gone(folder: Path, expected: dict) -> dict:
+    """The model raises what CUDA raises when a GPU is lost; the process ends; --resume is another process."""
+    tally, run = Tally("GPU disappears (stand-in)", expected), fresh(folder)
+    run.start(fail_after=100)
+    tally.strike(run, None)
+    tally.go_on(run)
+    return tally.row()
+
+
+def full_disk(folder: Path, expected: dict) -> dict:
+    """A tmpfs of 4 MB in which the run writes; it is filled up after the second state, and has room again for --resume."""
+    small = folder / "small"
+    jail.tmpfs(str(small), 4 << 20)
+    tally, run, filler = Tally("disk full", expected), Run(small / "run", folder / "full.steps"), small / "filler"
+    run.start()
+    run.wait(lambda: run.states(2) and not run.writing())
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    tally.strike(run, None)
+    filler.unlink()
+    tally.go_on(run)
+    return tally.row()
+
+
+def read_only(folder: Path, expected: dict) -> dict:
+    """A tmpfs that becomes read-only after the second state, and can be written to again for --resume."""
+    small = folder / "small"
+    jail.tmpfs(str(small), 16 << 20)
+    tally, run = Tally("folder becomes read-only", expected), Run(small / "run", folder / "read_only.steps")
+    run.start()
+    run.wait(lambda: run.states(2) and not run.writing())
+    set_read_only = lambda: jail.mount(None, str(small), None, jail.REMOUNT | jail.RDONLY)
+    run.wait(lambda: not fails(set_read_only))  # it is refused while a file is open for writing
+    tally.strike(run, None)
+    jail.mount(None, str(small), None, jail.REMOUNT)
+    tally.go_on(run)
+    return tally.row()
+
+
+IN_A_NAMESPACE = {"full_disk": full_disk, "read_only": read_only}
+
+
+def fails(action: Callable[[], None]) -> bool:
+    try:
+        action()
+    except OSError:
+        return True
+    return False
+
+
+def namespaced(name: str, folder: Path) -> dict | None:
+    """The row of a fault that mounts something, tried by this script inside a mount namespace; None where that is not allowed."""
+    if fails(lambda: subprocess.run([*NAMESPACE, "true"], check=True, capture_output=True)):
+        return None
+    words = [*NAMESPACE, sys.executable, __file__, "--in-namespace", name, str(folder)]
+    return json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def command(counter: Path, fail_after: int, words: list[str]) -> int:
+    """The command line itself, counting its steps in a file. fail_after: the step after which the GPU is gone, 0 for never."""
+    from vit_tutorial import VisionTransformer, __main__
+    from vit_tutorial.training import loop
+
+    file, done, forward = os.open(counter, os.O_WRONLY), 0, VisionTransformer.forward
+
+    class Counted(loop.Step):
+        def __call__(self, *given):
+            nonlocal done
+            result = super().__call__(*given)
+            done += 1
+            os.pwrite(file, b"%d" % done, 0)  # digits only ever grow in number: never a wrong one left over
+            return result
+
+    def gone(self, images):
+        if fail_after and done >= fail_after:
+            raise getattr(torch, "AcceleratorError", RuntimeError)("CUDA error: unspecified launch failure")
+        return forward(self, images)
+
+    loop.Step, VisionTransformer.forward = Counted, gone
+    return __main__.main(words)
+
+
+_numbers = iter(range(10**6))
+
+
+def fresh(folder: Path, more: str = "", every: float = EVERY) -> Run:
+    """A run in a new folder."""
+    name = f"run{next(_numbers)}"
+    return Run(folder / name, folder / f"{name}.steps", more, every)
+
+
+def rows(folder: Path, kills: int) -> Iterator[dict]:
+    """All faults, one after the other."""
+    expected, steps = undisturbed(folder)
+    few = max(1, kills // 4)
+    yield from killed(folder, expected, steps, kills)
+    yield from asked(folder, expected, few)
+    yield from damaged(folder, expected, few)
+    yield not_a_number(folder)
+    yield gpu_gone(folder, expected)
+    for name in IN_A_NAMESPACE:
+        if row := namespaced(name, folder):
+            yield row
+
+
+def main() -> int:
+    if sys.argv[1:2] == ["--command"]:
+        return command(Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])
+    if sys.argv[1:2] == ["--in-namespace"]:
+        folder = Path(sys.argv[3])
+        expected = load_file(folder / "undisturbed" / "model.safetensors")
+        print(json.dumps(IN_A_NAMESPACE[sys.argv[2]](folder, expected)))
+        return 0
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--out", type=Path, required=True, help="the table, as CSV")
+    arguments.add_argument("--kills", type=int, default=20, help="times to kill; a quarter of it for the other faults")
+    args = arguments.parse_args()
+    provenance = dict(
+        seconds_between_states=EVERY,
+        hardware=machine.hardware(),
+        torch=torch.__version__,
+        date=datetime.date.today().isoformat(),
+        # Where the table went is this machine's business.
+        command=shlex.join(
+            ["python", "benchmarks/faults.py", *(w for w, b in zip(sys.argv[1:], sys.argv) if "--out" not in (w, b))]
+        ),
+    )
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for row in rows(Path(folder), args.kills):
+            print(*(f"{name}: {value}" for name, value in row.items()), sep=", ", flush=True)
+            found.append(row | provenance)
+            write(args.out, found)  # after each: it takes a quarter of an hour, and what was measured stays
+    return 0
+
+
+def write(path: Path, rows: list[dict]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""What a preset reaches in a budget of minutes on CIFAR-10: the numbers of the README's budget table.
+
+    python benchmarks/presets.py FOLDER_OR_cifar10 --provenance "CIFAR-10 (JPEG copy)" --preset cpu --minutes 5 --seeds 0 1 2
+
+A run is that of `python -m vit_tutorial train --preset NAME --minutes M --seed S`: one look at the test images, at its end.
+A row a run goes into data/results/presets.csv (--out); a run with the same preset, minutes, seed and hardware takes the place of
+the one before.
+"""
+
+import argparse
+import shlex
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+import recipe
+import torch
+
+from vit_tutorial import run, training
+
+
+def row(record: dict, args, preset: str, minutes: float, seed: int) -> dict:
+    """What the table says about one run."""
+    seconds = 60 * record["minutes"]
+    return dict(
+        preset=preset,
+        budget=minutes,
+        seed=seed,
+        validation_accuracy=round(record["validation_accuracy"], 4),
+        test_accuracy=round(record["test_accuracy"], 4),
+        minutes=round(record["minutes"], 2),
+        passes=round(record["passes"], 2),
+        images_per_second=round(record["passes"] * record["images"]["train"] / seconds),
+        parameters=record["parameters"],
+        precision=record["precision"],
+        memory=record["memory"],
+        data=args.provenance or record["data"],
+        hardware=record["hardware"],
+        torch=torch.__version__,
+        date=record["date"][:10],
+        command=shlex.join(["python", "benchmarks/presets.py", *args.shown]),
+    )
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("data", help="cifar10, a folder train/<class>/*, test/<class>/*, or a tar archive of such a folder")
+    arguments.add_argument("--provenance", default="", help="what the data is, for the table")
+    arguments.add_argument("--preset", required=True, choices=list(training.presets()))
+    arguments.add_argument("--minutes", type=float, nargs="+", help="budgets (default: the preset's own)")
+    arguments.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    arguments.add_argument("--device", default="auto")
+    arguments.add_argument("--quiet", action="store_true")
+    arguments.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "data" / "results" / "presets.csv")
+    args = arguments.parse_args()
+    # Paths are this machine's business: the recorded command says FOLDER, and not where the table went.
+    words = [word for word, before in zip(sys.argv[1:], sys.argv) if "--out" not in (word, before)]
+    args.shown = ["FOLDER" if word == args.data != "cifar10" else word for word in words]
+    table = recipe.Table(args.out, args)
+    with tempfile.TemporaryDirectory() as place:
+        source = args.data
+        if Path(source).is_file() and tarfile.is_tarfile(source):
+            with tarfile.open(source) as archive:
+                archive.extractall(f"{place}/data", **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+            source = f"{place}/data"
+        images = {"source": source, "image_size": None, "root": None, "stream": None}
+        for minutes in args.minutes or [training.preset(args.preset).minutes]:
+            chosen = training.preset(args.preset, minutes)
+            for seed in args.seeds:
+                record = run.start(
+                    Path(place) / f"{minutes:g}_{seed}",
+                    images,
+                    chosen.model,
+                    chosen.config,
+                    chosen.train_settings(minutes=minutes, seed=seed),
+                    command="",
+                    progress=not args.quiet,
+                    device=args.device,
+                )
+                if record["stopped"] != "finished":
+                    raise KeyboardInterrupt
+                found = row(record, args, args.preset, minutes, seed)
+                table.add(found, instead_of=("preset", "budget", "seed", "hardware"))
+                print(
+                    f"{args.preset}, {minutes:g} minutes, seed {seed}: validation {found['validation_accuracy']:.2%}, "
+                    f"test {found['test_accuracy']:.2%}, {found['passes']:.1f} passes",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

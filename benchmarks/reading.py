@@ -1,0 +1,174 @@
+"""Images a second that come from disk while training (vit_tutorial.data.stream), with 0, 1 and 2 worker processes, on a CPU.
+
+    python benchmarks/reading.py
+
+Makes JPEGs of ImageNet's usual size in a temporary folder (about 500x375 pixels and 110 KB: smooth colours and a texture with a
+photograph's spectrum), and the same ones made smaller once (the short side 256 pixels). The settings take turns, a pass over all
+images each, so that a machine that slows down slows down all of them. Shown: the median over rounds, and the quartiles. Files
+come out of the system's cache: this is the cost of decoding and resizing, not of a disk. With 0 workers the seconds of CPU time
+are known too: images a CPU second do not change when something else runs beside. "check" rows are the look into each file at
+the start. The table goes to data/results/reading_cpu.csv.
+"""
+
+import argparse
+import csv
+import datetime
+import io
+import os
+import platform
+import shlex
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import PIL
+import torch
+from PIL import Image
+
+from vit_tutorial import machine
+from vit_tutorial.data.stream import FileSplit, Names, unreadable
+
+RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
+WIDTH, HEIGHT, BYTES = 500, 375, 110_000
+SHORT_SIDE = 256
+BATCH = 32
+
+
+def picture(draw: np.random.Generator) -> Image.Image:
+    """Colours that change slowly, and a texture whose spectrum falls as 1/f, as that of photographs does."""
+    rows, columns = np.mgrid[0 : 1 : HEIGHT * 1j, 0 : 1 : WIDTH * 1j]
+    frequency = np.hypot(np.fft.fftfreq(HEIGHT)[:, None], np.fft.rfftfreq(WIDTH)[None])
+    frequency[0, 0] = np.inf
+    texture = np.fft.irfft2(np.exp(2j * np.pi * draw.random(frequency.shape)) / frequency, s=(HEIGHT, WIDTH))
+    slopes = draw.uniform(-60, 60, (2, 3))
+    smooth = 128 + rows[..., None] * slopes[0] + columns[..., None] * slopes[1]
+    return Image.fromarray((smooth + 45 * (texture / texture.std())[..., None]).clip(0, 255).astype(np.uint8))
+
+
+def jpeg(image: Image.Image, quality: int) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality)
+    return file.getvalue()
+
+
+def make(folder: Path, count: int) -> dict[str, list[str]]:
+    """File names by what they hold: "500x375" and the same ones smaller. One JPEG quality for all, the one that meets BYTES."""
+    draw = np.random.default_rng(0)
+    images = [picture(draw) for _ in range(16)]
+    quality = min(range(50, 99), key=lambda q: abs(statistics.mean(len(jpeg(image, q)) for image in images[:2]) - BYTES))
+    small = (round(WIDTH * SHORT_SIDE / HEIGHT), SHORT_SIDE)
+    found = {}
+    for size in ((WIDTH, HEIGHT), small):
+        contents = [
+            jpeg(image if image.size == size else image.resize(size, Image.Resampling.LANCZOS), quality) for image in images
+        ]
+        found[f"{size[0]}x{size[1]}"] = names = [str(folder / f"{size[0]}_{number:04}.jpg") for number in range(count)]
+        for number, name in enumerate(names):
+            Path(name).write_bytes(contents[number % len(contents)])
+    return found
+
+
+class Reading:
+    """One setting: `one_pass()` gives the images a second, and the images a second of CPU time (0 workers only)."""
+
+    def __init__(self, names: list[str], image_size: int, workers: int):
+        count = len(names)
+        index, labels = torch.arange(count), torch.zeros(count, dtype=torch.int64)
+        self.split = FileSplit(Names(names), index, labels, (image_size, image_size), workers=workers)
+        self.workers = workers
+        next(self.split.in_order(BATCH))  # starts the workers, which then wait for each pass
+
+    def one_pass(self) -> tuple[float, float | None]:
+        start, cpu = time.perf_counter(), time.process_time()
+        seen = sum(len(labels) for _, labels in self.split.in_order(BATCH))
+        wall, busy = time.perf_counter() - start, time.process_time() - cpu
+        return seen / wall, None if self.workers else seen / busy
+
+
+class Checking:
+    """The look into every file's header and end when a folder is loaded."""
+
+    def __init__(self, names: list[str]):
+        self.names = names
+
+    def one_pass(self) -> tuple[float, float]:
+        start, cpu = time.perf_counter(), time.process_time()
+        if unreadable(self.names, ""):
+            raise RuntimeError("a picture made here cannot be read")
+        return len(self.names) / (time.perf_counter() - start), len(self.names) / (time.process_time() - cpu)
+
+
+def measure(options, folder: Path) -> list[dict]:
+    found = make(folder, options.images)
+    full, small = found
+    settings = {("read", full, size, workers): Reading(found[full], size, workers) for size in (32, 224) for workers in (0, 1, 2)}
+    settings |= {("read", small, 224, workers): Reading(found[small], 224, workers) for workers in (0, 1, 2)}
+    settings["check", full, "", ""] = Checking(found[full])
+    speeds = {key: [] for key in settings}
+    order = list(settings)
+    for turn in range(options.rounds):
+        first = turn * 3 % len(order)
+        for key in order[first:] + order[:first]:
+            speeds[key].append(settings[key].one_pass())
+    rows = []
+    for (what, source, size, workers), passes in speeds.items():
+        low, middle, high = statistics.quantiles([speed for speed, _ in passes], n=4, method="inclusive")
+        a_core = [speed for _, speed in passes if speed is not None]
+        rows.append(
+            dict(
+                what=what,
+                source=source,
+                bytes_a_file=round(statistics.mean(map(os.path.getsize, found[source]))),
+                image_size=size,
+                workers=workers,
+                images_per_second=round(middle, 1),
+                images_q1=round(low, 1),
+                images_q3=round(high, 1),
+                images_per_cpu_second=round(statistics.median(a_core), 1) if a_core else "",
+            )
+        )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=192, help="files a pass (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="turns that each setting gets (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=RESULTS / "reading_cpu.csv", help="the table (default: data/results/)")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else ""
+    with tempfile.TemporaryDirectory() as folder:
+        rows = measure(options, Path(folder))
+    for row in rows:
+        what = f"{row['what']} {row['source']}" + (
+            f" to {row['image_size']} px, {row['workers']} workers" if row["image_size"] else ""
+        )
+        a_core = f", {row['images_per_cpu_second']} a CPU second" if row["images_per_cpu_second"] else ""
+        print(f"{what:36} {row['images_per_second']:8.1f} images a second ({row['images_q1']} to {row['images_q3']}){a_core}")
+    about = dict(
+        batch=BATCH,
+        images=options.images,
+        rounds=options.rounds,
+        hardware=machine.cpu_name(),
+        cores=os.cpu_count(),
+        load_at_start=load,
+        versions=f"torch {torch.__version__}, pillow {PIL.__version__}",
+        python=platform.python_version(),
+        date=datetime.date.today().isoformat(),
+        command=shlex.join(["python", "benchmarks/reading.py", *sys.argv[1:]]),
+    )
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    with options.out.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=[*rows[0], *about])
+        writer.writeheader()
+        writer.writerows(row | about for row in rows)
+    print(f"{about['hardware']}, {about['cores']} cores, load {load} at the start, {about['versions']}")
+    print(f"written to {options.out.name}")
+
+
+if __name__ == "__main__":
+    main()

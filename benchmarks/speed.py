@@ -1,0 +1,207 @@
+"""What step.py and loop.py share: the four libraries' models, FLOPs, the machine's matmul peak, a limit on compiling, tables."""
+
+import contextlib
+import csv
+import datetime
+import importlib.metadata
+import platform
+import re
+import shlex
+import signal
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import timm
+import torch
+import vit_pytorch
+from torch.utils.flop_counter import FlopCounterMode
+from torchvision.models.vision_transformer import VisionTransformer as TorchvisionViT
+
+from vit_tutorial import VisionTransformer, ViTConfig
+from vit_tutorial.model import MultiHeadSelfAttention
+
+RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
+PACKAGES = ("torch", "torchvision", "timm", "vit-pytorch")
+
+
+def ours(size: dict, fused: bool | None = None) -> torch.nn.Module:
+    model = VisionTransformer(ViTConfig(**size))
+    for part in model.modules():
+        if isinstance(part, MultiHeadSelfAttention):
+            part.fused = fused
+    return model
+
+
+def timms(size: dict, fused: bool) -> torch.nn.Module:
+    s = size
+    model = timm.models.vision_transformer.VisionTransformer(
+        img_size=s["image_size"],
+        patch_size=s["patch_size"],
+        num_classes=s["num_classes"],
+        embed_dim=s["dim"],
+        depth=s["depth"],
+        num_heads=s["num_heads"],
+        mlp_ratio=s["mlp_dim"] / s["dim"],
+    )
+    for block in model.blocks:
+        block.attn.fused_attn = fused
+    return model
+
+
+def vit_pytorchs(size: dict) -> torch.nn.Module:
+    s = {name: value for name, value in size.items() if name != "num_heads"}
+    return vit_pytorch.ViT(**s, heads=size["num_heads"], dim_head=size["dim"] // size["num_heads"])
+
+
+def torchvisions(size: dict) -> torch.nn.Module:
+    s = size
+    return TorchvisionViT(
+        s["image_size"], s["patch_size"], s["depth"], s["num_heads"], s["dim"], s["mlp_dim"], num_classes=s["num_classes"]
+    )
+
+
+# Name, attention: how to build it. timm's and torchvision's own choice is the fused call, vit-pytorch's is the explicit form.
+MODELS = {
+    ("vit_tutorial", "explicit"): lambda size: ours(size, fused=False),
+    ("vit_tutorial", "fused"): lambda size: ours(size, fused=True),
+    ("timm", "fused"): lambda size: timms(size, fused=True),
+    ("timm", "explicit"): lambda size: timms(size, fused=False),
+    ("vit-pytorch", "explicit"): vit_pytorchs,
+    ("torchvision", "fused"): torchvisions,
+}
+
+
+def sizes(dim: int, depth: int, heads: int) -> dict:
+    """What every model is built from: 32 x 32 images in 10 classes, patches of 4 x 4, an MLP of 4 times the width."""
+    return dict(image_size=32, patch_size=4, num_classes=10, dim=dim, depth=depth, num_heads=heads, mlp_dim=4 * dim)
+
+
+def step_flops(size: dict) -> int:
+    """FLOPs of a training step for one image: the forward pass as torch counts it (matrix products; additions and multiplications
+    one each), and twice that for the backward pass. Of our model; the others' differ in nothing that is counted."""
+    with torch.device("meta"):  # shapes without memory
+        model, image = ours(size, fused=False), torch.empty(1, 3, size["image_size"], size["image_size"])
+    with FlopCounterMode(display=False) as counter:
+        model(image)
+    return 3 * counter.get_total_flops()
+
+
+def matmul_peak(device: torch.device, dtype: torch.dtype, sides: tuple[int, ...] | None = None, tries: int = 5) -> float:
+    """FLOPs a second of the fastest square matrix product among `sides`, each tried `tries` times after a warm-up."""
+    best = 0.0
+    for side in sides or ((1024, 2048) if device.type == "cpu" else (4096, 8192)):
+        a, b = torch.randn(2, side, side, device=device).to(dtype).unbind()
+        count = 1 if device.type == "cpu" else 20
+        a @ b
+        for _ in range(tries):
+            wait(device)
+            start = time.perf_counter()
+            for _ in range(count):
+                a @ b
+            wait(device)
+            best = max(best, count * 2 * side**3 / (time.perf_counter() - start))
+    return best
+
+
+def wait(device: torch.device) -> None:
+    """Until the GPU has done what it was given: its clock is not the CPU's."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+class OutOfTime(BaseException):
+    """Compiling took longer than it may. No Exception: torch.compile catches those and would go on."""
+
+
+@contextlib.contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Raise OutOfTime in the block after `seconds`. Without SIGALRM (Windows) there is no limit."""
+    if not hasattr(signal, "SIGALRM"):
+        yield
+        return
+
+    def ring(*_):
+        raise OutOfTime
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextlib.contextmanager
+def compiled_anew() -> Iterator[None]:
+    """An empty kernel cache inside: what compiling costs the first time, and not what an earlier run left on the disk."""
+    from torch._inductor import utils
+
+    fresh = getattr(utils, "fresh_cache", None) or getattr(utils, "fresh_inductor_cache", contextlib.nullcontext)
+    with fresh():
+        yield
+
+
+def failed(error: Exception) -> str:
+    """What the table says of a model that could not be compiled."""
+    return f"left out: {type(error).__name__} in compiling: {(str(error).strip().splitlines() or [''])[0]}"
+
+
+def in_turns(names: list, rounds: int) -> Iterator:
+    """Every name once a round, each round beginning one further on: a machine that slows down slows down all of them."""
+    for turn in range(rounds):
+        first = turn % len(names)
+        yield from names[first:] + names[:first]
+
+
+def quartiles(values: list[float]) -> list[float]:
+    return statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
+
+
+def spread(name: str, values: list[float] | None, digits: int = 3) -> dict:
+    """{name: median, name_q1, name_q3}, rounded; three empty cells where there are no values."""
+    low, middle, high = (round(value, digits) for value in quartiles(values)) if values else ("", "", "")
+    return {name: middle, f"{name}_q1": low, f"{name}_q3": high}
+
+
+def ratios(mine: list[float], theirs: list[float]) -> list[float]:
+    return [a / b for a, b in zip(mine, theirs)]
+
+
+def hardware(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    info = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else None
+    bf16 = ", bf16 matrix units" if info.exists() and "amx_bf16" in info.read_text() else ""
+    return f"{found[1] if found else platform.processor()}{bf16}"
+
+
+def about(device: torch.device, script: str) -> dict:
+    """Where, with what, when and by which command a table was measured."""
+    return dict(
+        hardware=hardware(device),
+        threads="" if device.type == "cuda" else torch.get_num_threads(),
+        versions=", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES),
+        python=platform.python_version(),
+        date=datetime.date.today().isoformat(),
+        command=shlex.join(["python", f"benchmarks/{script}", *sys.argv[1:]]),
+    )
+
+
+def table_path(kind: str, device: torch.device) -> Path:
+    """data/results/<kind>_cpu.csv, or with the GPU's name in it."""
+    slug = "cpu" if device.type == "cpu" else re.sub(r"[^a-z0-9]+", "-", hardware(device).lower()).strip("-")
+    return RESULTS / f"{kind}_{slug}.csv"
+
+
+def write(path: Path, rows: list[dict]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    print(f"\nwritten to {path.name}")

@@ -1,0 +1,68 @@
+"""Ready-made choices for a machine and a time: `--preset cpu|t4|a100`. Each says what it costs and what it reached."""
+
+import dataclasses
+
+from ..errors import check_choice
+from .settings import TrainSettings
+
+# What data/results/recipe.csv says of every budget; what depends on the length of a run stands in each preset.
+COMMON = dict(optimizer="muon", learning_rate=3e-3, warmup=0.1, weight_decay=0.05, decay="matrices", augment="flip_shift")
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """A model by name, changes to its configuration, settings, and the minutes that they are meant for."""
+
+    model: str
+    minutes: float
+    config: dict
+    settings: dict
+
+    def train_settings(self, **changes) -> TrainSettings:
+        """TrainSettings of this preset; `changes` come last. Without minutes or passes, those it is meant for."""
+        length = {} if "minutes" in changes or "passes" in changes else {"minutes": self.minutes}
+        return TrainSettings(**COMMON | self.settings | length | changes)
+
+
+def cpu(minutes: float = 5) -> Preset:
+    """Two CPU cores with bf16 units, CIFAR-10: 5 minutes, or 30.
+
+    Up to 12 minutes a small model (0.3 million parameters) and nothing against overfitting, of which there is none in ten passes;
+    for longer a larger one (0.8 million), softer targets and CutMix. What both reached, with seeds: data/results/presets.csv, in
+    words in the README. In 5 minutes AdamW took the small model to 71.0 % (data/results/cifar10_budget.csv).
+    """
+    if minutes <= 12:
+        return Preset("CIFAR-96x4/4", minutes, dict(position="sinusoidal_2d"), dict(batch_size=128, schedule="linear"))
+    settings = dict(batch_size=128, schedule="linear", label_smoothing=0.1, cutmix=0.3)
+    return Preset("CIFAR-128x6/4", minutes, dict(position="sinusoidal_2d"), settings)
+
+
+def t4(minutes: float = 10) -> Preset:
+    """A T4, Colab's free GPU, 10 minutes of fp16. Not measured yet, for want of one: planned by arithmetic in the README."""
+    settings = dict(batch_size=256, schedule="linear", label_smoothing=0.1, rand_augment=1, magnitude=5, cutmix=0.5)
+    return Preset("CIFAR-192x6/4", minutes, dict(position="sinusoidal_2d"), settings)
+
+
+def a100(minutes: float = 10) -> Preset:
+    """An A100, H100 or H200: 1 minute, or 10. Not measured yet, for want of one.
+
+    In a minute nothing is compiled (that takes about as long); in ten the model is larger, compiled, and made to work harder.
+    """
+    if minutes <= 2:
+        settings = dict(batch_size=256, schedule="linear", label_smoothing=0.1, cutmix=0.5)
+        return Preset("CIFAR-192x6/4", minutes, dict(position="sinusoidal_2d"), settings)
+    settings = dict(
+        batch_size=256, schedule="cosine", label_smoothing=0.1, rand_augment=2, cutmix=0.5, average=0.999, compile=True
+    )
+    return Preset("CIFAR-256x8/4", minutes, dict(position="sinusoidal_2d", stochastic_depth=0.1), settings)
+
+
+def presets() -> dict:
+    """The presets by name, as functions of the minutes: the docstring of each says what it costs and what it reached."""
+    return {"cpu": cpu, "t4": t4, "a100": a100}
+
+
+def preset(name: str, minutes: float | None = None) -> Preset:
+    """The preset called `name` for `minutes` (None: what it is meant for); ValueError, naming the nearest, when there is none."""
+    check_choice("preset", name, tuple(presets()))
+    return presets()[name]() if minutes is None else presets()[name](minutes)
