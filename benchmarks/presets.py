@@ -9,8 +9,6 @@ the one before.
 
 import argparse
 import shlex
-import sys
-import tarfile
 import tempfile
 from pathlib import Path
 
@@ -54,16 +52,9 @@ def main() -> None:
     arguments.add_argument("--quiet", action="store_true")
     arguments.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "data" / "results" / "presets.csv")
     args = arguments.parse_args()
-    # Paths are this machine's business: the recorded command says FOLDER, and not where the table went.
-    words = [word for word, before in zip(sys.argv[1:], sys.argv) if "--out" not in (word, before)]
-    args.shown = ["FOLDER" if word == args.data != "cifar10" else word for word in words]
+    args.shown = recipe.shown(args.data)
     table = recipe.Table(args.out, args)
-    with tempfile.TemporaryDirectory() as place:
-        source = args.data
-        if Path(source).is_file() and tarfile.is_tarfile(source):
-            with tarfile.open(source) as archive:
-                archive.extractall(f"{place}/data", **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
-            source = f"{place}/data"
+    with recipe.images_in(args.data) as source, tempfile.TemporaryDirectory() as place:
         images = {"source": source, "image_size": None, "root": None, "stream": None}
         for minutes in args.minutes or [training.preset(args.preset).minutes]:
             chosen = training.preset(args.preset, minutes)

@@ -13,6 +13,7 @@ not touched.
 """
 
 import argparse
+import contextlib
 import csv
 import dataclasses
 import datetime
@@ -20,6 +21,7 @@ import shlex
 import sys
 import tarfile
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -134,6 +136,23 @@ def rungs(study: str, only: list[str]) -> list[tuple[str, str, dict, dict]]:
     return base + [(name, "the ladder", config | more[0], settings | more[1]) for name, more in ALONE.items() if name in only]
 
 
+@contextlib.contextmanager
+def images_in(source: str) -> Iterator[str]:
+    """`source` as `data.load` takes it: itself, or for a tar archive a temporary folder with what it holds."""
+    if not (Path(source).is_file() and tarfile.is_tarfile(source)):
+        yield source
+        return
+    with tempfile.TemporaryDirectory() as folder, tarfile.open(source) as archive:
+        archive.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+        yield folder
+
+
+def shown(source: str) -> list[str]:
+    """The words of the command for a table. Paths are this machine's business: FOLDER, and not where the table went."""
+    words = [word for word, before in zip(sys.argv[1:], sys.argv) if "--out" not in (word, before)]
+    return ["FOLDER" if word == source != "cifar10" else word for word in words]
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("data", help="cifar10, a folder train/<class>/*, test/<class>/*, or a tar archive of such a folder")
@@ -150,17 +169,10 @@ def main() -> None:
     arguments.add_argument("--quiet", action="store_true")
     arguments.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "data" / "results" / "recipe.csv")
     args = arguments.parse_args()
-    # Paths are this machine's business: the recorded command says FOLDER, and not where the table went.
-    words = [word for word, before in zip(sys.argv[1:], sys.argv) if "--out" not in (word, before)]
-    args.shown = ["FOLDER" if word == args.data != "cifar10" else word for word in words]
+    args.shown = shown(args.data)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     device, loaded = machine.pick_device(args.device), {}
-    with tempfile.TemporaryDirectory() as unpacked:
-        source = args.data
-        if Path(source).is_file() and tarfile.is_tarfile(source):
-            with tarfile.open(source) as archive:
-                archive.extractall(unpacked, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
-            source = unpacked
+    with images_in(args.data) as source:
 
         def data_of(seed: int):
             if seed not in loaded:

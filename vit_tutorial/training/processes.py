@@ -31,9 +31,6 @@ class Processes:
         """The main process's `seconds`, and whether any process wants to stop: the same answer in each."""
         return seconds, stop
 
-    def wait(self) -> None:
-        """Go on when all have come here."""
-
 
 class Many(Processes):
     """One of several processes, under `accelerate launch`."""
@@ -56,9 +53,6 @@ class Many(Processes):
         mine = torch.tensor([seconds if self.main else 0.0, float(stop)], dtype=torch.float32, device=self.device)
         seconds, stop = self.accelerator.reduce(mine, "sum").tolist()
         return seconds, stop > 0
-
-    def wait(self):
-        self.accelerator.wait_for_everyone()
 
 
 def start(device: str = "auto") -> Processes:
