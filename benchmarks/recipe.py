@@ -53,6 +53,7 @@ ALONE = {
     "averaged weights": ({}, dict(average=0.995)),
     "stochastic depth 0.1": (dict(stochastic_depth=0.1), {}),
     "batch 256": ({}, dict(batch_size=256)),
+    "overlapping convolutional stem": (dict(stem="convolutional"), {}),
 }
 FEWER = 9  # the study reuse: images divided by this, passes multiplied
 RATES = (1e-3, 3e-3, 1e-2)

@@ -198,11 +198,12 @@ ROOM = Path(vit_tutorial.__file__).parent / "model"
 
 
 def test_the_model_room_is_read_in_one_sitting():
-    """The way from pixels to logits; beside it stand the choices (config) and the two kinds of positions inside attention."""
+    """The way from pixels to logits; beside it stand the choices (config), the two kinds of positions inside attention, and the
+    convolutional stem, which nobody reads who wants to know what a ViT is."""
     lines = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in ROOM.glob("*.py")}
-    beside = sum(lines.pop(name) for name in ("config.py", "relative.py", "__init__.py"))
+    beside = sum(lines.pop(name) for name in ("config.py", "relative.py", "stem.py", "__init__.py"))
     assert len(lines) == 6 and sum(lines.values()) < 400, lines
-    assert beside < 240
+    assert beside < 300
 
 
 def test_the_model_room_needs_earlier_rooms_only():
@@ -220,6 +221,7 @@ def test_the_model_room_needs_earlier_rooms_only():
         "patches",
         "positions",
         "relative",
+        "stem",
         "vit",
     }
     for path in ROOM.glob("*.py"):

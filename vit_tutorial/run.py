@@ -106,6 +106,7 @@ def _go(out: Path, record: dict, data: ImageData, progress: bool, processes) -> 
         "parameters": sum(p.numel() for p in model.parameters()),
         "precision": history.precision.name,
         "memory": history.plan.reason,
+        "compiled": history.compiled,
         "hardware": machine.hardware(data.device),
         "versions": machine.versions(),
         "minutes": round(history.minutes, 3),

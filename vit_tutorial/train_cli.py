@@ -52,12 +52,19 @@ def add_to(commands, data: argparse.ArgumentParser) -> None:
     train.add_argument(
         "--position", help="none, learned_1d, learned_2d, sinusoidal_1d, sinusoidal_2d, relative or rotary (default learned_1d)"
     )
+    train.add_argument("--stem", help="patches, or convolutional: overlapping 3 x 3 convolutions (default patches)")
     train.add_argument(
         "--stochastic-depth", type=float, metavar="P", help="probability that the last block is skipped (default 0)"
     )
     for name, (kind, metavar, words) in SETTINGS.items():
         train.add_argument(f"--{name}", type=kind, metavar=metavar, help=words)
-    train.add_argument("--compile", action="store_true", help="torch.compile: pays in long runs only")
+    train.add_argument(
+        "--compile",
+        nargs="?",
+        const="yes",
+        choices=("yes", "auto"),
+        help="torch.compile from the start, or with auto in long runs and if it proves faster",
+    )
     train.add_argument("--quiet", action="store_true", help="no progress bar")
     train.set_defaults(run=run_train)
 
@@ -91,8 +98,8 @@ def planned(args) -> tuple[str, dict, object]:
     names = [name.replace("-", "_") for name in SETTINGS]
     told = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     if args.compile:
-        told["compile"] = True
-    changes = {n: getattr(args, n) for n in ("pool", "position", "stochastic_depth") if getattr(args, n) is not None}
+        told["compile"] = args.compile == "yes" or args.compile
+    changes = {n: getattr(args, n) for n in ("pool", "position", "stem", "stochastic_depth") if getattr(args, n) is not None}
     if chosen:
         settings, model, changes = chosen.train_settings(**told), args.model or chosen.model, chosen.config | changes
     else:

@@ -6,4 +6,5 @@ from .encoder import MLP, Encoder, EncoderBlock
 from .patches import PatchEmbedding, patchify, unpatchify
 from .positions import Learned2D, PositionEmbedding, make_position, sinusoidal_1d, sinusoidal_2d
 from .relative import RelativeBias, Rotary
+from .stem import ConvolutionalStem
 from .vit import VisionTransformer

@@ -12,6 +12,7 @@ POSITIONS = ("none", "learned_1d", "learned_2d", "sinusoidal_1d", "sinusoidal_2d
 IN_ATTENTION = ("relative", "rotary")  # these change scores, the others add to tokens
 POSITION_PLACES = ("stem", "every_layer", "every_layer_shared")
 POSITION_STARTS = ("normal", "truncated_normal")
+STEMS = ("patches", "convolutional")
 
 # Paper (Dosovitskiy et al. 2021), table 1; Ti and S are DeiT's (Touvron et al. 2021), table 1.
 _SIZES = {
@@ -36,6 +37,9 @@ class ViTConfig:
     dropout: probability in [0, 1), on the tokens at the stem, after attention, in the MLP.
     stochastic_depth: probability in [0, 1) that training skips the last block's attention, and its MLP, for an image; it rises
         from 0 in the first block in even steps (Huang et al. 2016; timm's drop_path_rate).
+
+    stem: what makes tokens of an image: "patches" (the paper's linear layer, each patch by itself), or "convolutional"
+        (overlapping 3 x 3 convolutions, Xiao et al. 2021; patch_size must be a power of two).
 
     Where implementations in the field differ:
     class_token: "first" (the paper, torchvision, timm), "last", or "none". None picks "first" for pool="class", else "none".
@@ -70,6 +74,7 @@ class ViTConfig:
     norm_eps: float = 1e-6
     norm_after_pool: bool = False
     stochastic_depth: float = 0.0
+    stem: str = "patches"
 
     def __post_init__(self):
         size = self.image_size
@@ -99,7 +104,20 @@ class ViTConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}: it is a probability, from 0 up to but not including 1")
         if self.position_std < 0:
             raise ValueError(f"position_std is {self.position_std}: a standard deviation is not negative; 0 starts from zeros")
+        self._check_stem()
         self._check_position()
+
+    def _check_stem(self):
+        check_choice("stem", self.stem, STEMS)
+        if self.stem == "patches":
+            return
+        P = self.patch_size
+        if P < 2 or P & (P - 1):
+            raise ValueError(f"the convolutional stem halves the image step by step: patch_size is {P}, take 2, 4, 8, 16 or 32")
+        if self.dim % (P // 2):
+            raise ValueError(f"the convolutional stem doubles its channels up to dim: {self.dim} is not a multiple of {P // 2}")
+        if self.patch_norms:
+            raise ValueError("patch_norms=True has no patches to normalise in a convolutional stem: leave it out")
 
     def _check_position(self):
         check_choice("position_at", self.position_at, POSITION_PLACES)

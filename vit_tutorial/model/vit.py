@@ -5,8 +5,8 @@ from torch import nn
 
 from .config import ViTConfig
 from .encoder import Encoder
-from .patches import PatchEmbedding
 from .positions import make_position
+from .stem import make_stem
 
 
 class VisionTransformer(nn.Module):
@@ -19,7 +19,7 @@ class VisionTransformer(nn.Module):
     def __init__(self, config: ViTConfig):
         super().__init__()
         self.config = config
-        self.patch_embedding = PatchEmbedding(config)
+        self.patch_embedding = make_stem(config)
         self.class_token = nn.Parameter(0.02 * torch.randn(1, 1, config.dim)) if config.class_token != "none" else None
         self.position = make_position(config) if config.position_at == "stem" else nn.Identity()
         self.dropout = nn.Dropout(config.dropout)

@@ -30,6 +30,10 @@ class Clock:
         """Seconds of this run in this process, those before a stop included."""
         return time.perf_counter() - self._begin
 
+    def left(self, step: int, seconds_a_step: float) -> float:
+        """Seconds that this run will still take after `step` steps, at this pace."""
+        return min((self.steps - step) * seconds_a_step, self.seconds - self.reserved - self.elapsed())
+
     def reserve(self, seconds: float) -> None:
         """Keep `seconds` of the budget back."""
         self.reserved = self.processes.agree(seconds, False)[0]

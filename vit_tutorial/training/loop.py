@@ -13,6 +13,7 @@ from ..data import ImageData
 from ..errors import GpuFailed
 from .batches import Batches
 from .clock import Clock
+from .compiling import Compiling
 from .evaluation import check_fit, evaluate
 from .interrupt import Interrupt
 from .keep import Keep, check_same
@@ -29,7 +30,8 @@ class History:
     """What a run did. rows: one dict for each look at the validation images (the first before any step), with step, passes,
     minutes, learning_rate, train_loss (mean since the look before; None in the first row), validation_loss,
     validation_accuracy. stopped: "finished" or "interrupted" (Ctrl-C: the model keeps what it has learned). plan: how a batch
-    was brought into memory. steps, passes and minutes of a run that was resumed count all its parts."""
+    was brought into memory. compiled: whether torch.compile was used, and why, in words. steps,
+    passes and minutes of a run that was resumed count all its parts."""
 
     settings: TrainSettings
     precision: Precision
@@ -39,6 +41,7 @@ class History:
     minutes: float = 0.0
     stopped: str = "finished"
     plan: Plan | None = None
+    compiled: str = ""
 
 
 def train(
@@ -97,6 +100,8 @@ class _Run:
             check_same(state, settings, model, data)
             self.restore(state)
         self.step.prepare()
+        told = settings.compile == "auto" and not self.step.compiled  # a state that was resumed may know the answer
+        self.compiling = Compiling(self.step, lambda pace: self.clock.left(self.history.steps, pace)) if told else None
 
     def go(self, progress: bool, on_evaluation) -> None:
         s, history, clock = self.settings, self.history, self.clock
@@ -110,9 +115,12 @@ class _Run:
             try:
                 while done < 1:
                     self.rate = learning_rate(done, 1, s.warmup, s.learning_rate, s.schedule)
-                    self.loss_sum += self.step(*next(self.batches), self.rate)
+                    batch = next(self.batches)
+                    self.loss_sum += self.step(*batch, self.rate)
                     self.loss_count += 1
                     history.steps += 1
+                    if self.compiling:
+                        self.compiling(*batch)
                     done = clock.done(history.steps, self.interrupt.asked)
                     self.bar.update((history.steps if by_steps else int(min(whole, clock.elapsed()))) - self.bar.n)
                     if done >= self.looks / s.evaluations:
@@ -153,6 +161,14 @@ class _Run:
         self.history.minutes = self.clock.elapsed() / 60
         self.history.passes = self.history.steps / self.batches.steps_a_pass
         self.history.plan = self.step.plan
+        self.history.compiled = self.compiled()
+
+    def compiled(self) -> str:
+        """Whether torch.compile is used, and why."""
+        if self.compiling:
+            return self.compiling.reason or "not compiled: the run was too short to time its steps"
+        why = "timed before the run was stopped" if self.settings.compile == "auto" else "asked for"
+        return f"{'' if self.step.compiled else 'not '}compiled, as {why}"
 
     def mean_loss(self) -> float:
         """The mean loss since the last look; FloatingPointError when it is not a number any more."""

@@ -29,7 +29,9 @@ class TrainSettings:
     average: decay of an exponential moving average of the weights, which is then what is evaluated and kept; 0 for none.
     micro_batch: images at once in one process; the rest of the batch follows before the optimiser steps. checkpoint_activations:
         compute activations twice and keep fewer. None for either: what the free memory asks for, see `memory.plan`.
-    compile: torch.compile. It costs a wait at the start: benchmarks/step.py --compile measures that and what it brings.
+    compile: torch.compile, which costs a wait at the start (benchmarks/step.py --compile measures that and what it brings).
+        "auto" tries it in a run that lasts ten times as long as the wait, and keeps it if steps are faster. Such a run depends
+        on the clock: with it, and only with it, going on after a stop need not give the same bits.
     precision: see `choose_precision`. evaluations: looks at the validation images, evenly spread, the last at the end.
     """
 
@@ -51,7 +53,7 @@ class TrainSettings:
     average: float = 0.0
     micro_batch: int | None = None
     checkpoint_activations: bool | None = None
-    compile: bool = False
+    compile: bool | str = False
     precision: str = "auto"
     seed: int = 0
     evaluations: int = 10
@@ -76,6 +78,8 @@ class TrainSettings:
         check_whole("evaluations", self.evaluations)
         if self.micro_batch is not None:
             check_whole("micro_batch", self.micro_batch)
+        if not isinstance(self.compile, bool) and self.compile != "auto":
+            raise ValueError(f"compile is {self.compile!r}: it is True, False or 'auto'")
         check_choice("optimizer", self.optimizer, OPTIMIZERS)
         check_choice("schedule", self.schedule, SCHEDULES)
         check_choice("decay", self.decay, DECAYS)

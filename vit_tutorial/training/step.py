@@ -34,6 +34,7 @@ class Step:
         self.average = Average(model, settings.average)
         self._wishes = (model, size, (data.channels, *data.image_size))
         self.plan: Plan | None = None
+        self.compiled = False
 
     def prepare(self) -> None:
         """Plan the memory, unless a restored state has a plan, and compile and share the model as the settings say."""
@@ -52,22 +53,32 @@ class Step:
         )
         if hasattr(self.model, "encoder"):
             self.model.encoder.checkpoint_activations = self.plan.checkpoint_activations
-        self.forward = self.processes.wrap(torch.compile(self.model) if s.compile else self.model)
+        self.use_compiled(self.compiled or s.compile is True)
+
+    def use_compiled(self, yes: bool) -> None:
+        """Go on with torch.compile, or without. The weights are the same ones; the last bits of what is computed are not."""
+        self.compiled = yes
+        self.forward = self.processes.wrap(torch.compile(self.model) if yes else self.model)
 
     def __call__(self, images: torch.Tensor, labels: torch.Tensor, rate: float) -> torch.Tensor:
         self.model.train()
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
+        loss = self.gradients(images, labels)
+        for optimizer in self.optimizers:
+            self.scaler.step(optimizer)
+        self.scaler.update()
+        self.average.update(self.model)
+        return loss
+
+    def gradients(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Gradients of the mean loss over all images, in place of those that were there; the loss."""
         loss = self._backward(images, labels)
         while loss is None:  # outside the `except` that holds the tensors of the attempt
             if images.is_cuda:
                 torch.cuda.empty_cache()
             loss = self._backward(images, labels)
-        for optimizer in self.optimizers:
-            self.scaler.step(optimizer)
-        self.scaler.update()
-        self.average.update(self.model)
         return loss
 
     def _backward(self, images, labels) -> torch.Tensor | None:
@@ -105,6 +116,7 @@ class Step:
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "scaler": self.scaler.state_dict(),
             "plan": dataclasses.asdict(self.plan),
+            "compiled": self.compiled,
         }
 
     def restore(self, state: dict) -> None:
@@ -114,3 +126,4 @@ class Step:
             optimizer.load_state_dict(saved)
         self.scaler.load_state_dict(state["scaler"])
         self.plan = Plan(**state["plan"])
+        self.compiled = state.get("compiled", False)
