@@ -17,12 +17,11 @@ import dataclasses
 import datetime
 import shlex
 import sys
-import tarfile
-import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
 import torch
+from archive import images_in
 from safetensors.torch import save_file
 from torch import nn
 
@@ -124,11 +123,6 @@ def earlier(args) -> tuple[list[dict], list[dict]]:
     return kept, [point for point in curves if (point["model"], point["seed"]) in runs]
 
 
-def is_archive(source: str) -> bool:
-    """Whether `source` names a tar archive."""
-    return Path(source).is_file() and tarfile.is_tarfile(source)
-
-
 def write(path: Path, rows: list[dict]) -> None:
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
@@ -152,11 +146,8 @@ def main() -> None:
     # The path of a folder is this machine's business: the recorded command says FOLDER.
     args.shown = [a if a != args.data or a == "cifar10" else "FOLDER" for a in sys.argv[1:]]
     args.results.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as unpacked:  # a machine that is lent for minutes starts bare: the archive is all it gets
-        if is_archive(args.data):
-            with tarfile.open(args.data) as archive:
-                archive.extractall(unpacked, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
-        data = sources.load(unpacked if is_archive(args.data) else args.data, device=machine.pick_device(args.device))
+    with images_in(args.data) as source:
+        data = sources.load(source, device=machine.pick_device(args.device))
     base = training.TrainSettings(minutes=args.minutes, learning_rate=args.learning_rate, schedule="linear")
     rows, curves = earlier(args)
     for name in args.models:

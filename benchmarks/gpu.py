@@ -4,14 +4,13 @@
 
 Unpacks the archive (or takes a folder train/<class>/*, test/<class>/*), then runs, in the order of --parts, the same commands
 that a reader would: training steps and whole loops beside the other libraries, augmentation, the cost of larger work, what the
-presets reach in a minute and in eight, the shipped weights, the recipe, the studies of positions. After each part --out holds
-two files: parts.csv, what ran, how long and how it ended, and gpu.tar.gz, every table and all weights so far (results/,
-weights/). A part is not started when no time is left, so a run that is cut off keeps what was measured; a second call with
-other --parts and another --out goes on.
+presets reach in a minute and in eight, the same with a convolutional stem, the shipped weights, the recipe, the studies of
+positions. After each part --out holds two files: parts.csv, what ran, how long and how it ended, and gpu.tar.gz, every table and
+all weights so far (results/, weights/). A part is not started when no time is left, so a run that is cut off keeps what was
+measured; a second call with other --parts and another --out goes on.
 """
 
 import argparse
-import contextlib
 import csv
 import subprocess
 import sys
@@ -20,10 +19,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from archive import images_in
+
 HERE = Path(__file__).resolve().parent
 # Those that do on a GPU what they cannot do without one.
 GPU_TESTS = [HERE.parent / "tests" / name for name in ("test_data_augment.py", "test_training_run.py", "test_memory.py")]
-PARTS = ("tests", "step", "loop", "augment", "cost", "minute", "minutes", "weights", "recipe", "kinds", "start")
+PARTS = ("tests", "step", "loop", "augment", "cost", "minute", "minutes", "stem", "weights", "recipe", "kinds", "start")
 
 
 def command(part: str, data: Path, out: Path, args) -> list[str]:
@@ -42,6 +43,7 @@ def command(part: str, data: Path, out: Path, args) -> list[str]:
         "cost": [*speed("cost"), "--out", f"{results}/cost_{kind}.csv"],
         "minute": [*presets, "--minutes", "1"],
         "minutes": [*presets, "--minutes", str(args.longer), "--seeds", "0"],
+        "stem": [*presets, "--minutes", str(args.longer), "--seeds", "0", "--stem", "convolutional"],
         "recipe": [python, str(HERE / "recipe.py"), str(data), *told, "--quiet", "--out", f"{results}/recipe_{kind}.csv"],
         "weights": [
             python,
@@ -56,21 +58,6 @@ def command(part: str, data: Path, out: Path, args) -> list[str]:
         "kinds": [*study, "--seeds", str(args.seeds), "--passes", str(args.study_passes), "--quiet"],
         "start": [*study, "--seeds", str(args.seeds), "--passes", str(args.study_passes), "--quiet"],
     }[part]
-
-
-@contextlib.contextmanager
-def unpacked(source: Path, name: str):
-    """The folder of images: `source` itself, or a temporary one, called `name`, with what the archive holds."""
-    if source.is_dir():
-        yield source
-        return
-    with tempfile.TemporaryDirectory() as place, tarfile.open(source) as archive:
-        folder = Path(place) / name
-        archive.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
-        inside = [path.parent for path in sorted(folder.glob("**/train")) if path.is_dir()]
-        if not inside:
-            raise SystemExit(f"{source} holds no folder train/: give an archive or a folder with train/<class>/*, test/<class>/*")
-        yield inside[0]
 
 
 def main() -> int:
@@ -89,7 +76,7 @@ def main() -> int:
     args = arguments.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     end, rows = time.monotonic() + 60 * args.minutes, []
-    with unpacked(args.data, "cifar10") as data, tempfile.TemporaryDirectory() as work:
+    with images_in(args.data, "cifar10") as data, tempfile.TemporaryDirectory() as work:
         for name in ("results", "weights"):
             (Path(work) / name).mkdir()
         for part in args.parts:
@@ -97,7 +84,7 @@ def main() -> int:
             begun, ended = time.monotonic(), "not started: no time left"
             if left > 20:
                 try:
-                    done = subprocess.run(command(part, data, Path(work), args), timeout=left)
+                    done = subprocess.run(command(part, Path(data), Path(work), args), timeout=left)
                     ended = f"exit status {done.returncode}"
                 except subprocess.TimeoutExpired:
                     ended = "stopped: out of time; its finished rows are kept"

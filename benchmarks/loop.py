@@ -5,9 +5,9 @@
 
 5,000 images of 32 x 32 are drawn at random in the script, so nothing is downloaded; speed does not depend on what they show.
 - train: `vit_tutorial.training.train`, data on the device as uint8, flipped and shifted there a batch at a time, with our model
-  and with timm's, vit-pytorch's and torchvision's in its place. Its set-up and its looks at 500 validation images count.
+  and with timm's, vit-pytorch's and torchvision's in its place. Its set-up counts, and its two looks at 500 validation images.
 - DataLoader: our model in the loop that tutorials show: PIL images, RandomCrop(32, padding=4), RandomHorizontalFlip, ToTensor,
-  Normalize, two worker processes that stay; the same optimiser, precision and batch. It looks at no validation images.
+  Normalize, two worker processes that stay; the same optimiser, precision and batch, and as many looks at the same images.
 - input only: the images of both loops without a model, already on the device. What one gives and a GPU could take is its hunger.
 All take turns, a pass over the data each (--passes), after one pass to warm up: ratios are formed within each round. The table
 goes to data/results/loop_<device>.csv; where our loop's time goes, by torch.profiler, to data/results/profile_<device>.csv.
@@ -51,17 +51,11 @@ def random_data(count: int, device: torch.device, seed: int = 0) -> ImageData:
 class Pictures(Dataset):
     """What a tutorial reads: PIL images with their labels, transformed one by one."""
 
-    def __init__(self, data: ImageData):
-        self.pictures = [transforms.functional.to_pil_image(image) for image in data.train.images.cpu()]
-        self.labels = data.train.labels.tolist()
-        self.transform = transforms.Compose(
-            [
-                transforms.RandomCrop(32, padding=4),
-                transforms.RandomHorizontalFlip(),
-                transforms.ToTensor(),
-                transforms.Normalize(data.mean, data.std),
-            ]
-        )
+    def __init__(self, split: Split, data: ImageData, moved: bool):
+        self.pictures = [transforms.functional.to_pil_image(image) for image in split.images.cpu()]
+        self.labels = split.labels.tolist()
+        moves = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()] if moved else []
+        self.transform = transforms.Compose([*moves, transforms.ToTensor(), transforms.Normalize(data.mean, data.std)])
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -85,15 +79,10 @@ class Loops:
         self.options, self.device, self.data = options, device, random_data(options.images, device)
         self.precision = choose_precision(device, options.precision)
         self.size = speed.sizes(options.dim, options.depth, options.heads)
-        self.loader = DataLoader(
-            Pictures(self.data),
-            batch_size=options.batch,
-            shuffle=True,
-            drop_last=True,
-            num_workers=options.workers,
-            persistent_workers=options.workers > 0,
-            pin_memory=device.type == "cuda",
-        )
+        workers = dict(num_workers=options.workers, persistent_workers=options.workers > 0, pin_memory=device.type == "cuda")
+        pictures = Pictures(self.data.train, self.data, moved=True)
+        self.loader = DataLoader(pictures, batch_size=options.batch, shuffle=True, drop_last=True, **workers)
+        self.looker = DataLoader(Pictures(self.data.validation, self.data, moved=False), batch_size=options.batch, **workers)
         self.seen = options.passes * (options.images // options.batch) * options.batch  # images in a turn
         self.kept = {}  # models that are trained on, so that a compiled one is compiled once
 
@@ -126,8 +115,9 @@ class Loops:
 
     def plain(self, model, compiled) -> None:
         optimizer, scaler = make_optimizer(model, self.settings()), self.precision.scaler()
-        model.train()
         forward = torch.compile(model) if compiled else model
+        self.look(model)
+        model.train()
         for images, labels in self.loaded():
             with self.precision.autocast():
                 loss = F.cross_entropy(forward(images), labels)
@@ -135,6 +125,17 @@ class Loops:
             scaler.scale(loss).backward()
             scaler.step(optimizer)
             scaler.update()
+        self.look(model)
+
+    def look(self, model) -> float:
+        """The share of the validation images that `model` gets right, as a tutorial finds it."""
+        model.eval()
+        right = 0
+        with torch.no_grad(), self.precision.autocast():
+            for images, labels in self.looker:
+                images, labels = images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
+                right += (model(images).argmax(dim=1) == labels).sum()
+        return (right / len(self.data.validation)).item()
 
     def loaded(self):
         for _ in range(self.options.passes):

@@ -3,6 +3,7 @@
     python benchmarks/presets.py FOLDER_OR_cifar10 --provenance "CIFAR-10 (JPEG copy)" --preset cpu --minutes 5 --seeds 0 1 2
 
 A run is that of `python -m vit_tutorial train --preset NAME --minutes M --seed S`: one look at the test images, at its end.
+--stem convolutional is that of `train --stem`: no plain ViT, so its rows have a name of their own.
 A row a run goes into data/results/presets.csv (--out); a run with the same preset, minutes, seed and hardware takes the place of
 the one before.
 """
@@ -14,8 +15,10 @@ from pathlib import Path
 
 import recipe
 import torch
+from archive import images_in, shown
 
 from vit_tutorial import run, training
+from vit_tutorial.model.config import STEMS
 
 
 def row(record: dict, args, preset: str, minutes: float, seed: int) -> dict:
@@ -46,15 +49,16 @@ def main() -> None:
     arguments.add_argument("data", help="cifar10, a folder train/<class>/*, test/<class>/*, or a tar archive of such a folder")
     arguments.add_argument("--provenance", default="", help="what the data is, for the table")
     arguments.add_argument("--preset", required=True, choices=list(training.presets()))
+    arguments.add_argument("--stem", default="patches", choices=STEMS)
     arguments.add_argument("--minutes", type=float, nargs="+", help="budgets (default: the preset's own)")
     arguments.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments.add_argument("--device", default="auto")
     arguments.add_argument("--quiet", action="store_true")
     arguments.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "data" / "results" / "presets.csv")
     args = arguments.parse_args()
-    args.shown = recipe.shown(args.data)
+    args.shown = shown(args.data)
     table = recipe.Table(args.out, args)
-    with recipe.images_in(args.data) as source, tempfile.TemporaryDirectory() as place:
+    with images_in(args.data) as source, tempfile.TemporaryDirectory() as place:
         images = {"source": source, "image_size": None, "root": None, "stream": None}
         for minutes in args.minutes or [training.preset(args.preset).minutes]:
             chosen = training.preset(args.preset, minutes)
@@ -63,7 +67,7 @@ def main() -> None:
                     Path(place) / f"{minutes:g}_{seed}",
                     images,
                     chosen.model,
-                    chosen.config,
+                    chosen.config | {"stem": args.stem},
                     chosen.train_settings(minutes=minutes, seed=seed),
                     command="",
                     progress=not args.quiet,
@@ -71,7 +75,8 @@ def main() -> None:
                 )
                 if record["stopped"] != "finished":
                     raise KeyboardInterrupt
-                found = row(record, args, args.preset, minutes, seed)
+                name = args.preset if args.stem == "patches" else f"{args.preset}, {args.stem} stem"
+                found = row(record, args, name, minutes, seed)
                 table.add(found, instead_of=("preset", "budget", "seed", "hardware"))
                 print(
                     f"{args.preset}, {minutes:g} minutes, seed {seed}: validation {found['validation_accuracy']:.2%}, "

@@ -13,18 +13,14 @@ not touched.
 """
 
 import argparse
-import contextlib
 import csv
 import dataclasses
 import datetime
 import shlex
-import sys
-import tarfile
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from archive import images_in, shown
 from filelock import FileLock
 
 from vit_tutorial import VisionTransformer, ViTConfig, machine, run, training
@@ -135,23 +131,6 @@ def rungs(study: str, only: list[str]) -> list[tuple[str, str, dict, dict]]:
         return [(f"{o} {r:g}", "", config, settings | dict(optimizer=o, learning_rate=r)) for o, r in kinds]
     base = [("the ladder", "", config, settings)]
     return base + [(name, "the ladder", config | more[0], settings | more[1]) for name, more in ALONE.items() if name in only]
-
-
-@contextlib.contextmanager
-def images_in(source: str) -> Iterator[str]:
-    """`source` as `data.load` takes it: itself, or for a tar archive a temporary folder with what it holds."""
-    if not (Path(source).is_file() and tarfile.is_tarfile(source)):
-        yield source
-        return
-    with tempfile.TemporaryDirectory() as folder, tarfile.open(source) as archive:
-        archive.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
-        yield folder
-
-
-def shown(source: str) -> list[str]:
-    """The words of the command for a table. Paths are this machine's business: FOLDER, and not where the table went."""
-    words = [word for word, before in zip(sys.argv[1:], sys.argv) if "--out" not in (word, before)]
-    return ["FOLDER" if word == source != "cifar10" else word for word in words]
 
 
 def main() -> None:

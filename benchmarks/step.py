@@ -12,6 +12,8 @@ down slows down all of them; ratios are formed within each round. Shown: the med
 best_other is the fastest other library at the same setting, best_of_all at any setting of the same family (bf16 with its two
 kinds, compiled or not). share_of_peak: FLOPs of the steps (see speed.step_flops) over the fastest large matrix product that this
 machine made in this run. A model that takes more than --limit seconds to compile is left out, in a row that says so.
+compiled_to_eager: how many times as many steps as without compiling; compile_seconds: the first step, compiling included;
+pays_after_minutes: how long a run must be for compiling to bring more steps than its wait takes.
 The table goes to data/results/step_<device>.csv.
 """
 
@@ -120,12 +122,23 @@ def row(key, speeds, runner, seconds, ended, flops, peak, batch) -> dict:
     same = best({k: v for k, v in speeds.items() if k[:2] == key[:2]})
     found |= rename(speed.spread("ratio", mine and same and speed.ratios(mine, speeds[same])), "ratio", "ratio_to_best_other")
     found["best_other"] = " ".join(same[2]) if same else ""
+    found |= gain(mine, speeds.get((precision, False, name)) if compiled else None, seconds)
     any_setting = best(speeds)
     of_all = speed.spread("ratio_of_all", mine and any_setting and speed.ratios(mine, speeds[any_setting]))
     found |= rename(of_all, "ratio_of_all", "ratio_to_best_of_all")
     found["best_of_all"] = in_words(any_setting) if any_setting else ""
     share = round(flops * batch * statistics.median(mine) / peak, 4) if mine else ""
     return found | dict(flops_an_image=flops, matmul_peak_gflops=round(peak / 1e9, 1), share_of_peak=share)
+
+
+def gain(compiled: list[float] | None, eager: list[float] | None, wait: float) -> dict:
+    """What compiling brought, and from which length of a run on: in T seconds (T - wait) * ratio > T steps of the eager ones."""
+    ratios = speed.ratios(compiled, eager) if compiled and eager else None
+    found, pays = speed.spread("compiled_to_eager", ratios), ""
+    if ratios:
+        ratio = statistics.median(ratios)
+        pays = round(wait * ratio / (ratio - 1) / 60, 1) if ratio > 1 else "never"
+    return found | dict(pays_after_minutes=pays)
 
 
 def best(speeds: dict) -> tuple | None:

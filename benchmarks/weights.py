@@ -16,12 +16,10 @@ import dataclasses
 import datetime
 import hashlib
 import shlex
-import sys
-import tarfile
-import tempfile
 from pathlib import Path
 
 import torch
+from archive import images_in, shown
 from safetensors.torch import save_file
 
 from vit_tutorial import VisionTransformer, ViTConfig, machine, run, training
@@ -104,17 +102,9 @@ def main() -> None:
     arguments.add_argument("--device", default="auto")
     arguments.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "data" / "weights")
     args = arguments.parse_args()
-    # Paths are this machine's business: the recorded command says FOLDER, and not where the files went.
-    words = [word for word, before in zip(sys.argv[1:], sys.argv) if "--out" not in (word, before)]
-    words = ["FOLDER" if word == args.data != "cifar10" else word for word in words]
-    command = shlex.join(["python", "benchmarks/weights.py", *words])
+    command = shlex.join(["python", "benchmarks/weights.py", *shown(args.data)])
     args.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as unpacked:
-        source = args.data
-        if Path(source).is_file() and tarfile.is_tarfile(source):
-            with tarfile.open(source) as archive:
-                archive.extractall(unpacked, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
-            source = unpacked
+    with images_in(args.data) as source:
         data = sources.load(source, device=machine.pick_device(args.device), seed=args.seed)
     if args.provenance:
         data = dataclasses.replace(data, provenance=args.provenance)

@@ -1,6 +1,5 @@
 """A small share of benchmarks/faults.py: a run on the real command line that is killed, damaged, stopped, and comes through."""
 
-import importlib.util
 import os
 import signal
 import subprocess
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from script_common import script
 
 from vit_tutorial.training.state import CURRENT, PREVIOUS, load_state, save_state
 
@@ -19,10 +19,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ma
 
 @pytest.fixture(scope="module")
 def faults():
-    spec = importlib.util.spec_from_file_location("faults_benchmark", ROOT / "benchmarks" / "faults.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("benchmarks/faults.py")
 
 
 def test_one_run_killed_damaged_and_stopped_ends_with_the_weights_of_a_run_left_alone(faults, tmp_path, monkeypatch):

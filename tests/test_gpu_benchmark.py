@@ -1,7 +1,6 @@
 """The one call for a lent GPU: what it runs, what it leaves when time runs out, and that every part's command can be parsed."""
 
 import csv
-import importlib.util
 import runpy
 import subprocess
 import tarfile
@@ -9,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from script_common import script
 
 from vit_tutorial.__main__ import main
 
@@ -17,10 +17,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def gpu():
-    spec = importlib.util.spec_from_file_location("gpu_benchmark", ROOT / "benchmarks" / "gpu.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("benchmarks/gpu.py")
 
 
 def call(gpu, monkeypatch, *words) -> int:

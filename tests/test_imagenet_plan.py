@@ -1,12 +1,12 @@
 """docs/imagenet.md: its tables are what the script computes, its FLOPs those of the model, its command one that exists."""
 
-import importlib.util
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 import torch
+from script_common import script
 from torch.utils.flop_counter import FlopCounterMode
 
 from vit_tutorial import VisionTransformer
@@ -17,10 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="module")
 def plan():
-    spec = importlib.util.spec_from_file_location("imagenet_plan", ROOT / "benchmarks" / "imagenet_plan.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("benchmarks/imagenet_plan.py")
 
 
 def test_the_tables_are_what_the_script_prints(plan):

@@ -1,18 +1,16 @@
 """The README says what is so: its results are those of the committed tables, its pictures and links are there."""
 
-import importlib.util
 import re
 from pathlib import Path
+
+from script_common import script
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def tool():
-    spec = importlib.util.spec_from_file_location("readme", ROOT / "tools" / "readme.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("tools/readme.py")
 
 
 def test_results_are_those_of_the_committed_tables():

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from vit_tutorial import training
+
 pytest.importorskip("timm")
 pytest.importorskip("vit_pytorch")
 TINY = ("--device", "cpu", "--dim", "32", "--depth", "1", "--heads", "1", "--rounds", "2")
@@ -100,8 +102,16 @@ def test_step_compares_and_says_what_share_of_the_peak(scripts, tmp_path):
         is_best = row["best_other"] == f"{row['model']} {row['attention']}"
         assert is_best == (row["model"] != "vit_tutorial" and speed == max(others))
         assert not is_best or float(row["ratio_to_best_other"]) == 1
-        assert row["ended"] == "measured" and row["compile_seconds"] == ""
+        assert row["ended"] == "measured" and row["compile_seconds"] == row["pays_after_minutes"] == ""
     assert {row["best_of_all"].split(", ")[1] for row in rows if row["precision"] != "fp32"} <= {"bf16", "bf16 weights"}
+
+
+def test_when_compiling_pays_by_hand(scripts):
+    gain = scripts[1].gain
+    found = gain([3.0, 2.4, 2.0], [2.0, 2.0, 2.0], 60.0)  # 1.2 times as fast: in 6 minutes 5 * 1.2 = 6 minutes' worth
+    assert (found["compiled_to_eager"], found["pays_after_minutes"]) == (1.2, 6.0)
+    assert gain([1.0, 1.0], [1.0, 2.0], 60.0)["pays_after_minutes"] == "never"
+    assert gain(None, [1.0], 60.0) == gain([1.0], None, 60.0) == dict.fromkeys(found, "")
 
 
 def test_weights_in_bf16_are_that_and_autocast_leaves_them_alone(scripts):
@@ -157,6 +167,20 @@ def test_loop_compares_and_leaves_a_profile(scripts, tmp_path):
     shares = {row["group"]: float(row["share"]) for row in table(tmp_path / "profile.csv")}
     assert sum(shares.values()) == pytest.approx(1, abs=0.01)
     assert all(shares[group] > 0 for group in ("data", "matmul", "attention", "norm", "elementwise", "optimizer"))
+
+
+def test_both_loops_look_at_the_same_images_and_count_alike(scripts):
+    speed, _, loop, _ = scripts
+    loops = loop.Loops(loop.arguments([*TINY, "--images", "1280", "--batch", "64", "--workers", "0"]), torch.device("cpu"))
+    looked, split = list(loops.looker), loops.data.validation
+    assert torch.equal(torch.cat([labels for _, labels in looked]), split.labels)
+    torch.testing.assert_close(torch.cat([images for images, _ in looked]), loops.data.normalise(split.images))
+    model = loops.model(loop.OURS, False)
+    with torch.no_grad():
+        model.head.weight.normal_()
+        model.head.bias[split.labels[0]] += 100  # one answer for all
+    share = training.evaluate(model, split, loops.data, precision=loops.precision)[1]
+    assert loops.look(model) == pytest.approx(share) == (split.labels == split.labels[0]).float().mean().item()
 
 
 def test_both_loops_see_every_image_once_and_as_bright_as_the_other(scripts):

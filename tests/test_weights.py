@@ -1,12 +1,12 @@
 """The weights that are shipped: small, with a card whose numbers are those of the file, and one command that builds them."""
 
 import hashlib
-import importlib.util
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from script_common import script
 
 from vit_tutorial import data, training
 from vit_tutorial.inspection.similarity import similarity_numbers
@@ -17,10 +17,7 @@ NAMES = ("vit_cifar10_start_0.02", "vit_cifar10_start_randn")
 
 @pytest.fixture(scope="module")
 def benchmark():
-    spec = importlib.util.spec_from_file_location("weights_benchmark", ROOT / "benchmarks" / "weights.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("benchmarks/weights.py")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -109,9 +109,13 @@ def steps() -> str:
         middle, low, high = (float(row[name]) for name in ("ratio_to_best_other", "ratio_q1", "ratio_q3"))
         speed = f"{float(row['images_per_second']):.0f}"
         how = row["attention"] + (", compiled" if row["compiled"] == "yes" else "")
-        table.append([row["precision"], row["model"], how, speed, f"{middle:.2f} ({low:.2f} to {high:.2f})"])
+        pays = row.get("pays_after_minutes", "")
+        pays = f"{pays} min" if pays not in ("", "never") else pays or "-"
+        share = f"{float(row['share_of_peak']):.0%}" if row.get("share_of_peak") else "-"
+        table.append([row["precision"], row["model"], how, speed, f"{middle:.2f} ({low:.2f} to {high:.2f})", share, pays])
     first = rows[0]
     head = ["precision", "library", "attention", "images a second", "ratio to the best other (quartiles)"]
+    head += ["of the matmul peak", "compiling pays after"]
     return (
         f"**One training step beside the other libraries**, {first['width']}x{first['depth']}, {first['tokens']} tokens, batch "
         f"{first['batch']}, the median of {first['rounds']} rounds in which all took turns ({first['hardware']}, "

@@ -19,6 +19,7 @@ BUDGETS = (
     ("T4", "t4", 10, 87, 90),
     ("one A100 or H200", "a100", 1, 88, 91),
     ("one A100 or H200", "a100", 10, 94, 95.5),
+    ("one A100 or H200", "a100, convolutional stem", 10, 96, 97),
 )
 T4_FLOPS, T4_SHARE = 20e12, 0.25  # fp16 as measured by others, and what of it a small ViT may reach: an assumption
 
@@ -53,8 +54,9 @@ def budget() -> str:
     found, table = read("presets.csv", missing=True), []
     for machine, name, minutes, least, aim in BUDGETS:
         mine = [row for row in found if row["preset"] == name and float(row["budget"]) == minutes]
-        preset = training.preset(name, minutes)
-        model = f"`--preset {name}` ({preset.model})"
+        word, _, stem = name.partition(", ")
+        preset = training.preset(word, minutes)
+        model = f"`--preset {word}{' --stem convolutional' if stem else ''}` ({preset.model})"
         reached, passes, speed = "not measured yet", "-", "-"
         if mine:
             test = [100 * float(row["test_accuracy"]) for row in mine]
@@ -76,8 +78,8 @@ def budget() -> str:
         made = f"{first['hardware']}, {first['precision']}, torch {first['torch']}, {first['date']}"
         how = f"{first['data']} ({made}; `{first['command']}`)."
     return (
-        f"**Accuracy for a budget**, plain ViTs on CIFAR-10 without other data. {how} Validation images pick everything; the "
-        f"test images are looked at once a run.\n\n{grid(head, table)}\n\nThe T4's plan: {t4.model} takes "
+        f"**Accuracy for a budget**, plain ViTs (the last row is none) on CIFAR-10 without other data. {how} Validation images "
+        f"pick everything; the test images are looked at once a run.\n\n{grid(head, table)}\n\nThe T4's plan: {t4.model} takes "
         f"{step_flops(t4) / 1e9:.2f} GFLOP an image and step; a T4 was seen at {T4_FLOPS / 1e12:.0f} TFLOP/s in fp16, of which "
         f"{T4_SHARE:.0%} is assumed."
     )
@@ -139,9 +141,8 @@ def loops() -> str:
     return (
         f"**The whole loop**, {first['width']}x{first['depth']}, {first['tokens']} tokens, batch {first['batch']}, "
         f"{first['precision']}, all in turns in one run ({first['hardware']}, {first['threads']} threads, {first['versions']}, "
-        f"{first['date']}). A DataLoader with two workers starves a GPU, not a CPU: compare the rows without a model. A turn "
-        f"of `train` includes two looks at validation images, a tenth as many as there are to train on, about 7 % of the work; "
-        f"the DataLoader's loop has none.\n\n"
+        f"{first['date']}). A DataLoader with two workers starves a GPU, not a CPU: compare the rows without a model. Both "
+        f"loops look twice at validation images, a tenth as many as there are to train on.\n\n"
         f"{grid(head, table)}\n\n`{first['command']}`; where the time goes: `data/results/profile_cpu.csv`."
     )
 
