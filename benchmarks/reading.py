@@ -29,7 +29,9 @@ import torch
 from PIL import Image
 
 from vit_tutorial import machine
-from vit_tutorial.data.stream import FileSplit, Names, unreadable
+from vit_tutorial.data.reading import Names
+from vit_tutorial.data.stream import FileSplit
+from vit_tutorial.data.unreadable import unreadable
 
 RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
 WIDTH, HEIGHT, BYTES = 500, 375, 110_000

@@ -13,9 +13,11 @@ import pytest
 import torch
 from PIL import Image
 
-from vit_tutorial.data import ImageData, Split, folder, load, stream
+from vit_tutorial.data import ImageData, Split, folder, load, reading
 from vit_tutorial.data.images import channel_statistics
-from vit_tutorial.data.stream import FileSplit, Names, default_workers, free_memory, sampled_statistics
+from vit_tutorial.data.reading import Names, default_workers
+from vit_tutorial.data.stream import FileSplit, sampled_statistics
+from vit_tutorial.resources import free_bytes
 
 SIZE = (12, 16)
 SPLITS = ("train", "validation", "test")
@@ -95,7 +97,7 @@ def test_indexing_and_moving_a_stream_reads_nothing_and_picks_as_a_split_does(bo
         part = streamed[picked]
         assert isinstance(part, FileSplit) and same(taken(held[picked].in_order(4)), taken(part.in_order(4)))
     assert same(taken(held[2::3][1:].in_order(9)), taken(streamed[2::3][1:].in_order(9)))
-    monkeypatch.setattr(stream, "read_image", None)
+    monkeypatch.setattr(reading, "read_image", None)
     moved = streamed[:3].to("meta")
     assert moved.device.type == "meta" and len(moved) == 3 and moved.labels.device.type == "cpu"
     assert streamed.to("cpu") is streamed
@@ -157,7 +159,7 @@ def test_workers_are_kept_from_one_pass_to_the_next_and_live_through_ctrl_c(both
 
 def test_what_a_worker_gets_can_be_sent_to_a_new_process(both):
     """macOS and Windows start workers afresh and send them this; names are shared memory, not copies."""
-    loader = both[1].train._loader()
+    loader = reading.make_loader(both[1].train)
     sent = (loader.dataset, loader.batch_sampler, loader.collate_fn, loader.worker_init_fn)
     text = bytes(ForkingPickler.dumps(sent))
     assert len(text) < 2000
@@ -225,20 +227,20 @@ def test_statistics_of_a_sample_are_seeded_and_those_of_its_images(both):
 def test_measured_size_decides_between_memory_and_files(pictures, monkeypatch, capsys):
     size = 60 * 3 * SIZE[0] * SIZE[1]  # 60 files
     for free, expected in ((4 * size, Split), (4 * size - 1, FileSplit), (None, Split)):
-        monkeypatch.setattr(stream, "free_memory", lambda device, free=free: free)
+        monkeypatch.setattr(folder, "free_bytes", lambda device, free=free: free)
         assert type(load(pictures, image_size=SIZE).train) is expected
         said = capsys.readouterr().err
         assert ("3.46e-05 GB of pixels are more than a quarter of the free 0.000138 GB" in said) == (expected is FileSplit)
-    monkeypatch.setattr(stream, "free_memory", lambda device: 1)
+    monkeypatch.setattr(folder, "free_bytes", lambda device: 1)
     assert type(load(pictures, image_size=SIZE, stream=False).train) is Split
 
 
 def test_free_memory_is_shared_by_the_processes_of_a_machine(monkeypatch):
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
-    alone, cores = free_memory(torch.device("cpu")), default_workers(torch.device("cuda"))
+    alone, cores = free_bytes("cpu"), default_workers(torch.device("cuda"))
     assert alone is None or alone > 2**26
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
-    assert alone is None or free_memory(torch.device("cpu")) < alone / 2
+    assert alone is None or free_bytes("cpu") < alone / 2
     assert default_workers(torch.device("cuda")) == max(1, cores // 4)
     assert default_workers(torch.device("cpu")) == max(1, cores // 8)
 

@@ -17,9 +17,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from vit_tutorial import VisionTransformer, ViTConfig
 from vit_tutorial.inspection import plots
 from vit_tutorial.model.encoder import EncoderBlock
+from vit_tutorial.resources import free_bytes
 from vit_tutorial.training import TrainSettings, choose_precision, memory
 from vit_tutorial.training.activations import activation_bytes, is_out_of_memory
-from vit_tutorial.training.memory import WORKSPACE, free_bytes, parameter_bytes, plan, step_bytes
+from vit_tutorial.training.memory import WORKSPACE, parameter_bytes, plan, step_bytes
 from vit_tutorial.training.optimizers import make_optimizers
 
 ROOT = Path(__file__).parents[1]

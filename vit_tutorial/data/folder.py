@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from ..errors import check_whole
+from ..resources import free_bytes
 from .images import ImageData, Split, channel_statistics, stratified
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ def load(
     does the first when their pixels would take more than a quarter of the free memory, and says so. Either way the same images
     come into the same split. A stream's mean and deviation are those of up to 10,000 training images, drawn by `seed`.
     A file that cannot be read is skipped, and named in one warning; with a stream, files are looked into, not decoded (see
-    `stream.unreadable`). Raises ValueError, with what was looked for, when there are no images, a class without any, fewer than
-    two classes, other classes in test/ than in train/, or too few to split.
+    `unreadable.py`). Raises ValueError, with what was looked for, when there are no images, a class without any, fewer than two
+    classes, other classes in test/ than in train/, or too few to split.
     """
     path = Path(path)
     size = tuple(image_size) if isinstance(image_size, tuple | list) else (image_size, image_size)
@@ -169,7 +170,9 @@ def _read(path: Path, classes: list[str], labelled: list[tuple[str, int]], size:
 
 def _stream(path: Path, classes: list[str], labelled: list[tuple[str, int]], size: tuple[int, int]) -> "FileSplit":
     """The images of `labelled` in their files, in their order."""
-    from .stream import FileSplit, Names, unreadable
+    from .reading import Names
+    from .stream import FileSplit
+    from .unreadable import unreadable
 
     bad = unreadable([file for file, _ in labelled], path.name)
     good = _without(bad, path, classes, labelled)
@@ -190,9 +193,8 @@ def _without(bad: dict[int, Exception], path: Path, classes: list[str], labelled
 
 def _too_large(path: Path, pixels: int, device: torch.device) -> bool:
     """Whether so many bytes of `pixels` should stay in files, with a line that gives the numbers when they should."""
-    from .stream import free_memory
-
-    free = free_memory(device)
+    places = {torch.device("cpu"), device}  # images are read here and then go there
+    free = min((left for place in places if (left := free_bytes(place)) is not None), default=None)
     if free is None or pixels <= free / 4:
         return False
     if int(os.environ.get("RANK", "0")) == 0:  # one line, however many processes train together

@@ -3,11 +3,11 @@
 import bisect
 import dataclasses
 import math
-from pathlib import Path
 
 import torch
 from torch import nn
 
+from ..resources import free_bytes
 from .activations import Activations, activation_bytes, is_out_of_memory
 from .precision import Precision
 
@@ -55,26 +55,6 @@ def step_bytes(
 def parameter_bytes(model: nn.Module) -> int:
     """Bytes of the parameters, trained or not."""
     return sum(p.numel() * p.element_size() for p in model.parameters())
-
-
-def free_bytes(device: torch.device | str) -> int | None:
-    """Bytes that a program can still get on `device`, or None where that is not known (a CPU elsewhere than on Linux, MPS).
-
-    On a GPU what the driver has, and what torch has put aside and does not use. On a CPU what Linux calls available, or what
-    the container's limit leaves, if that is less.
-    """
-    device = torch.device(device)
-    if device.type == "cuda":
-        aside = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return torch.cuda.mem_get_info(device)[0] + aside
-    if device.type != "cpu":
-        return None
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return None
-    available = [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
-    return min([*available, *_container()], default=None)
 
 
 def plan(
@@ -165,18 +145,6 @@ def _largest(batch_size: int, room: float, needed) -> int:
 def _matrices(model: nn.Module) -> list[nn.Linear]:
     """The linear layers that Muon takes (optimizers.py)."""
     return [m for m in getattr(model, "encoder", nn.Identity()).modules() if isinstance(m, nn.Linear)]
-
-
-def _container() -> list[int]:
-    """What the limits of a container leave, as Linux control groups (version 2, version 1) say it."""
-    left = []
-    for limit, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
-        try:
-            limit, used = (Path("/sys/fs/cgroup", name).read_text().strip() for name in (limit, used))
-        except OSError:
-            continue
-        left += [max(0, int(limit) - int(used))] if limit.isdigit() else []
-    return left
 
 
 def _twice(twice: bool) -> str:

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from ..data import ImageData
 from .average import Average
-from .memory import Plan, free_bytes, is_out_of_memory, plan
+from .memory import Plan, is_out_of_memory, plan
 from .optimizers import make_optimizers
 from .precision import Precision
 from .processes import Processes
@@ -39,12 +39,9 @@ class Step:
     def prepare(self) -> None:
         """Plan the memory, unless a restored state has a plan, and compile and share the model as the settings say."""
         s, device = self.settings, next(self.model.parameters()).device
-        # Several processes on one machine's CPU share what is free; each GPU has its own memory.
-        free = free_bytes(device) if device.type == "cpu" else None
         self.plan = self.plan or plan(
             *self._wishes,
             device=device,
-            free=free and free // self.processes.count,
             precision=self.precision,
             optimizer=s.optimizer,
             averaged=s.average > 0,
