@@ -1,6 +1,7 @@
 """A run that is stopped and taken up again, shared between processes, cut into parts: the same weights each time."""
 
 import dataclasses
+import json
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ import time
 
 import pytest
 import torch
+from PIL import Image
 
 from vit_tutorial import VisionTransformer, ViTConfig, training
 from vit_tutorial.data import ImageData, make_shapes
@@ -292,9 +294,15 @@ def test_outside_the_main_thread_a_run_needs_no_signals(data):
     assert done[0].stopped == "finished"
 
 
-def test_two_processes_have_the_loss_curve_of_one(tmp_path):
+def test_two_processes_that_read_files_have_the_loss_curve_of_one_with_all_in_memory(tmp_path):
     """Through the command that a person types, over gloo: the same global batch, within 1e-4 in float32."""
-    words = ["-m", "vit_tutorial", "train", "--data", "shapes", "--passes", "1", "--batch-size", "128", "--model", "CIFAR-32x2/8"]
+    split = make_shapes(1200, seed=0)
+    for i, (image, label) in enumerate(zip(split.images, split.labels.tolist())):
+        folder = tmp_path / "pictures" / str(label)
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / f"{i}.png")
+    words = ["-m", "vit_tutorial", "train", "--data", str(tmp_path / "pictures"), "--passes", "4", "--batch-size", "128"]
+    words += ["--model", "CIFAR-32x2/8", "--image-size", "32"]
     words += ["--precision", "fp32", "--device", "cpu", "--quiet", "--cutmix", "0.5", "--rand-augment", "1", "--evaluations", "4"]
     many = [
         "-m",
@@ -311,13 +319,14 @@ def test_two_processes_have_the_loss_curve_of_one(tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     curves = []
     for name, launch in (("one", []), ("two", many)):
-        command = [sys.executable, *launch, *words, "--out", str(tmp_path / name)]
+        command = [sys.executable, *launch, *words, *(["--stream"] if launch else []), "--out", str(tmp_path / name)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment)
         assert done.returncode == 0, done.stderr
         text = (tmp_path / name / "metrics.csv").read_text()
         rows = [line.split(",") for line in text.splitlines()[1:]]
         curves.append([[float(row[i]) for i in (4, 5, 6) if row[i]] for row in rows])
         assert re.search(rf'"processes": {1 + bool(launch)}\b', (tmp_path / name / "run.json").read_text())
+        assert json.loads((tmp_path / name / "run.json").read_text())["source"]["stream"] is bool(launch)
     for one, two in zip(*curves, strict=True):
         assert two == pytest.approx(one, abs=1e-4)
 

@@ -19,6 +19,7 @@ class FileSplit:
     names: all files; index: (n,), int64, which of them are here. labels: (n,), int64, always on the CPU, since the files are
     asked for from there. size: (H, W) that images are cut and resized to (`folder.read_image`). device: where batches go.
     workers: processes that read; 0 reads in this one; None takes one for each core that this process may use, on a CPU half.
+        They start afresh, so a script that reads with them does its work under `if __name__ == "__main__":`, as on Windows.
     No random number is drawn, here or in a worker: an index list gives its images, in its order, however it is read.
     Raises ValueError, with the shapes, when index and labels do not fit each other.
     """
