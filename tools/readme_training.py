@@ -108,17 +108,20 @@ def recipe() -> str:
         if study == "alone":
             seen = ("reuse", name)
             table.append([name, percent((study, name)), gain(study, name), percent(seen), gain(*seen) if seen in runs else "-"])
-    rates = [[name, percent((study, name)), str(len(runs[study, name]))] for study, name in runs if study == "optimizer"]
+    with_half = lambda key: "{:.1f} ± {:.1f}".format(*(100 * value for value in interval(list(accuracy(key).values()))))
+    rates = [[name, with_half((study, name)), str(len(runs[study, name]))] for study, name in runs if study == "optimizer"]
     first, often = rows[0], next(row for row in rows if row["study"] == "reuse")
-    seeds = len(runs["ladder", "a first attempt"])
+    seeds, fewer = len(runs["ladder", "a first attempt"]), len(runs["reuse", "the ladder"])
+    seeds = f"{seeds} seeds" if seeds == fewer else f"{seeds} seeds on the ladder and {fewer} elsewhere"
     head = ["ingredient", "each image seen 3 times, %", "gain", "few images, seen 27 times, %", "gain"]
     return (
-        f"**What each ingredient buys**, accuracy on the validation images, {first['model']}, {seeds} seeds, "
+        f"**What each ingredient buys**, accuracy on the validation images, {first['model']}, {seeds}, "
         f"differences paired by seed "
         f"with 95 % intervals. Down to Muon each row adds to the one above; those below are each tried alone "
         f"on top of that, with all "
         f"{int(first['images']):,} images and {float(first['passes']):g} passes, and with {int(often['images']):,} images and "
-        f"{float(often['passes']):g} passes: as many steps.\n\n{grid(head, table)}\n\nAdamW and Muon, "
+        f"{float(often['passes']):g} passes: as many steps. Lesson 06b asks for your "
+        f"guess first.\n\n{grid(head, table)}\n\nAdamW and Muon, "
         f"everything else equal, the same "
         f"learning rates for both:\n\n{grid(['optimiser and learning rate', 'validation images, %', 'seeds'], rates)}\n\n"
         f"`python benchmarks/recipe.py FOLDER` ({first['data']}; {first['hardware']}, {first['precision']}, "
