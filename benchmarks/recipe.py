@@ -51,6 +51,7 @@ ALONE = {
     "batch 256": ({}, dict(batch_size=256)),
     "overlapping convolutional stem": (dict(stem="convolutional"), {}),
 }
+STUDIES = ["ladder", "alone", "reuse", "optimizer"]
 FEWER = 9  # the study reuse: images divided by this, passes multiplied
 RATES = (1e-3, 3e-3, 1e-2, 3e-2)  # the best of either optimiser lies inside
 
@@ -72,6 +73,11 @@ class Table:
         with self.lock:
             same = lambda old: bool(instead_of) and all(old[name] == str(row[name]) for name in instead_of)
             run.write_rows(self.path, [*(old for old in self.rows() if not same(old)), row])
+
+
+    def sort(self, key) -> None:
+        with self.lock:
+            run.write_rows(self.path, sorted(self.rows(), key=key))
 
 
 def make(table: Table, data_of, study: str, name: str, against: str, config: dict, settings: dict, seed: int) -> None:
@@ -137,8 +143,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("data", help="cifar10, a folder train/<class>/*, test/<class>/*, or a tar archive of such a folder")
     arguments.add_argument("--provenance", default="", help="what the data is, for the table")
-    studies = ["ladder", "alone", "reuse", "optimizer"]
-    arguments.add_argument("--study", nargs="+", default=studies, choices=studies)
+    arguments.add_argument("--study", nargs="+", default=STUDIES, choices=STUDIES)
     arguments.add_argument("--only", nargs="+", default=list(ALONE), choices=list(ALONE), help="of the studies alone and reuse")
     arguments.add_argument("--model", default="CIFAR-64x3/4")
     arguments.add_argument(
@@ -164,6 +169,8 @@ def main() -> None:
             for rung in rungs(study, args.only):
                 for seed in args.seeds:
                     make(table, data_of, study, *rung, seed)
+        places = [(study, name) for study in STUDIES for name, *_ in rungs(study, list(ALONE))]
+        table.sort(lambda row: (places.index((row["study"], row["ingredient"])), int(row["seed"])))
 
 
 if __name__ == "__main__":
