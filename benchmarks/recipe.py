@@ -74,7 +74,6 @@ class Table:
             same = lambda old: bool(instead_of) and all(old[name] == str(row[name]) for name in instead_of)
             run.write_rows(self.path, [*(old for old in self.rows() if not same(old)), row])
 
-
     def sort(self, key) -> None:
         with self.lock:
             run.write_rows(self.path, sorted(self.rows(), key=key))
