@@ -3,6 +3,7 @@
 import time
 
 import pytest
+import torch
 from corpus import entries
 from corpus.measure import Outcome, remembering, try_function
 
@@ -55,6 +56,13 @@ def test_each_check_is_quick(name):
     """With a mistake of no name, for which the whole library is tried."""
     entry = entries(name, "unknown")[0]
     try_function(name, entry.fn, 0)  # the first call may load something
-    start = time.process_time()  # what else the machine does is not the check's fault
-    try_function(name, entry.fn, 0)
-    assert time.process_time() - start < SECONDS
+    threads, tries = torch.get_num_threads(), []
+    torch.set_num_threads(1)  # a second thread that waits in a loop is counted as work
+    try:
+        for _ in range(2):
+            start = time.process_time()  # what else the machine does is not the check's fault
+            try_function(name, entry.fn, 0)
+            tries.append(time.process_time() - start)
+    finally:
+        torch.set_num_threads(threads)
+    assert min(tries) < SECONDS
