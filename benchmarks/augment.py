@@ -11,24 +11,17 @@ The table goes to data/results/augment_<device>.csv.
 """
 
 import argparse
-import csv
-import datetime
 import importlib.metadata
-import platform
-import re
-import shlex
-import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from measured import hardware, in_turns, made, ratios, spread, table_path, wait, write
 from torchvision.transforms import v2
 
 from vit_tutorial.data.augment import cutmix, flip_and_shift, rand_augment
 
-RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
 CLASSES = 10
 
 
@@ -70,11 +63,6 @@ def seconds(call: Callable, times: int, device: torch.device) -> float:
     return (time.perf_counter() - start) / times
 
 
-def wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-
-
 def measure(options, device: torch.device) -> list[dict]:
     """One row for each contender: images a second, medians over rounds with the quartiles; ratios of ours to torchvision's."""
     torch.manual_seed(0)
@@ -86,43 +74,15 @@ def measure(options, device: torch.device) -> list[dict]:
         seconds(call, 2, device)  # warm-up: memory and kernels
         times[name] = max(1, round(options.turn / seconds(call, 1, device)))
     speeds = {name: [] for name in calls}
-    order = list(calls)
-    for turn in range(options.rounds):
-        first = turn % len(order)
-        for name in order[first:] + order[:first]:
-            speeds[name].append(options.batch / seconds(calls[name], times[name], device))
+    for name in in_turns(list(calls), options.rounds):
+        speeds[name].append(options.batch / seconds(calls[name], times[name], device))
     theirs = {name[0]: speed for name, speed in speeds.items() if name[1] == "torchvision"}
     rows = []
     for (task, whose, place), speed in speeds.items():
-        low, middle, high = quartiles(speed)
-        ratio_low, ratio, ratio_high = quartiles([a / b for a, b in zip(speed, theirs[task])])
-        rows.append(
-            dict(
-                task=task,
-                library=whose,
-                device=place,
-                images_per_second=round(middle, 1),
-                images_q1=round(low, 1),
-                images_q3=round(high, 1),
-                ratio_to_torchvision=round(ratio, 3),
-                ratio_q1=round(ratio_low, 3),
-                ratio_q3=round(ratio_high, 3),
-                calls_a_round=times[task, whose, place],
-            )
-        )
+        found = dict(task=task, library=whose, device=place) | spread("images_per_second", speed, 1, "images")
+        found |= spread("ratio_to_torchvision", ratios(speed, theirs[task]), 3, "ratio")
+        rows.append(found | dict(calls_a_round=times[task, whose, place]))
     return rows
-
-
-def quartiles(values: list[float]) -> list[float]:
-    return statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
-
-
-def hardware(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    info = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else None
-    return found[1] if found else platform.processor()
 
 
 def main() -> None:
@@ -153,18 +113,10 @@ def main() -> None:
         host=hardware(torch.device("cpu")),
         threads=torch.get_num_threads(),
         versions=", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "torchvision")),
-        python=platform.python_version(),
-        date=datetime.date.today().isoformat(),
-        command=shlex.join(["python", "benchmarks/augment.py", *sys.argv[1:]]),
+        **made("augment.py"),
     )
-    slug = re.sub(r"[^a-z0-9]+", "-", hardware(device).lower()).strip("-") if device.type == "cuda" else "cpu"
-    out = options.out or RESULTS / f"augment_{slug}.csv"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=[*rows[0], *about])
-        writer.writeheader()
-        writer.writerows(row | about for row in rows)
-    print(f"\n{about['hardware']}, {about['versions']}\nwritten to {out.name}")
+    print(f"\n{about['hardware']}, {about['versions']}")
+    write(options.out or table_path("augment", device), [row | about for row in rows])
 
 
 if __name__ == "__main__":

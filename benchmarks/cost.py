@@ -15,11 +15,8 @@ Slopes are fitted to logarithms over the half of the points that costs most: to 
 """
 
 import argparse
-import csv
 import datetime
 import math
-import platform
-import re
 import shlex
 import statistics
 import sys
@@ -29,6 +26,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from measured import RESULTS, hardware, wait, write
 
 from vit_tutorial import VisionTransformer, ViTConfig
 from vit_tutorial.inspection import plots
@@ -37,7 +35,6 @@ from vit_tutorial.training import choose_precision
 from vit_tutorial.training.activations import activation_bytes
 from vit_tutorial.training.memory import plan, step_bytes
 
-RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
 WAYS = ("fused", "explicit", "computed twice")
 GROWING = {
     "cpu": dict(image=(32, 48, 64, 96, 128), patch=(16, 8, 4, 2), width=(64, 128, 192, 256, 384, 512), depth=(1, 2, 4, 8, 16)),
@@ -131,25 +128,12 @@ def measure(p: dict, device: torch.device, precision, seconds: float) -> dict:
     )
 
 
-def wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-
-
 def slopes(rows: list[dict]) -> dict:
     """Powers of the growing factor by which a series grows: slopes of the logarithms over its half that costs most."""
     upper = sorted(rows, key=lambda row: row["flops"])[-math.ceil((len(rows) + 1) / 2) :]
     x = np.log([row["value"] for row in upper])
     names = dict(slope_seconds="seconds", slope_flops="flops", slope_bytes="activation_bytes", slope_theory_bytes="theory_bytes")
     return {name: round(float(np.polyfit(x, np.log([row[key] for row in upper]), 1)[0]), 2) for name, key in names.items()}
-
-
-def hardware(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    info = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else None
-    return found[1] if found else platform.processor()
 
 
 def arguments() -> argparse.Namespace:
@@ -199,15 +183,11 @@ def main() -> None:
         command=shlex.join(["python", "benchmarks/cost.py", *sys.argv[1:]]),
     )
     rows = [row | fitted.get((row["factor"], row["way"]), {}) | about for row in rows]
-    out = options.out or RESULTS / f"cost_{'gpu' if device.type == 'cuda' else 'cpu'}.csv"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(dict.fromkeys(key for row in rows for key in row)))
-        writer.writeheader()
-        writer.writerows(row | {name: float(f"{row[name]:.4g}") for name in ("seconds", "wall_seconds")} for row in rows)
+    rounded = [row | {name: float(f"{row[name]:.4g}") for name in ("seconds", "wall_seconds")} for row in rows]
     if options.draw:
         plots.save(plots.scaling(rows), options.draw)
-    print(f"\n{about['hardware']}, {about['precision']}, torch {about['torch']}\nwritten to {out.name}")
+    print(f"\n{about['hardware']}, {about['precision']}, torch {about['torch']}")
+    write(options.out or RESULTS / f"cost_{'gpu' if device.type == 'cuda' else 'cpu'}.csv", rounded)
 
 
 if __name__ == "__main__":

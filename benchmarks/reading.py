@@ -11,14 +11,9 @@ the start. The table goes to data/results/reading_cpu.csv.
 """
 
 import argparse
-import csv
-import datetime
 import io
 import os
-import platform
-import shlex
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -26,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import PIL
 import torch
+from measured import RESULTS, made, spread, write
 from PIL import Image
 
 from vit_tutorial import machine
@@ -33,7 +29,6 @@ from vit_tutorial.data.reading import Names
 from vit_tutorial.data.stream import FileSplit
 from vit_tutorial.data.unreadable import unreadable
 
-RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
 WIDTH, HEIGHT, BYTES = 500, 375, 110_000
 SHORT_SIDE = 256
 BATCH = 32
@@ -117,7 +112,6 @@ def measure(options, folder: Path) -> list[dict]:
             speeds[key].append(settings[key].one_pass())
     rows = []
     for (what, source, size, workers), passes in speeds.items():
-        low, middle, high = statistics.quantiles([speed for speed, _ in passes], n=4, method="inclusive")
         a_core = [speed for _, speed in passes if speed is not None]
         rows.append(
             dict(
@@ -126,9 +120,7 @@ def measure(options, folder: Path) -> list[dict]:
                 bytes_a_file=round(statistics.mean(map(os.path.getsize, found[source]))),
                 image_size=size,
                 workers=workers,
-                images_per_second=round(middle, 1),
-                images_q1=round(low, 1),
-                images_q3=round(high, 1),
+                **spread("images_per_second", [speed for speed, _ in passes], 1, "images"),
                 images_per_cpu_second=round(statistics.median(a_core), 1) if a_core else "",
             )
         )
@@ -159,17 +151,10 @@ def main() -> None:
         cores=os.cpu_count(),
         load_at_start=load,
         versions=f"torch {torch.__version__}, pillow {PIL.__version__}",
-        python=platform.python_version(),
-        date=datetime.date.today().isoformat(),
-        command=shlex.join(["python", "benchmarks/reading.py", *sys.argv[1:]]),
+        **made("reading.py"),
     )
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    with options.out.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=[*rows[0], *about])
-        writer.writeheader()
-        writer.writerows(row | about for row in rows)
     print(f"{about['hardware']}, {about['cores']} cores, load {load} at the start, {about['versions']}")
-    print(f"written to {options.out.name}")
+    write(options.out, [row | about for row in rows])
 
 
 if __name__ == "__main__":

@@ -1,29 +1,23 @@
-"""What step.py and loop.py share: the four libraries' models, FLOPs, the machine's matmul peak, a limit on compiling, tables."""
+"""What step.py and loop.py share: the four libraries' models, FLOPs, the machine's matmul peak, a limit on compiling."""
 
 import contextlib
-import csv
-import datetime
 import importlib.metadata
-import platform
-import re
-import shlex
 import signal
-import statistics
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import measured
 import timm
 import torch
 import vit_pytorch
+from measured import in_turns, made, quartiles, ratios, spread, table_path, wait, write  # noqa: F401
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.vision_transformer import VisionTransformer as TorchvisionViT
 
 from vit_tutorial import VisionTransformer, ViTConfig
 from vit_tutorial.model import MultiHeadSelfAttention
 
-RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
 PACKAGES = ("torch", "torchvision", "timm", "vit-pytorch")
 
 
@@ -106,12 +100,6 @@ def matmul_peak(device: torch.device, dtype: torch.dtype, sides: tuple[int, ...]
     return best
 
 
-def wait(device: torch.device) -> None:
-    """Until the GPU has done what it was given: its clock is not the CPU's."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
 class OutOfTime(BaseException):
     """Compiling took longer than it may. No Exception: torch.compile catches those and would go on."""
 
@@ -150,34 +138,11 @@ def failed(error: Exception) -> str:
     return f"left out: {type(error).__name__} in compiling: {(str(error).strip().splitlines() or [''])[0]}"
 
 
-def in_turns(names: list, rounds: int) -> Iterator:
-    """Every name once a round, each round beginning one further on: a machine that slows down slows down all of them."""
-    for turn in range(rounds):
-        first = turn % len(names)
-        yield from names[first:] + names[:first]
-
-
-def quartiles(values: list[float]) -> list[float]:
-    return statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
-
-
-def spread(name: str, values: list[float] | None, digits: int = 3) -> dict:
-    """{name: median, name_q1, name_q3}, rounded; three empty cells where there are no values."""
-    low, middle, high = (round(value, digits) for value in quartiles(values)) if values else ("", "", "")
-    return {name: middle, f"{name}_q1": low, f"{name}_q3": high}
-
-
-def ratios(mine: list[float], theirs: list[float]) -> list[float]:
-    return [a / b for a, b in zip(mine, theirs)]
-
-
 def hardware(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+    """The device's name, and for a processor whether it has matrix units for bf16."""
     info = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else None
-    bf16 = ", bf16 matrix units" if info.exists() and "amx_bf16" in info.read_text() else ""
-    return f"{found[1] if found else platform.processor()}{bf16}"
+    units = device.type == "cpu" and info.exists() and "amx_bf16" in info.read_text()
+    return f"{measured.hardware(device)}{', bf16 matrix units' if units else ''}"
 
 
 def about(device: torch.device, script: str) -> dict:
@@ -186,22 +151,5 @@ def about(device: torch.device, script: str) -> dict:
         hardware=hardware(device),
         threads="" if device.type == "cuda" else torch.get_num_threads(),
         versions=", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES),
-        python=platform.python_version(),
-        date=datetime.date.today().isoformat(),
-        command=shlex.join(["python", f"benchmarks/{script}", *sys.argv[1:]]),
+        **made(script),
     )
-
-
-def table_path(kind: str, device: torch.device) -> Path:
-    """data/results/<kind>_cpu.csv, or with the GPU's name in it."""
-    slug = "cpu" if device.type == "cpu" else re.sub(r"[^a-z0-9]+", "-", hardware(device).lower()).strip("-")
-    return RESULTS / f"{kind}_{slug}.csv"
-
-
-def write(path: Path, rows: list[dict]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    print(f"\nwritten to {path.name}")
