@@ -161,6 +161,14 @@ def test_memory_that_forked_processes_share_counts_once(sandbox):
     assert (outcome.code, outcome.stopped) == (0, None)
 
 
+def test_memory_that_a_starting_process_borrows_counts_once(sandbox):
+    """Between vfork and exec, parent and child are both told to have all of it: a look at that moment finds twice as much."""
+    code = "import subprocess, time\nkept = b'x' * (200 << 20)\nend = time.time() + 3\n"
+    code += "while time.time() < end:\n    subprocess.run(['/bin/true'])"
+    outcome, _ = python(code)
+    assert (outcome.code, outcome.stopped) == (0, None)
+
+
 def test_fork_bomb(sandbox):
     """The kernel holds it at four times the processes, and the watcher ends it."""
     code = "import os, resource\nprint(resource.getrlimit(resource.RLIMIT_NPROC)[1], os.getuid())"

@@ -1,5 +1,6 @@
 """A check: cases, the right function, the known mistakes; and the judging that compares what was observed."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -79,7 +80,11 @@ class Check:
 
     def observe(self, fn: Callable, cases: list[Case]) -> list[Observation]:
         """What fn gives on each case."""
-        return [observe(self.read, fn, case, self.call) for case in cases]
+        return [self.observe_one(fn, case) for case in cases]
+
+    def observe_one(self, fn: Callable, case: Case) -> Observation:
+        """What fn gives on one case."""
+        return observe(self.read, fn, case, self.call)
 
     def judge(self, cases: list[Case], seen: list[Observation]) -> Verdict:
         """Compare with the reference, and find the mistake's name. Works on observations alone: no learner's code runs here."""
@@ -95,7 +100,7 @@ class Check:
             if mistake.detect is not None and mistake.detect(evidence):
                 return mistake
             alike = mistake.also if mistake.detect is not None else (mistake.wrong, *mistake.also)
-            if any(matches(evidence, self.observe(wrong, evidence.cases)) for wrong in alike):
+            if any(matches(evidence, functools.partial(self.observe_one, wrong)) for wrong in alike):
                 return mistake
         return None
 
@@ -131,16 +136,19 @@ def same_values(one: Observation, two: Observation) -> bool:
     )
 
 
-def matches(evidence: Evidence, of_mistake: list[Observation]) -> bool:
+def matches(evidence: Evidence, of_mistake: Callable[[Case], Observation]) -> bool:
     """The learner's function did what the mistake does, on every case: equal values, or an error in both.
 
+    The mistake is tried case by case, and no longer once it has shown itself to be another one: most do in the first.
     At least one case must show it by values that are wrong, or else any error would look like any other. An error where the
     mistake gives wrong values is a way to write it, too, as long as no more cases stop than show it.
     """
     shown = stopped = 0
-    for i, (case, theirs) in enumerate(zip(evidence.cases, of_mistake)):
-        mine = evidence.seen[i]
-        if case.device == "meta" or (mine.error and theirs.error):
+    for i, (case, mine) in enumerate(zip(evidence.cases, evidence.seen)):
+        if case.device == "meta":
+            continue
+        theirs = of_mistake(case)
+        if mine.error and theirs.error:
             continue
         if mine.error and not same_values(theirs, evidence.wanted[i]):
             stopped += 1

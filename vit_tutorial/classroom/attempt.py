@@ -15,6 +15,7 @@ from .plan import Plan, Step
 
 RERUNS = 3
 MOST_RECORDS = 24 << 20
+STARTS = 2
 GRACE = 3.0  # seconds in which a cell may end itself after its time limit
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -47,8 +48,12 @@ class Interrupted(Exception):
     """Grading was asked to stop."""
 
 
+class NotStarted(RuntimeError):
+    """The sandbox ended before the first cell, so nothing in it was a learner's doing."""
+
+
 def attempt(plan: Plan, cases: Mapping[str, bytes], settings: Settings) -> Seen:
-    """Run the plan; cases: {check: the file with its cases}. Raises RuntimeError when no cell was reached."""
+    """Run the plan; cases: {check: the file with its cases}. Raises NotStarted when no cell was reached, twice."""
     seen = _attempt(plan.steps, cases, settings)
     missing = {
         name for text in [*seen.problems.values(), *_errors(seen)] for name in re.findall(r"name '(\w+)' is not def", text)
@@ -81,7 +86,7 @@ def _with_reruns(steps, hidden, cases, settings, seen: Seen, into: Seen | None =
     for _ in range(RERUNS + 1):
         now = [step for step in steps if step.key not in left]
         later = [step for step in hidden if step.key not in left]
-        outcome, files, at, reason = _once(now, later, cases, settings)
+        outcome, files, at, reason = _started(now, later, cases, settings)
         _take(files, now, later, seen, into)
         if at is None:
             break
@@ -93,6 +98,16 @@ def _with_reruns(steps, hidden, cases, settings, seen: Seen, into: Seen | None =
         left.add(step.key)
         if outcome.stopped and outcome.seconds >= settings.limits.seconds:
             break
+
+
+def _started(steps, hidden, cases, settings: Settings):
+    """What `_once` returns. A sandbox that does not start, as when the machine is out of memory for a moment, is tried again."""
+    for left in reversed(range(STARTS)):
+        try:
+            return _once(steps, hidden, cases, settings)
+        except NotStarted:
+            if not left:
+                raise
 
 
 def _once(steps, hidden, cases, settings: Settings):
@@ -138,7 +153,7 @@ def _once(steps, hidden, cases, settings: Settings):
     if progress.isdigit() and len(progress) < 7:
         return outcome, found, int(progress), reason
     if not progress:
-        raise RuntimeError(f"the sandbox did not get as far as the first cell: {reason}. {outcome.output.strip()[-300:]}")
+        raise NotStarted(f"the sandbox did not get as far as the first cell: {reason}. {outcome.output.strip()[-300:]}")
     return outcome, found, len(steps) + len(hidden) - 1, reason  # forged or torn: blame the last step
 
 
