@@ -12,3 +12,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).pare
 os.environ["VIT_TUTORIAL_DATA"] = str(Path(tempfile.gettempdir()) / "vit_tutorial_no_data")
 # Where a lesson chooses its data by what the machine can do (06, on a GPU), the tests want what was stored.
 os.environ["VIT_TUTORIAL_LESSON_SOURCE"] = "shapes"
+# Tests side by side (pytest -n) share the cores: threads of PyTorch that wait for each other's core cost more than they give.
+side_by_side = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+if side_by_side > 1:
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // side_by_side)))

@@ -398,6 +398,32 @@ def test_sandbox_that_does_not_start_is_tried_again(course, monkeypatch):
     assert run(course, again=True)["graded"] == 1 and scores(course, "ada") == [2, 1, 3]
 
 
+def test_one_submission_is_read_at_a_time(course, monkeypatch):
+    """`ast.parse` in two threads at once is a SystemError now and then, and a submission that nobody graded."""
+    import vit_tutorial.classroom.grade as module
+
+    inside, most = [], []
+
+    def alone(function):
+        def called(*given):
+            inside.append(1)
+            time.sleep(0.3)
+            most.append(len(inside))
+            try:
+                return function(*given)
+            finally:
+                inside.pop()
+
+        return called
+
+    monkeypatch.setattr(module, "repair", alone(module.repair))
+    monkeypatch.setattr(plan, "make", alone(plan.make))
+    monkeypatch.setattr(module, "attempt", lambda *given: attempts.Seen())
+    for student in ("ada", "bob", "eve"):
+        hand_in(course, student)
+    assert run(course, jobs=3)["graded"] == 3 and most == [1] * 6
+
+
 def test_names_that_are_not_there(course, tmp_path):
     hand_in(course, "one")
     assert submissions(course) == [("one", NAME)]

@@ -4,6 +4,7 @@ Every parameter of theirs gets random numbers first: zero biases and class token
 """
 
 import copy
+import re
 import subprocess
 import sys
 
@@ -70,7 +71,12 @@ def close(ours, theirs):
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("library, changes", PARITY, ids=str)
+def short(value) -> str:
+    """For a test's name: without addresses, which are others in each process."""
+    return re.sub(r" at 0x[0-9a-f]+", "", str(value))[:60]
+
+
+@pytest.mark.parametrize("library, changes", PARITY, ids=short)
 def test_logits_agree_in_both_directions(library, changes):
     theirs, size = make(library, **changes)
     ours = load(library, theirs, size)
@@ -89,7 +95,7 @@ def test_logits_agree_in_both_directions(library, changes):
         assert torch.equal(empty.state_dict()[name], value), name
 
 
-@pytest.mark.parametrize("library, changes", PARITY, ids=str)
+@pytest.mark.parametrize("library, changes", PARITY, ids=short)
 def test_gradients_agree(library, changes):
     """The same function of the images, not only the same numbers at one point."""
     theirs, size = make(library, **changes)
@@ -195,7 +201,7 @@ REFUSED = [  # library, what it is built with, words of the message: the feature
 ]
 
 
-@pytest.mark.parametrize("library, changes, words", REFUSED, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize("library, changes, words", REFUSED, ids=short)
 def test_a_feature_that_ours_lacks_is_refused_by_name(library, changes, words):
     settings = SIZES[library] | changes
     with pytest.raises(ValueError) as error:
@@ -278,7 +284,7 @@ CANNOT = [  # library, our configuration, words
 ]
 
 
-@pytest.mark.parametrize("library, changes, words", CANNOT, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize("library, changes, words", CANNOT, ids=short)
 def test_what_a_library_cannot_hold(library, changes, words):
     with pytest.raises(ValueError) as error:
         interop.export_to(VisionTransformer(ViTConfig(**dict(dim=48, depth=1) | changes)), library)

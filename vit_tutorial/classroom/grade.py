@@ -93,7 +93,8 @@ class Grader:
         self.secret = secrets.randbelow(2**62)  # no learner can know the cases
         self.notebooks: dict[str, tuple] = {}
         self.cases: dict[str, bytes] = {}
-        self.judging, self.recording = threading.Lock(), threading.Lock()
+        # Reading takes turns since ast.parse in two threads at once is a SystemError now and then (gh-106905, seen with 3.11.7).
+        self.reading, self.judging, self.recording = threading.Lock(), threading.Lock(), threading.Lock()
 
     def one(self, student: str, assignment: str) -> str:
         """Grade one submission; "graded", "not graded" or "interrupted". Never raises: a fault of ours is a reason too."""
@@ -138,13 +139,14 @@ class Grader:
         if size > MOST_BYTES:
             row["reason"] = f"The file has {size / 1e6:.0f} MB; at most {MOST_BYTES / 1e6:.0f} MB are read."
             return None
-        source, release = self._course(assignment)
-        repaired = repair(release, path.read_bytes())
-        row["repairs"] = list(repaired.notes)
-        if repaired.notebook is None:
-            row["reason"] = repaired.reason or "It could not be repaired."
-            return None
-        todo = plan.make(source, release, repaired.notebook)
+        with self.reading:
+            source, release = self._course(assignment)
+            repaired = repair(release, path.read_bytes())
+            row["repairs"] = list(repaired.notes)
+            if repaired.notebook is None:
+                row["reason"] = repaired.reason or "It could not be repaired."
+                return None
+            todo = plan.make(source, release, repaired.notebook)
         seen = attempt(todo, {name: self._cases(name) for name in todo.checks}, self.settings)
         row["events"] = seen.events
         row["exercises"] = [self._exercise(each, todo, seen) for each in todo.exercises]
