@@ -152,7 +152,7 @@ def checks() -> str:
         rejected = wrong(r, ("corpus_rejected", "unknown_rejected", "two_at_once_rejected"))
         cells = [r["check"].removeprefix("check_"), r["mistakes_known"], f"{rejected} of {tried}"]
         cells += [f"{r['corpus_named']} of {r['corpus_wrong']}", f"{r['variants_accepted']} of {r['variants']}"]
-        table.append([*cells, f"{float(r['seconds_slowest']):.1f} s"])
+        table.append([*cells, f"{float(r['seconds_slowest']):.2f} s"])
     named = 100 * int(total["corpus_named"]) / int(total["corpus_wrong"])
     head = ["check", "known mistakes", "wrong code rejected", "named rightly", "correct code accepted", "slowest"]
     first = rows[0]
