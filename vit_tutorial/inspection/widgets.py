@@ -60,7 +60,7 @@ class SimilarityMap(ipywidgets.VBox):
             for number, (button, value, colour) in enumerate(zip(self.cells.children, values, colours)):
                 button.style.button_color = colour
                 button.tooltip = f"row {number // columns}, column {number % columns}: {value:.2f}"
-                button.description = "●" if number == chosen else ""
+                button.description = "●" if number == chosen else " "  # an empty one would leave the old dot in the browser
         else:
             cell = "<td style='background:{};width:8px;height:8px;padding:0'></td>"
             lines = ["".join(map(cell.format, colours[i : i + columns])) for i in range(0, len(colours), columns)]
