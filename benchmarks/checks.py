@@ -12,12 +12,12 @@ from pathlib import Path
 
 import torch
 
-from vit_tutorial import machine
 from vit_tutorial.checks import names
 from vit_tutorial.checks.catalogue import get
+from vit_tutorial.common import machine
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))  # the corpus lives with the tests
+sys.path.insert(0, str(ROOT / "tests" / "checks"))  # the corpus lives with the tests
 
 from corpus import entries  # noqa: E402
 from corpus.measure import Outcome, remembering, try_function  # noqa: E402

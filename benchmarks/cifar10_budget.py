@@ -25,8 +25,9 @@ from archive import images_in
 from safetensors.torch import save_file
 from torch import nn
 
-from vit_tutorial import VisionTransformer, ViTConfig, machine, training
+from vit_tutorial import VisionTransformer, ViTConfig, training
 from vit_tutorial import data as sources
+from vit_tutorial.common import machine
 from vit_tutorial.inspection import analysis
 
 
@@ -72,11 +73,11 @@ def measure(name: str, seed: int, data, settings, args) -> tuple[dict, list[dict
         model=name,
         seed=seed,
         minutes=round(history.minutes, 2),
-        passes=round(history.passes, 2),
+        epochs=round(history.epochs, 2),
         validation_accuracy=round(history.rows[-1]["validation_accuracy"], 4),
         test_accuracy=round(accuracy, 4),
         parameters=sum(p.numel() for p in model.parameters()),
-        learning_rate=settings.learning_rate,
+        lr=settings.lr,
         batch_size=settings.batch_size,
         precision=history.precision.name,
         data=args.provenance or data.provenance,
@@ -87,7 +88,7 @@ def measure(name: str, seed: int, data, settings, args) -> tuple[dict, list[dict
     )
     curves = [dict(model=name, seed=seed, **point) for point in history.rows]
     print(
-        f"{name} seed {seed}: validation {row['validation_accuracy']:.2%}, test {accuracy:.2%}, {row['passes']} passes",
+        f"{name} seed {seed}: validation {row['validation_accuracy']:.2%}, test {accuracy:.2%}, {row['epochs']} passes",
         flush=True,
     )
     return row, curves, model, start
@@ -139,7 +140,7 @@ def main() -> None:
     arguments.add_argument(
         "--models", nargs="+", default=["CIFAR-96x4/4", "cnn"], help="ViTs by name, and cnn (default CIFAR-96x4/4 cnn)"
     )
-    arguments.add_argument("--learning-rate", type=float, default=3e-3)
+    arguments.add_argument("--lr", type=float, default=3e-3)
     arguments.add_argument("--device", default="auto")
     arguments.add_argument("--results", type=Path, default=Path(__file__).parent.parent / "data" / "results")
     args = arguments.parse_args()
@@ -148,7 +149,7 @@ def main() -> None:
     args.results.mkdir(parents=True, exist_ok=True)
     with images_in(args.data) as source:
         data = sources.load(source, device=machine.pick_device(args.device))
-    base = training.TrainSettings(minutes=args.minutes, learning_rate=args.learning_rate, schedule="linear")
+    base = training.TrainSettings(minutes=args.minutes, lr=args.lr, schedule="linear")
     rows, curves = earlier(args)
     for name in args.models:
         for seed in args.seeds:

@@ -30,12 +30,13 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell
 
-from vit_tutorial import machine
+from vit_classroom.collect.collect import collect
+from vit_classroom.course import course as courses
+from vit_classroom.course import plan
+from vit_classroom.grade import grade
 from vit_tutorial.checks import catalogue
-from vit_tutorial.classroom import course as courses
-from vit_tutorial.classroom import plan
-from vit_tutorial.classroom.collect import collect
-from vit_tutorial.classroom.grade import grade
+from vit_tutorial.cli.info import describe_device
+from vit_tutorial.common import machine
 
 ROOT = Path(__file__).resolve().parents[1]
 CANARY = "canary-5b1f7c"
@@ -188,7 +189,7 @@ def wrong_answer(each, rng) -> tuple[str, str | None]:
 
 def submissions(course: Path, number: int, seed: int, port: int, outside: Path) -> list[tuple[str, str, Submission]]:
     """(student, assignment, submission), by turns from each assignment."""
-    sys.path.insert(0, str(ROOT / "tests"))
+    sys.path.insert(0, str(ROOT / "tests" / "classroom"))
     import classroom_damage as damage
 
     names = list(courses.assignments(course))
@@ -391,7 +392,7 @@ def report(args, rows: list[dict], told: dict, stops: int, out: list[str]) -> No
         "mistakes_named": f"{sum(row['named'] for row in rows)}/{sum(row['to name'] for row in rows)}",
         "seconds": round(told["seconds"], 1),
         "submissions_a_minute": round(told["per_minute"], 1),
-        "hardware": f"{len(os.sched_getaffinity(0))} cores, {machine.in_words(machine.pick_device())}",
+        "hardware": f"{len(os.sched_getaffinity(0))} cores, {describe_device(machine.pick_device())}",
         "date": datetime.date.today().isoformat(),
         "command": shlex.join(["python", "benchmarks/classroom.py", *sys.argv[1:]]),
     }

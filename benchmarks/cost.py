@@ -32,8 +32,8 @@ from vit_tutorial import VisionTransformer, ViTConfig
 from vit_tutorial.inspection import plots
 from vit_tutorial.model import MultiHeadSelfAttention
 from vit_tutorial.training import choose_precision
-from vit_tutorial.training.activations import activation_bytes
-from vit_tutorial.training.memory import plan, step_bytes
+from vit_tutorial.training.runtime.activations import activation_bytes
+from vit_tutorial.training.runtime.memory import plan_memory, step_bytes
 
 WAYS = ("fused", "explicit", "computed twice")
 GROWING = {
@@ -84,7 +84,7 @@ def measure(p: dict, device: torch.device, precision, seconds: float) -> dict:
             part.fused = p["way"] != "explicit"
     twice = model.encoder.checkpoint_activations = p["way"] == "computed twice"
     shape, wishes = (3, p["image"], p["image"]), dict(micro_batch=p["batch"], checkpoint_activations=twice)
-    plan(
+    plan_memory(
         model, p["batch"], shape, device=device, precision=precision, **wishes
     )  # a ValueError, and no crash, where it does not fit
     kept = activation_bytes(model, shape, precision, twice)

@@ -34,13 +34,13 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from vit_tutorial import machine
-from vit_tutorial.classroom import jail
-from vit_tutorial.training.state import CURRENT, PREVIOUS, load_state
+from vit_classroom.sandbox import init
+from vit_tutorial.common import machine
+from vit_tutorial.training.runtime.checkpoint import CURRENT, PREVIOUS, load_checkpoint
 
 RUN = (
-    "--data shapes --passes 2 --batch-size 128 --precision fp32 --model CIFAR-32x1/8 --cutmix 0.5 "
-    "--stochastic-depth 0.2 --average 0.99 --device cpu --quiet"
+    "--data shapes --epochs 2 --batch-size 128 --precision fp32 --model CIFAR-32x1/8 --cutmix 0.5 "
+    "--drop-path-rate 0.2 --ema-decay 0.99 --device cpu --quiet"
 )
 EVERY = 0.2  # seconds between two states
 NAMESPACE = ("unshare", "--mount", "--map-root-user", "--propagation", "private")
@@ -109,7 +109,7 @@ class Run:
     def kept(self) -> tuple[int, float]:
         """Where the run would go on: the step, and the time at which it was written; 0 and the run's beginning for nowhere."""
         try:
-            state, note = load_state(self.folder)
+            state, note = load_checkpoint(self.folder)
         except FileNotFoundError:
             return 0, (self.folder / "run.json").stat().st_mtime
         return state["history"]["steps"], (self.folder / (PREVIOUS if note else CURRENT)).stat().st_mtime
@@ -265,7 +265,7 @@ def damaged(folder: Path, expected: dict, times: int) -> Iterator[dict]:
                 (run.folder / each).write_bytes(content)
             tally.tried += 1
             if len(names) == 1:
-                tally.message = load_state(run.folder)[1]
+                tally.message = load_checkpoint(run.folder)[1]
                 step, written = run.kept()
                 tally.steps_lost = max(tally.steps_lost, run.steps() - step)
                 tally.seconds_lost = max(tally.seconds_lost, hit - written)
@@ -282,10 +282,10 @@ def damaged(folder: Path, expected: dict, times: int) -> Iterator[dict]:
 
 def not_a_number(folder: Path) -> dict:
     """A learning rate that makes the loss infinite; whether the last state is still one with finite weights."""
-    tally, run = Tally("loss not a number (learning rate 1e30)", {}), fresh(folder, "--learning-rate 1e30", every=0.01)
+    tally, run = Tally("loss not a number (learning rate 1e30)", {}), fresh(folder, "--lr 1e30", every=0.01)
     run.start()
     step = tally.strike(run, None)
-    weights = load_state(run.folder)[0]["step"]["model"].values() if step else []
+    weights = load_checkpoint(run.folder)[0]["step"]["model"].values() if step else []
     intact = all(weight.isfinite().all() for weight in weights)
     return tally.row(resumed="-", same_weights="-", most_seconds_lost="-", fault=f"{tally.fault}; last state finite: {intact}")
 
@@ -302,7 +302,7 @@ def gpu_gone(folder: Path, expected: dict) -> dict:
 def full_disk(folder: Path, expected: dict) -> dict:
     """A tmpfs of 4 MB in which the run writes; it is filled up after the second state, and has room again for --resume."""
     small = folder / "small"
-    jail.tmpfs(str(small), 4 << 20)
+    init.tmpfs(str(small), 4 << 20)
     tally, run, filler = Tally("disk full", expected), Run(small / "run", folder / "full.steps"), small / "filler"
     run.start()
     run.wait(lambda: run.states(2) and not run.writing())
@@ -318,14 +318,14 @@ def full_disk(folder: Path, expected: dict) -> dict:
 def read_only(folder: Path, expected: dict) -> dict:
     """A tmpfs that becomes read-only after the second state, and can be written to again for --resume."""
     small = folder / "small"
-    jail.tmpfs(str(small), 16 << 20)
+    init.tmpfs(str(small), 16 << 20)
     tally, run = Tally("folder becomes read-only", expected), Run(small / "run", folder / "read_only.steps")
     run.start()
     run.wait(lambda: run.states(2) and not run.writing())
-    set_read_only = lambda: jail.mount(None, str(small), None, jail.REMOUNT | jail.RDONLY)
+    set_read_only = lambda: init.mount(None, str(small), None, init.REMOUNT | init.RDONLY)
     run.wait(lambda: not fails(set_read_only))  # it is refused while a file is open for writing
     tally.strike(run, None)
-    jail.mount(None, str(small), None, jail.REMOUNT)
+    init.mount(None, str(small), None, init.REMOUNT)
     tally.go_on(run)
     return tally.row()
 
@@ -351,7 +351,8 @@ def namespaced(name: str, folder: Path) -> dict | None:
 
 def command(counter: Path, fail_after: int, words: list[str]) -> int:
     """The command line itself, counting its steps in a file. fail_after: the step after which the GPU is gone, 0 for never."""
-    from vit_tutorial import VisionTransformer, __main__
+    from vit_tutorial import VisionTransformer
+    from vit_tutorial.cli.main import main
     from vit_tutorial.training import loop
 
     file, done, forward = os.open(counter, os.O_WRONLY), 0, VisionTransformer.forward
@@ -370,7 +371,7 @@ def command(counter: Path, fail_after: int, words: list[str]) -> int:
         return forward(self, images)
 
     loop.Step, VisionTransformer.forward = Counted, gone
-    return __main__.main(words)
+    return main(words)
 
 
 _numbers = iter(range(10**6))

@@ -23,7 +23,10 @@ from archive import images_in
 
 HERE = Path(__file__).resolve().parent
 # Those that do on a GPU what they cannot do without one.
-GPU_TESTS = [HERE.parent / "tests" / name for name in ("test_data_augment.py", "test_training_run.py", "test_memory.py")]
+GPU_TESTS = [
+    HERE.parent / "tests" / name
+    for name in ("data/test_data_augment.py", "training/test_training_run.py", "training/test_memory.py")
+]
 PARTS = ("tests", "step", "loop", "augment", "cost", "minute", "minutes", "stem", "weights", "recipe", "kinds", "start")
 
 
@@ -33,8 +36,8 @@ def command(part: str, data: Path, out: Path, args) -> list[str]:
     told = ["--provenance", args.provenance, "--device", args.device]
     study = [python, "-m", "vit_tutorial", "ablate", part, "--data", str(data), "--device", args.device, "--out", results]
     speed = lambda name: [python, str(HERE / f"{name}.py"), "--device", args.device]
-    presets = [python, str(HERE / "presets.py"), str(data), *told, "--preset", args.preset, "--quiet"]
-    presets += ["--out", f"{results}/presets.csv"]
+    presets = [python, str(HERE / "budgets.py"), str(data), *told, "--recipe", args.recipe, "--quiet"]
+    presets += ["--out", f"{results}/budgets.csv"]
     return {
         "tests": [python, "-m", "pytest", "-q", "-p", "no:nbval", "--override-ini", "addopts=", *map(str, GPU_TESTS)],
         "step": [*speed("step"), "--compile", "--out", f"{results}/step_{kind}.csv"],
@@ -50,13 +53,13 @@ def command(part: str, data: Path, out: Path, args) -> list[str]:
             str(HERE / "weights.py"),
             str(data),
             *told,
-            "--passes",
-            str(args.passes),
+            "--epochs",
+            str(args.epochs),
             "--out",
             str(out / "weights"),
         ],
-        "kinds": [*study, "--seeds", str(args.seeds), "--passes", str(args.study_passes), "--quiet"],
-        "start": [*study, "--seeds", str(args.seeds), "--passes", str(args.study_passes), "--quiet"],
+        "kinds": [*study, "--seeds", str(args.seeds), "--epochs", str(args.study_passes), "--quiet"],
+        "start": [*study, "--seeds", str(args.seeds), "--epochs", str(args.study_passes), "--quiet"],
     }[part]
 
 
@@ -66,9 +69,9 @@ def main() -> int:
     arguments.add_argument("--provenance", default="", help="what the data is, for tables and cards")
     arguments.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
     arguments.add_argument("--minutes", type=float, default=9, help="for everything; what does not fit is left for another call")
-    arguments.add_argument("--preset", default="a100", help="of the parts `minute` and `minutes` (default a100)")
+    arguments.add_argument("--recipe", default="a100", help="of the parts `minute` and `minutes` (default a100)")
     arguments.add_argument("--longer", type=float, default=8, help="minutes of the part `minutes` (default 8)")
-    arguments.add_argument("--passes", type=float, default=200, help="of the part `weights`")
+    arguments.add_argument("--epochs", type=float, default=200, help="of the part `weights`")
     arguments.add_argument("--study-passes", type=float, default=10)
     arguments.add_argument("--seeds", type=int, default=5)
     arguments.add_argument("--device", default="cuda")

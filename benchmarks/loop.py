@@ -9,7 +9,7 @@
 - DataLoader: our model in the loop that tutorials show: PIL images, RandomCrop(32, padding=4), RandomHorizontalFlip, ToTensor,
   Normalize, two worker processes that stay; the same optimiser, precision and batch, and as many looks at the same images.
 - input only: the images of both loops without a model, already on the device. What one gives and a GPU could take is its hunger.
-All take turns, a pass over the data each (--passes), after one pass to warm up: ratios are formed within each round. The table
+All take turns, a pass over the data each (--epochs), after one pass to warm up: ratios are formed within each round. The table
 goes to data/results/loop_<device>.csv; where our loop's time goes, by torch.profiler, to data/results/profile_<device>.csv.
 """
 
@@ -26,7 +26,7 @@ from torchvision import transforms
 
 from vit_tutorial import ViTConfig
 from vit_tutorial.data import ImageData, Split
-from vit_tutorial.data.images import channel_statistics
+from vit_tutorial.data.dataset import channel_statistics
 from vit_tutorial.training import TrainSettings, choose_precision, make_optimizer, train
 from vit_tutorial.training.batches import Batches
 
@@ -83,13 +83,13 @@ class Loops:
         pictures = Pictures(self.data.train, self.data, moved=True)
         self.loader = DataLoader(pictures, batch_size=options.batch, shuffle=True, drop_last=True, **workers)
         self.looker = DataLoader(Pictures(self.data.validation, self.data, moved=False), batch_size=options.batch, **workers)
-        self.seen = options.passes * (options.images // options.batch) * options.batch  # images in a turn
+        self.seen = options.epochs * (options.images // options.batch) * options.batch  # images in a turn
         self.kept = {}  # models that are trained on, so that a compiled one is compiled once
 
     def settings(self, compiled: bool = False) -> TrainSettings:
         o = self.options
-        told = dict(passes=o.passes, batch_size=o.batch, precision=self.precision.name, augment="flip_shift", shift=4)
-        return TrainSettings(**told, micro_batch=o.batch, checkpoint_activations=False, evaluations=1, compile=compiled)
+        told = dict(epochs=o.epochs, batch_size=o.batch, precision=self.precision.name, augment="flip_shift", shift=4)
+        return TrainSettings(**told, micro_batch=o.batch, checkpoint_activations=False, num_evaluations=1, compile=compiled)
 
     def model(self, name: str, compiled: bool) -> torch.nn.Module:
         if (name, compiled) not in self.kept:
@@ -138,7 +138,7 @@ class Loops:
         return (right / len(self.data.validation)).item()
 
     def loaded(self):
-        for _ in range(self.options.passes):
+        for _ in range(self.options.epochs):
             for images, labels in self.loader:
                 yield images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
 
@@ -207,7 +207,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--compile", action="store_true", help="the loops under torch.compile too")
     parser.add_argument("--limit", type=float, default=600, help="seconds a compiled loop's first pass may take (%(default)s)")
     parser.add_argument("--images", type=int, default=5000, help="training images (default: %(default)s)")
-    parser.add_argument("--passes", type=int, help="passes over them in a turn (default: 1, on a GPU 20)")
+    parser.add_argument("--epochs", type=int, help="passes over them in a turn (default: 1, on a GPU 20)")
     parser.add_argument("--rounds", type=int, default=5, help="turns that each loop gets (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--workers", type=int, default=2, help="of the DataLoader (default: %(default)s)")
@@ -220,7 +220,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(words)
     if not 1 <= options.batch <= options.images:
         parser.error(f"a batch of {options.batch} does not fit into {options.images} images")
-    options.passes = options.passes or (20 if torch.device(options.device).type == "cuda" else 1)
+    options.epochs = options.epochs or (20 if torch.device(options.device).type == "cuda" else 1)
     return options
 
 
@@ -236,7 +236,7 @@ def main(words: list[str] | None = None) -> None:
             speeds = f"{r['images_per_second']:10.1f} ({r['images_per_second_q1']:.1f} to {r['images_per_second_q3']:.1f})"
             print(f"  {name} {speeds}   {r['ratio_to_dataloader']}   {r['share_of_peak']}")
     made = dict(width=options.dim, depth=options.depth, heads=options.heads, patch=4, tokens=65, batch=options.batch)
-    made |= dict(images=options.images, passes_a_turn=options.passes, rounds=options.rounds, workers=options.workers)
+    made |= dict(images=options.images, epochs_a_turn=options.epochs, rounds=options.rounds, workers=options.workers)
     made |= speed.about(device, "loop.py")
     out = options.out or speed.table_path("loop", device)
     speed.write(out, [row | made for row in rows])

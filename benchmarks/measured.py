@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from vit_tutorial import machine, run
+from vit_tutorial.common import files, machine
 
 RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
 
@@ -67,5 +67,5 @@ def write(path: Path, rows: list[dict]) -> None:
     """The table of `rows`, whole or not at all; a row without a column that others have gets an empty cell."""
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = dict.fromkeys(name for row in rows for name in row)
-    run.write_rows(path, [{name: row.get(name, "") for name in columns} for row in rows])
+    files.write_rows(path, [{name: row.get(name, "") for name in columns} for row in rows])
     print(f"\nwritten to {path.name}")

@@ -24,10 +24,10 @@ import torch
 from measured import RESULTS, made, spread, write
 from PIL import Image
 
-from vit_tutorial import machine
-from vit_tutorial.data.reading import Names
+from vit_tutorial.common import machine
+from vit_tutorial.data.decode import unreadable
+from vit_tutorial.data.file_loader import PackedPaths
 from vit_tutorial.data.stream import FileSplit
-from vit_tutorial.data.unreadable import unreadable
 
 WIDTH, HEIGHT, BYTES = 500, 375, 110_000
 SHORT_SIDE = 256
@@ -74,13 +74,13 @@ class Reading:
     def __init__(self, names: list[str], image_size: int, workers: int):
         count = len(names)
         index, labels = torch.arange(count), torch.zeros(count, dtype=torch.int64)
-        self.split = FileSplit(Names(names), index, labels, (image_size, image_size), workers=workers)
+        self.split = FileSplit(PackedPaths(names), index, labels, (image_size, image_size), workers=workers)
         self.workers = workers
-        next(self.split.in_order(BATCH))  # starts the workers, which then wait for each pass
+        next(self.split.iter_batches(BATCH))  # starts the workers, which then wait for each pass
 
     def one_pass(self) -> tuple[float, float | None]:
         start, cpu = time.perf_counter(), time.process_time()
-        seen = sum(len(labels) for _, labels in self.split.in_order(BATCH))
+        seen = sum(len(labels) for _, labels in self.split.iter_batches(BATCH))
         wall, busy = time.perf_counter() - start, time.process_time() - cpu
         return seen / wall, None if self.workers else seen / busy
 

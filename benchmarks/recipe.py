@@ -23,19 +23,18 @@ import torch
 from archive import images_in, shown
 from filelock import FileLock
 
-from vit_tutorial import VisionTransformer, ViTConfig, machine, run, training
+from vit_tutorial import VisionTransformer, ViTConfig, training
 from vit_tutorial import data as sources
+from vit_tutorial.common import files, machine
 
 FIRST = {
     "config": dict(pool="class", position="learned_1d"),
-    "settings": dict(
-        optimizer="adamw", learning_rate=1e-3, warmup=0.0, schedule="constant", decay="all", augment="none", batch_size=128
-    ),
+    "settings": dict(optimizer="adamw", lr=1e-3, warmup=0.0, schedule="constant", decay="all", augment="none", batch_size=128),
 }
 # Name: changes to the configuration, changes to the settings.
 LADDER = {
     "mean pooling": (dict(pool="mean"), {}),
-    "learning rate x 3": ({}, dict(learning_rate=3e-3)),
+    "learning rate x 3": ({}, dict(lr=3e-3)),
     "warm-up, cosine to zero": ({}, dict(warmup=0.1, schedule="cosine")),
     "decay on matrices only": ({}, dict(decay="matrices")),
     "flip and shift": ({}, dict(augment="flip_shift")),
@@ -44,10 +43,10 @@ LADDER = {
 }
 ALONE = {
     "CutMix, every other image": ({}, dict(cutmix=0.5)),
-    "RandAugment, 1 operation": ({}, dict(rand_augment=1)),
+    "RandAugment, 1 operation": ({}, dict(rand_augment_ops=1)),
     "label smoothing 0.1": ({}, dict(label_smoothing=0.1)),
-    "averaged weights": ({}, dict(average=0.995)),
-    "stochastic depth 0.1": (dict(stochastic_depth=0.1), {}),
+    "averaged weights": ({}, dict(ema_decay=0.995)),
+    "stochastic depth 0.1": (dict(drop_path_rate=0.1), {}),
     "batch 256": ({}, dict(batch_size=256)),
     "overlapping convolutional stem": (dict(stem="convolutional"), {}),
 }
@@ -72,11 +71,11 @@ class Table:
         """Write `row`; one that is equal to it in the columns `instead_of` goes."""
         with self.lock:
             same = lambda old: bool(instead_of) and all(old[name] == str(row[name]) for name in instead_of)
-            run.write_rows(self.path, [*(old for old in self.rows() if not same(old)), row])
+            files.write_rows(self.path, [*(old for old in self.rows() if not same(old)), row])
 
     def sort(self, key) -> None:
         with self.lock:
-            run.write_rows(self.path, sorted(self.rows(), key=key))
+            files.write_rows(self.path, sorted(self.rows(), key=key))
 
 
 def make(table: Table, data_of, study: str, name: str, against: str, config: dict, settings: dict, seed: int) -> None:
@@ -84,17 +83,17 @@ def make(table: Table, data_of, study: str, name: str, against: str, config: dic
     key = dict(study=study, ingredient=name, seed=seed)
     if table.find(**key):
         return
-    args, data, passes = table.args, data_of(seed), table.args.passes
+    args, data, passes = table.args, data_of(seed), table.args.epochs
     if study == "reuse":
         data, passes = dataclasses.replace(data, train=data.train[::FEWER]), passes * FEWER  # a folder is in order of classes
     recipe = ", ".join(f"{n} {v}" for n, v in (config | settings).items())
-    same = table.find(seed=seed, recipe=recipe, images=len(data.train), passes=passes, model=args.model)
+    same = table.find(seed=seed, recipe=recipe, images=len(data.train), epochs=passes, model=args.model)
     if same:  # a run that two studies share is made once
         table.add(same | key | dict(against=against))
         return
     torch.manual_seed(seed)
     model = VisionTransformer(ViTConfig.named(args.model, num_classes=data.num_classes, **config))
-    told = training.TrainSettings(passes=passes, seed=seed, evaluations=4, **settings)
+    told = training.TrainSettings(epochs=passes, seed=seed, num_evaluations=4, **settings)
     history = training.train(model, data, told, progress=not args.quiet)
     if history.stopped != "finished":
         raise KeyboardInterrupt
@@ -105,7 +104,7 @@ def make(table: Table, data_of, study: str, name: str, against: str, config: dic
         validation_loss=round(last["validation_loss"], 4),
         train_loss=round(last["train_loss"], 4),
         images=len(data.train),
-        passes=passes,
+        epochs=passes,
         steps=history.steps,
         minutes=round(history.minutes, 2),
         model=args.model,
@@ -133,7 +132,7 @@ def rungs(study: str, only: list[str]) -> list[tuple[str, str, dict, dict]]:
         return found
     if study == "optimizer":
         kinds = [(optimizer, rate) for optimizer in ("adamw", "muon") for rate in RATES]
-        return [(f"{o} {r:g}", "", config, settings | dict(optimizer=o, learning_rate=r)) for o, r in kinds]
+        return [(f"{o} {r:g}", "", config, settings | dict(optimizer=o, lr=r)) for o, r in kinds]
     base = [("the ladder", "", config, settings)]
     return base + [(name, "the ladder", config | more[0], settings | more[1]) for name, more in ALONE.items() if name in only]
 
@@ -146,7 +145,7 @@ def main() -> None:
     arguments.add_argument("--only", nargs="+", default=list(ALONE), choices=list(ALONE), help="of the studies alone and reuse")
     arguments.add_argument("--model", default="CIFAR-64x3/4")
     arguments.add_argument(
-        "--passes", type=float, default=3, help="of each run; in the study reuse nine times as many (default 3)"
+        "--epochs", type=float, default=3, help="of each run; in the study reuse nine times as many (default 3)"
     )
     arguments.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments.add_argument("--device", default="auto")

@@ -101,7 +101,7 @@ def matmul_peak(device: torch.device, dtype: torch.dtype, sides: tuple[int, ...]
 
 
 class OutOfTime(BaseException):
-    """Compiling took longer than it may. No Exception: torch.compile catches those and would go on."""
+    """CompileTrial took longer than it may. No Exception: torch.compile catches those and would go on."""
 
 
 @contextlib.contextmanager

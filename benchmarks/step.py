@@ -126,7 +126,7 @@ def row(key, speeds, runner, seconds, ended, flops, peak, batch) -> dict:
     any_setting = best(speeds)
     of_all = speed.spread("ratio_of_all", mine and any_setting and speed.ratios(mine, speeds[any_setting]))
     found |= rename(of_all, "ratio_of_all", "ratio_to_best_of_all")
-    found["best_of_all"] = in_words(any_setting) if any_setting else ""
+    found["best_of_all"] = describe_device(any_setting) if any_setting else ""
     share = round(flops * batch * statistics.median(mine) / peak, 4) if mine else ""
     return found | dict(flops_an_image=flops, matmul_peak_gflops=round(peak / 1e9, 1), share_of_peak=share)
 
@@ -147,7 +147,7 @@ def best(speeds: dict) -> tuple | None:
     return max(others, key=lambda key: statistics.median(speeds[key]), default=None)
 
 
-def in_words(key: tuple) -> str:
+def describe_device(key: tuple) -> str:
     precision, compiled, name = key
     return f"{' '.join(name)}, {precision}{', compiled' if compiled else ''}"
 

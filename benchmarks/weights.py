@@ -1,6 +1,6 @@
 """Train the small ViTs whose weights this project ships, and write a card for each: one call builds data/weights/ anew.
 
-    python benchmarks/weights.py FOLDER_OR_cifar10 --provenance "CIFAR-10 (JPEG copy)" --passes 50
+    python benchmarks/weights.py FOLDER_OR_cifar10 --provenance "CIFAR-10 (JPEG copy)" --epochs 50
 
 The two differ in one thing, the standard deviation from which their learned position embeddings start: 0.02 and 1 (randn).
 Same seed, so the same first weights elsewhere, the same validation images, batches and augmentation. Into data/weights/ (--out):
@@ -22,8 +22,9 @@ import torch
 from archive import images_in, shown
 from safetensors.torch import save_file
 
-from vit_tutorial import VisionTransformer, ViTConfig, machine, run, training
+from vit_tutorial import VisionTransformer, ViTConfig, training
 from vit_tutorial import data as sources
+from vit_tutorial.common import files, machine
 
 STARTS = {"0.02": 0.02, "randn": 1.0}
 
@@ -39,8 +40,8 @@ def build(start: str, model: str, data, settings, out: Path, command: str) -> di
     date = datetime.date.today().isoformat()
 
     def keep(history):  # a fault in the last minute loses a minute
-        run.write_rows(out / f"{name}.csv", history.rows)
-        ship(path, vit, data, dict(passes=round(history.passes, 2), seed=settings.seed))
+        files.write_rows(out / f"{name}.csv", history.rows)
+        ship(path, vit, data, dict(epochs=round(history.epochs, 2), seed=settings.seed))
 
     history = training.train(vit, data, settings, on_evaluation=keep)
     if history.stopped != "finished":
@@ -54,7 +55,7 @@ def build(start: str, model: str, data, settings, out: Path, command: str) -> di
         variant=f"{model}, learned_1d positions started at standard deviation {STARTS[start]:g}, mean pooling",
         parameters=sum(p.numel() for p in vit.parameters()),
         seed=settings.seed,
-        passes=round(history.passes, 2),
+        epochs=round(history.epochs, 2),
         minutes=round(history.minutes, 1),
         validation_accuracy=round(validation, 4),
         test_accuracy=round(test, 4),
@@ -65,7 +66,7 @@ def build(start: str, model: str, data, settings, out: Path, command: str) -> di
     )
     ship(path, vit, data, facts)
     save_file({"table": before[0].half().cpu().contiguous()}, out / f"{name}.start.safetensors")
-    run.write_text(out / f"{name}.md", card(name, facts, settings, path))
+    files.write_text(out / f"{name}.md", card(name, facts, settings, path))
     return facts
 
 
@@ -73,7 +74,7 @@ def ship(path: Path, vit, data, notes: dict):
     """Save `vit` in half precision and return the model as it comes back from the file."""
     half = VisionTransformer(vit.config)
     half.load_state_dict(vit.state_dict())
-    training.save(path, half.half(), data, **notes)
+    training.save_model(path, half.half(), data, **notes)
     return training.load_model(path, device=data.device)[0]
 
 
@@ -83,7 +84,7 @@ def card(name: str, facts: dict, settings, path: Path) -> str:
     lines = [f"# {name}", "", f"A plain Vision Transformer trained on {facts['trained_on'].split(':')[0]}.", ""]
     lines += ["| | |", "| --- | --- |"]
     lines += [f"| {key.replace('_', ' ')} | {f'`{value}`' if key == 'command' else value} |" for key, value in facts.items()]
-    told = {key: value for key, value in dataclasses.asdict(settings).items() if key not in ("minutes", "passes", "seed")}
+    told = {key: value for key, value in dataclasses.asdict(settings).items() if key not in ("minutes", "epochs", "seed")}
     lines += [f"| settings | {', '.join(f'{key} {value}' for key, value in told.items())} |"]
     lines += [f"| file | {len(content):,} bytes, sha256 {hashlib.sha256(content).hexdigest()} |", ""]
     lines += ["For looking at, and for the lessons. Its images are 32 pixels wide; it knows ten classes and nothing else.", ""]
@@ -96,8 +97,8 @@ def main() -> None:
     arguments.add_argument("--provenance", default="", help="what the data is, for the card")
     arguments.add_argument("--starts", nargs="+", default=list(STARTS), choices=list(STARTS))
     arguments.add_argument("--model", default="CIFAR-96x4/4")
-    arguments.add_argument("--passes", type=float, default=50)
-    arguments.add_argument("--learning-rate", type=float, default=3e-3)
+    arguments.add_argument("--epochs", type=float, default=50)
+    arguments.add_argument("--lr", type=float, default=3e-3)
     arguments.add_argument("--seed", type=int, default=0)
     arguments.add_argument("--device", default="auto")
     arguments.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "data" / "weights")
@@ -108,9 +109,7 @@ def main() -> None:
         data = sources.load(source, device=machine.pick_device(args.device), seed=args.seed)
     if args.provenance:
         data = dataclasses.replace(data, provenance=args.provenance)
-    settings = training.TrainSettings(
-        passes=args.passes, learning_rate=args.learning_rate, schedule="linear", seed=args.seed, evaluations=25
-    )
+    settings = training.TrainSettings(epochs=args.epochs, lr=args.lr, schedule="linear", seed=args.seed, num_evaluations=25)
     for start in args.starts:
         facts = build(start, args.model, data, settings, args.out, command)
         print(f"start {start}: validation {facts['validation_accuracy']:.2%}, test {facts['test_accuracy']:.2%}", flush=True)

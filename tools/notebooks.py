@@ -82,7 +82,7 @@ def student_copy(nb):
     """The student copy of a lesson, by this checkout's package."""
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))
-    from vit_tutorial.classroom.student import student_copy  # only this needs the package and nbgrader
+    from vit_classroom.course.student import student_copy  # only this needs the package and nbgrader
 
     return student_copy(nb)
 
@@ -313,7 +313,7 @@ def time_row(path: Path, seconds: float, peak: float) -> dict:
     """One row of the table of times, with what it was measured on."""
     import torch  # only this needs it and the package
 
-    from vit_tutorial.machine import cpu_name
+    from vit_tutorial.common.machine import cpu_name
 
     return {
         "lesson": path.stem,

@@ -17,10 +17,10 @@ from PIL import Image, ImageOps
 from readme_training import grid, read
 from safetensors.torch import load_file
 
-from vit_tutorial.ablation import summary
 from vit_tutorial.data import results_path, weights_path
 from vit_tutorial.inspection import analysis, plots
 from vit_tutorial.inspection.similarity import similarity_numbers
+from vit_tutorial.studies import summary
 from vit_tutorial.training import load_model
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -83,7 +83,7 @@ def budget() -> str:
     for model in dict.fromkeys(row["model"] for row in rows):
         mine = [row for row in rows if row["model"] == model]
         test = [100 * float(row["test_accuracy"]) for row in mine]
-        passes = statistics.mean(float(row["passes"]) for row in mine)
+        passes = statistics.mean(float(row["epochs"]) for row in mine)
         what = "a small CNN, for honesty" if model == "cnn" else f"plain ViT, `{model}`"
         each = ", ".join(f"{value:.1f}" for value in test)
         seeds = ", ".join(row["seed"] for row in mine)
@@ -92,7 +92,7 @@ def budget() -> str:
         table.append([what, f"{int(mine[0]['parameters']):,}", f"{passes:.1f}", reached])
     first = rows[0]
     minutes = max(float(row["minutes"]) for row in rows)
-    head = ["model", "parameters", "passes", "test images"]
+    head = ["model", "parameters", "epochs", "test images"]
     return (
         f"**{first['data']}, {minutes:.0f} minutes of training on {first['hardware']}** ({first['precision']}, "
         f"torch {first['torch']}, {first['date']}). The test images were looked at once for each seed, "
@@ -158,7 +158,7 @@ def checks() -> str:
     first = rows[0]
     return (
         f"{CHECKS_BEGIN}\n\n{grid(head, table)}\n\nTried on functions by an author who had not seen the library's code "
-        f"(`tests/corpus`). At first contact 305 of 341 (89.4 %) got the right name; the library then learned from those it "
+        f"(`tests/checks/corpus`). At first contact 305 of 341 (89.4 %) got the right name; the library then learned from those it "
         f"missed, and now names {named:.1f} %. `python benchmarks/checks.py` "
         f"({first['hardware']}, torch {first['torch']}, {first['date']}).\n\n{CHECKS_END}"
     )
@@ -216,7 +216,7 @@ def made(study: str) -> str:
         words.append(
             f"{what}: {len(rows)} runs, {seeds} seeds, width {first['dim']}, {first['depth']} blocks, "
             f"patch {first['patch_size']}, "
-            f"{float(first['passes']):g} passes, {first['hardware']}, {max(row['date'] for row in rows)}"
+            f"{float(first['epochs']):g} passes, {first['hardware']}, {max(row['date'] for row in rows)}"
         )
     return "; ".join(words)
 
@@ -249,7 +249,7 @@ def kinds() -> str:
         "points, and *noise* where the interval holds 0. On the embedded data 50 % is the ceiling without positions.\n\n"
         f"{grid(head, table)}\n\n`python -m vit_tutorial ablate kinds` ({made('kinds')}). The paper's own table (ViT-B/16, "
         "ImageNet, 5-shot; appendix D.4): none 61.4, learned 1-D 64.2, every other 64.0 to 64.3; lesson 08 holds the two against "
-        "each other, point by point. The runs on CIFAR-10 took `--data FOLDER --model CIFAR-64x2/4 --passes 3 --seeds 3 "
+        "each other, point by point. The runs on CIFAR-10 took `--data FOLDER --model CIFAR-64x2/4 --epochs 3 --seeds 3 "
         "--only` and the variants that have a number."
     )
 
@@ -263,7 +263,7 @@ def starts() -> str:
         mean = lambda key, mine=mine: statistics.mean(float(row[key]) for row in mine) if mine[0][key] else None
         shown = lambda value, digits: "-" if value is None else f"{value:.{digits}f}"
         left = "-" if mean("start_left") is None else f"{mean('start_left_predicted'):.3f}, {mean('start_left'):.3f}"
-        table.append([name, percent(small[name]), against(small[name]), shown(mean("passes_to_90"), 1)])
+        table.append([name, percent(small[name]), against(small[name]), shown(mean("epochs_to_90"), 1)])
         table[-1] += [left, shown(mean("cosine_with_start"), 2), percent(photos.get(name)), against(photos.get(name))]
     head = ["start", "embedded data, %", "against 0.02", "passes to 90 %", "start left: predicted, measured"]
     head += ["cosine with the start", "CIFAR-10, %", "against 0.02"]
@@ -294,12 +294,12 @@ def shipped() -> str:
     for name in WEIGHTS:
         path = weights_path(f"{name}.safetensors")
         notes = load_model(path)[1]["notes"]
-        table.append([f"[{name}](data/weights/{name}.md)", f"{path.stat().st_size / 1e6:.1f} MB", f"{notes['passes']:g}"])
+        table.append([f"[{name}](data/weights/{name}.md)", f"{path.stat().st_size / 1e6:.1f} MB", f"{notes['epochs']:g}"])
         table[-1] += [f"{notes['minutes']:.0f}", f"{notes['validation_accuracy']:.1%}", f"{notes['test_accuracy']:.1%}"]
     return (
         f"**Weights that come with it.** {notes['variant'].split(',')[0]}, {notes['trained_on']}; one seed each, "
         f"{notes['hardware']} ({notes['date']}).\n\n"
-        f"{grid(['weights', 'file', 'passes', 'minutes', 'validation', 'test images'], table)}\n\n"
+        f"{grid(['weights', 'file', 'epochs', 'minutes', 'validation', 'test images'], table)}\n\n"
         "`python benchmarks/weights.py FOLDER` builds them anew. Minutes are of one thread on a machine "
         "that was busy with other work."
     )

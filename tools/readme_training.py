@@ -7,9 +7,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from vit_tutorial import VisionTransformer, ViTConfig, training
-from vit_tutorial.ablation import difference, interval
-from vit_tutorial.ablation.statistics import verdict
 from vit_tutorial.data import results_path
+from vit_tutorial.studies import difference, interval
+from vit_tutorial.studies.statistics import verdict
 
 BEGIN, END = "<!-- training: made by tools/readme.py -->", "<!-- end of training -->"
 # Machine, preset, minutes, what the project asks of a plain ViT at least, and its aim, in percent of the test images.
@@ -40,7 +40,7 @@ def grid(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *rows])
 
 
-def step_flops(preset: training.Preset) -> int:
+def step_flops(preset: training.Recipe) -> int:
     """Floating-point operations of a training step, for one image: forward, and twice that backward."""
     with torch.device("meta"):
         model = VisionTransformer(ViTConfig.named(preset.model, **preset.config))
@@ -51,12 +51,12 @@ def step_flops(preset: training.Preset) -> int:
 
 def budget() -> str:
     """What each preset reached in its budget, and what is not known yet."""
-    found, table = read("presets.csv", missing=True), []
+    found, table = read("budgets.csv", missing=True), []
     for machine, name, minutes, least, aim in BUDGETS:
-        mine = [row for row in found if row["preset"] == name and float(row["budget"]) == minutes]
+        mine = [row for row in found if row["recipe"] == name and float(row["budget"]) == minutes]
         word, _, stem = name.partition(", ")
-        preset = training.preset(word, minutes)
-        model = f"`--preset {word}{' --stem convolutional' if stem else ''}` ({preset.model})"
+        preset = training.recipe(word, minutes)
+        model = f"`--recipe {word}{' --stem convolutional' if stem else ''}` ({preset.model})"
         reached, passes, speed = "not measured yet", "-", "-"
         if mine:
             test = [100 * float(row["test_accuracy"]) for row in mine]
@@ -64,15 +64,15 @@ def budget() -> str:
             reached = (
                 f"**{statistics.mean(test):.1f} %** ({', '.join(f'{t:.1f}' for t in test)}; seed{'s' * (len(mine) > 1)} {seeds})"
             )
-            passes = f"{statistics.mean(float(row['passes']) for row in mine):.1f}"
+            passes = f"{statistics.mean(float(row['epochs']) for row in mine):.1f}"
             speed = f"{statistics.mean(float(row['images_per_second']) for row in mine):,.0f}"
         elif name == "t4":
             planned = T4_FLOPS * T4_SHARE / step_flops(preset)
             passes, speed = f"{planned * 60 * minutes / 45_000:.0f} (planned)", f"{planned:,.0f} (planned)"
         table.append([f"{machine}, {minutes} min", model, reached, f"{least} %, {aim} %", passes, speed])
-    head = ["budget", "preset", "test images", "at least, aim", "passes", "images a second"]
-    t4 = training.preset("t4")
-    how = "Nothing here is measured yet: `python benchmarks/presets.py FOLDER --preset NAME` does."
+    head = ["budget", "recipe", "test images", "at least, aim", "epochs", "images a second"]
+    t4 = training.recipe("t4")
+    how = "Nothing here is measured yet: `python benchmarks/budgets.py FOLDER --recipe NAME` does."
     if found:
         first = found[0]
         made = f"{first['hardware']}, {first['precision']}, torch {first['torch']}, {first['date']}"
@@ -119,8 +119,8 @@ def recipe() -> str:
         f"differences paired by seed "
         f"with 95 % intervals. Down to Muon each row adds to the one above; those below are each tried alone "
         f"on top of that, with all "
-        f"{int(first['images']):,} images and {float(first['passes']):g} passes, and with {int(often['images']):,} images and "
-        f"{float(often['passes']):g} passes: as many steps. Lesson 06b asks for your "
+        f"{int(first['images']):,} images and {float(first['epochs']):g} passes, and with {int(often['images']):,} images and "
+        f"{float(often['epochs']):g} passes: as many steps. Lesson 06b asks for your "
         f"guess first.\n\n{grid(head, table)}\n\nAdamW and Muon, "
         f"everything else equal, the same "
         f"learning rates for both:\n\n{grid(['optimiser and learning rate', 'validation images, %', 'seeds'], rates)}\n\n"

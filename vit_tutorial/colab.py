@@ -6,8 +6,8 @@ import os
 import platform
 
 # What pyproject.toml asks for, as {name in Python: name for pip}; a package installed with --no-deps has to look for itself.
-_SAME = "torch torchvision numpy matplotlib einops pooch requests safetensors tqdm ipywidgets filelock"
-NEEDED = {name: name for name in _SAME.split()} | {"PIL": "pillow"}
+_PIP_NAMES = "torch torchvision numpy matplotlib einops pooch requests safetensors tqdm ipywidgets filelock"
+NEEDED = {name: name for name in _PIP_NAMES.split()} | {"PIL": "pillow"}
 
 
 def setup(lesson: str):
@@ -24,13 +24,14 @@ def setup(lesson: str):
         )
     import torch
 
-    from . import machine
+    from .cli.info import describe_device
+    from .common import machine
 
     device = machine.pick_device()
     place = "on Colab" if on_colab() else "on this machine"
     print(f"Lesson {lesson} {place}: Python {platform.python_version()}, torch {torch.__version__}.")
-    print(f"Device: {machine.in_words(device)}.")
-    print(_meaning(lesson, device.type))
+    print(f"Device: {describe_device(device)}.")
+    print(_device_note(lesson, device.type))
     return device
 
 
@@ -43,7 +44,7 @@ def on_colab() -> bool:
     return True
 
 
-def _meaning(lesson: str, kind: str) -> str:
+def _device_note(lesson: str, kind: str) -> str:
     """What the device means for this lesson, in one line."""
     if lesson == "06" and kind == "cuda":
         return "This lesson can train on CIFAR-10 here, in minutes; the cell that picks the data says so."

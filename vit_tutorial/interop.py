@@ -6,19 +6,16 @@ that names it, and no weight is left behind. None of the three libraries is impo
 """
 
 import dataclasses
-import difflib
 import functools
 import importlib
 import math
 import re
-from pathlib import Path
 
 import torch
 from torch import nn
 
-from .errors import check_choice
+from .common.validation import require_choice
 from .model import VisionTransformer, ViTConfig
-from .training.checkpoint import load_model
 
 LIBRARIES = ("torchvision", "timm", "vit_pytorch")
 _CLASSES = {
@@ -51,7 +48,7 @@ _PARTS = {  # what a plain ViT of each library is made of; any other part comput
     "timm": {"VisionTransformer", "PatchEmbed", "Conv2d", "Block", "Attention", "Mlp", "LayerNormFp32", "Identity"},
     "vit_pytorch": {"ViT", "Rearrange", "Transformer", "ModuleList", "Attention", "FeedForward", "Softmax", "Identity"},
 }
-_ELSEWHERE = {  # dropout on attention weights and before the head, which ours does not have
+_EXTRA_DROPOUT = {  # dropout on attention weights and before the head, which ours does not have
     "torchvision": "self_attention",
     "timm": "attn_drop|head_drop",
     "vit_pytorch": r"\.0\.dropout",
@@ -108,7 +105,7 @@ def export_to(model: VisionTransformer, target: str | nn.Module) -> nn.Module:
             f"export_to writes a model of vit_tutorial, this is a {_class_name(model)}: load_from(model) reads theirs"
         )
     if isinstance(target, str):
-        check_choice("library", target, LIBRARIES)
+        require_choice("library", target, LIBRARIES)
         first = next(model.parameters())
         with torch.random.fork_rng(devices=[]):  # their random start is overwritten: leave the generator as it was
             target = _build(model.config, target).to(first.device, first.dtype).train(model.training)
@@ -121,36 +118,6 @@ def export_to(model: VisionTransformer, target: str | nn.Module) -> nn.Module:
         for name, value in model.state_dict().items():
             slots[names[name]].copy_(_to_theirs(value, slots[names[name]]))
     return target
-
-
-def by_name(name: str, pretrained: bool = True) -> nn.Module:
-    """A model from a checkpoint of this package (a file, or the folder that train left), "timm:NAME" or "torchvision:NAME".
-
-    pretrained: False takes the random start, and fetches nothing. Raises ValueError for an unknown name, or when the weights
-    cannot be fetched; ModuleNotFoundError when the library is not installed.
-    """
-    library, colon, model = name.partition(":")
-    if colon and library in ("timm", "torchvision"):
-        module = importlib.import_module("torchvision.models" if library == "torchvision" else library)
-        known = module.list_models()
-        if model not in known:
-            near = difflib.get_close_matches(model, known, n=3, cutoff=0.3)
-            raise ValueError(f"{library} has no model {model!r}: did you mean {' or '.join(near) or 'another library'}?")
-        if library == "torchvision":
-            make = functools.partial(module.get_model, model, weights="DEFAULT" if pretrained else None)
-        else:
-            make = functools.partial(module.create_model, model, pretrained=pretrained)
-        try:
-            return make().eval()
-        except Exception as error:  # each library fails in ways of its own when there is no network
-            if not pretrained:
-                raise
-            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-            raise ValueError(
-                f"the weights of {name} could not be fetched ({reason}): --untrained shows the random start"
-            ) from error
-    path = Path(name)
-    return load_model(path / "model.safetensors" if path.is_dir() else path)[0]
 
 
 def _class_name(model) -> str:
@@ -211,7 +178,7 @@ def _read_dropout(model: nn.Module, library: str) -> float:
     """Their one dropout probability. Raises ValueError where they drop at several rates, or in places where ours does not."""
     rates = {name: part.p for name, part in model.named_modules() if isinstance(part, nn.Dropout)}
     rates |= {name: part.dropout for name, part in model.named_modules() if isinstance(part, nn.MultiheadAttention)}
-    elsewhere = {name: rate for name, rate in rates.items() if re.search(_ELSEWHERE[library], name)}
+    elsewhere = {name: rate for name, rate in rates.items() if re.search(_EXTRA_DROPOUT[library], name)}
     shared = {rate for name, rate in rates.items() if name not in elsewhere}
     if len(shared) > 1 or any(elsewhere.values()):
         found = [f"{name} {rate}" for name, rate in (elsewhere | rates).items() if rate]
@@ -327,7 +294,7 @@ def _check_same(ours: ViTConfig, theirs: ViTConfig, library: str) -> None:
     """Raise ValueError, with both values, where the configurations differ in more than in how weights start."""
     ours, theirs = dataclasses.asdict(ours), dataclasses.asdict(theirs)
     for config in (ours, theirs):
-        for start in ("position_std", "position_start", "position_frozen"):
+        for start in ("position_std", "position_init", "position_frozen"):
             del config[start]
         config["norm_after_pool"] |= config["pool"] == "class"  # one token is read: both orders are the same
         config["position_class_token"] |= "none" in (config["class_token"], config["position"])  # there is no such row

@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Callable
 
-from ..errors import check_choice
+from ..common.validation import require_choice
 from .check import Check
 
 WHERE = {
@@ -29,7 +29,7 @@ def names() -> tuple[str, ...]:
 
 def get(name: str) -> Check:
     """The check of this name. Raises ValueError, with the nearest name, for an unknown one."""
-    check_choice("check", name, names())
+    require_choice("check", name, names())
     module = importlib.import_module(f".{WHERE[name]}", __package__)
     make: Callable[[], Check] = getattr(module, name.removeprefix("check_") + "_check")
     return make()

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from ..errors import check_choice
+from ..common.validation import require_choice
 from ..model import MLP, MultiHeadSelfAttention, VisionTransformer, ViTConfig
 
 
@@ -55,5 +55,5 @@ def build_module(kind: str, settings: dict) -> nn.Module:
         "VisionTransformer": lambda **s: PartsOnly(ViTConfig(**s)),
         "Probe": lambda **s: Probe(**s),
     }
-    check_choice("kind of module", kind, tuple(kinds))
+    require_choice("kind of module", kind, tuple(kinds))
     return kinds[kind](**settings)

@@ -10,8 +10,8 @@ import math
 
 import torch
 
-from ..errors import check_whole
-from .rand_augment import OPERATIONS, one_round
+from ..common.validation import require_int
+from .rand_augment import OPERATIONS, apply_operations
 
 
 def flip_and_shift(
@@ -32,7 +32,7 @@ def flip_and_shift(
     """
     mine, of, home = _prepare("flip_and_shift", images, generator, share)
     B, C, H, W = images.shape
-    check_whole("shift", shift, least=0)
+    require_int("shift", shift, minimum=0)
     if shift >= min(H, W):
         raise ValueError(f"shift is {shift}, the images are {H}x{W}: it must be smaller than both sides")
     down, right = torch.randint(-shift, shift + 1, (2, of, 1), generator=generator, device=home)[:, mine].to(images.device)
@@ -73,12 +73,12 @@ def rand_augment(
         raise ValueError(
             f"rand_augment takes uint8 images, 0..255, of 1 or 3 channels; got {images.dtype}, {images.shape[1]} channels"
         )
-    check_whole("operations", operations, least=0)
+    require_int("operations", operations, minimum=0)
     _check_range("magnitude", magnitude, 10)
     for _ in range(operations):
         turn = _draw_on_host(len(OPERATIONS), generator)
         sign = 2 * torch.randint(0, 2, (of,), generator=generator, device=home)[mine].to(images.device, torch.float32) - 1
-        images = one_round(images, sign, magnitude / 10, mine.start + turn)
+        images = apply_operations(images, sign, magnitude / 10, mine.start + turn)
     return images
 
 
@@ -105,7 +105,7 @@ def cutmix(
     B, _, H, W = images.shape
     if labels.shape != (B,) or labels.dtype != torch.int64:
         raise ValueError(f"{B} images need labels ({B},), int64; got {tuple(labels.shape)}, {labels.dtype}")
-    check_whole("num_classes", num_classes)
+    require_int("num_classes", num_classes)
     if B and labels.device.type == "cpu" and not 0 <= labels.min() <= labels.max() < num_classes:
         raise ValueError(f"labels {labels.min()}..{labels.max()}, but num_classes is {num_classes}: they go from 0 up")
     _check_range("probability", probability, 1)
@@ -157,8 +157,8 @@ def _prepare(name: str, images: torch.Tensor, generator, share) -> tuple[slice, 
             f"{name} takes images (B, C, H, W), rank 4; got rank {images.ndim}, {tuple(images.shape)}. One image: image[None]"
         )
     first, of = share or (0, len(images))
-    check_whole("the first row of the share", first, least=0)
-    check_whole("the batch that is shared", of, least=0)
+    require_int("the first row of the share", first, minimum=0)
+    require_int("the batch that is shared", of, minimum=0)
     if first + len(images) > of:
         raise ValueError(
             f"share is ({first}, {of}) for {len(images)} images: a batch of {of} has no rows {first} to {first + len(images) - 1}"

@@ -12,7 +12,7 @@ from torchvision.datasets import CIFAR10
 from torchvision.datasets.utils import check_integrity
 
 from . import download as mirror
-from .images import ImageData, Split, channel_statistics, split_validation
+from .dataset import ImageData, Split, channel_statistics, split_validation
 
 # The same file at four addresses; what arrives is compared with torchvision's md5 in any case. The last is the original,
 # which has given 50 to 85 kB/s since June 2026 (pytorch/vision issue 9536).

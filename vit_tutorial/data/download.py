@@ -12,7 +12,7 @@ import urllib3
 from tqdm import tqdm
 
 
-class MirrorFailed(Exception):
+class MirrorFailedError(Exception):
     """A mirror did not deliver, and why. speed: bytes a second, when slowness was all that was wrong with it."""
 
     def __init__(self, reason: str, speed: float | None = None):
@@ -41,11 +41,11 @@ class Downloader:
                 response.raise_for_status()
                 self._copy(response, file, urlsplit(url).hostname)
         except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
-            raise MirrorFailed(f"no answer, or no bytes, for {self.silence:g} s") from error
+            raise MirrorFailedError(f"no answer, or no bytes, for {self.silence:g} s") from error
         except requests.HTTPError as error:
-            raise MirrorFailed(f"it answered {error.response.status_code} {error.response.reason}") from error
+            raise MirrorFailedError(f"it answered {error.response.status_code} {error.response.reason}") from error
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise MirrorFailed(f"no connection, or a broken one ({_innermost(error)})") from error
+            raise MirrorFailedError(f"no connection, or a broken one ({_innermost(error)})") from error
 
     def _copy(self, response, file, host):
         total = int(response.headers.get("Content-Length", 0)) or None
@@ -64,10 +64,10 @@ class Downloader:
                 if waited >= self.patience:
                     speed = (got - got_then) / waited
                     if speed < self.floor:
-                        raise MirrorFailed(f"too slow, {speed / 1000:.1f} kB/s (asked for {self.floor / 1000:.1f})", speed)
+                        raise MirrorFailedError(f"too slow, {speed / 1000:.1f} kB/s (asked for {self.floor / 1000:.1f})", speed)
                     since, got_then = time.monotonic(), got
         if total and got < total:
-            raise MirrorFailed(f"it stopped after {got:,} of {total:,} bytes")
+            raise MirrorFailedError(f"it stopped after {got:,} of {total:,} bytes")
 
 
 def fetch(urls: tuple[str, ...], md5: str, target: Path, downloader: Downloader) -> tuple[bool, list[str]]:
@@ -85,7 +85,7 @@ def fetch(urls: tuple[str, ...], md5: str, target: Path, downloader: Downloader)
         way = Downloader(downloader.silence, floor, downloader.patience, downloader.progress)
         try:
             whole = pooch.retrieve(url, f"md5:{md5}", fname=target.name, path=workshop, downloader=way)
-        except MirrorFailed as error:
+        except MirrorFailedError as error:
             failures.append(f"{url}: {error}")
             if error.speed is not None:
                 slow.append((error.speed, url))

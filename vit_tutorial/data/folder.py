@@ -5,23 +5,20 @@ import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from ..errors import check_whole
-from ..resources import free_bytes
-from .images import ImageData, Split, channel_statistics, stratified
-
-if TYPE_CHECKING:
-    from .stream import FileSplit
+from ..common.machine import free_bytes
+from ..common.validation import require_int
+from .dataset import ImageData, Split, channel_statistics, stratified
+from .decode import UNREADABLE, read_image, unreadable
+from .file_loader import PackedPaths
+from .stream import FileSplit, sampled_statistics
 
 TEST_SHARE = 0.2  # of one folder without train/ and test/
 TEST_SEED = 0
-UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # all that Pillow raises for broken files
 
 
 def load(
@@ -54,7 +51,7 @@ def load(
     if len(size) != 2:
         raise ValueError(f"image_size is {image_size}: give one side, or (height, width)")
     for name, side in zip(("image height", "image width"), size):
-        check_whole(name, side)
+        require_int(name, side)
     parts = [part for part in ("train", "test") if (path / part).is_dir()]
     if len(parts) == 1:
         missing = "test" if parts == ["train"] else "train"
@@ -88,8 +85,6 @@ def load(
         f"resized to {size[0]}x{size[1]}"
     )
     if stream:
-        from .stream import sampled_statistics
-
         statistics = sampled_statistics(train, seed)
         provenance += f", read from their files in passing ({pixels / 1e9:.3g} GB of pixels)"
     else:
@@ -97,28 +92,6 @@ def load(
     if name in ("shapes", "cifar10"):  # the name of another source: say which of the two it is
         name = f"{name} (folder)"
     return ImageData(name, tuple(classes), train, held, test, *statistics, provenance).to(device)
-
-
-def read_image(path: str | Path, image_size: tuple[int, int]) -> np.ndarray:
-    """One image file as (H, W, 3), uint8, for image_size (H, W).
-
-    The largest part around the middle that has the wanted proportions is resized with antialiasing (Lanczos); an image of the
-    wanted size comes through as it is. Grey becomes three equal channels, palettes their colours, transparency lies on
-    white, 16 bits a channel become 8 (divided by 257), of an animation the first frame counts, EXIF orientation is applied.
-    Raises ValueError for pixels without a fixed range (32-bit floats), OSError for a file that is broken or no image.
-    """
-    with Image.open(path) as image:
-        image.load()
-        image = ImageOps.exif_transpose(image)
-        if image.mode == "F":
-            raise ValueError("its pixels are 32-bit floats, which have no fixed range")
-        if image.mode.startswith("I"):  # 16 bits; "I" has room for 32, but that is how Pillow opens some 16-bit files
-            image = Image.fromarray((np.asarray(image).astype(np.float64) / 257).round().clip(0, 255).astype(np.uint8))
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        image = image.convert("RGB")
-        return np.asarray(ImageOps.fit(image, (image_size[1], image_size[0]), Image.Resampling.LANCZOS))
 
 
 def _classes(path: Path) -> list[str]:
@@ -170,13 +143,10 @@ def _read(path: Path, classes: list[str], labelled: list[tuple[str, int]], size:
 
 def _stream(path: Path, classes: list[str], labelled: list[tuple[str, int]], size: tuple[int, int]) -> "FileSplit":
     """The images of `labelled` in their files, in their order."""
-    from .reading import Names
-    from .stream import FileSplit
-    from .unreadable import unreadable
 
     bad = unreadable([file for file, _ in labelled], path.name)
     good = _without(bad, path, classes, labelled)
-    names = Names(labelled[index][0] for index in good)
+    names = PackedPaths(labelled[index][0] for index in good)
     return FileSplit(names, torch.arange(len(good)), torch.tensor([labelled[index][1] for index in good]), size)
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import torch
 
-from ..errors import check_whole
-from .images import ImageData, channel_statistics
-from .location import data_root
+from ..common.validation import require_int
+from .dataset import ImageData, channel_statistics
+from .paths import data_root
 from .shapes import CLASS_NAMES, SIDE, make_shapes
 
 TEST_SEED = 2  # the test images of `shapes` for every seed: train and validation draw from 3 * seed and 3 * seed + 1
@@ -44,7 +44,7 @@ def load(
         the free memory (`folder.load`). The other sources are small and always in memory.
     Raises ValueError, naming the nearest source, when there is none; and as `make_shapes`, `cifar10.fetch` and `folder.load` do.
     """
-    check_whole("seed", seed, least=0)
+    require_int("seed", seed, minimum=0)
     if not 0 < validation < 1:
         raise ValueError(f"validation is {validation}: it is a share of the training images, above 0 and below 1")
     if source in sources() and image_size not in (None, SIDE, (SIDE, SIDE)):

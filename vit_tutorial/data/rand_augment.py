@@ -15,7 +15,7 @@ BLENDED = ("brightness", "contrast", "saturation", "sharpness")  # with black, g
 OPERATIONS = (*GEOMETRIC, *BLENDED, "posterize", "solarize", "autocontrast", "equalize", "identity")
 
 
-def one_round(images: torch.Tensor, sign: torch.Tensor, strength: float, turn: int) -> torch.Tensor:
+def apply_operations(images: torch.Tensor, sign: torch.Tensor, strength: float, turn: int) -> torch.Tensor:
     """Image i of (B, C, H, W), uint8, after operation number (i + turn) % 14 of OPERATIONS; new memory.
 
     sign: (B,), float, -1 or 1: to which side an operation goes that has two. strength: 0..1, the share of its range.

@@ -4,8 +4,8 @@ import math
 
 import torch
 
-from ..errors import check_whole
-from .images import Split
+from ..common.validation import require_int
+from .dataset import Split
 
 SHAPES = ("disc", "square", "triangle", "cross", "ring")
 CLASS_NAMES = tuple(f"{shape}, {half}" for shape in SHAPES for half in ("upper", "lower"))  # label = 2 * shape + half
@@ -24,8 +24,8 @@ def make_shapes(count: int, seed: int, *, half: int | None = None) -> Split:
     A shape is 5 to 6.5 pixels in radius, lies wholly inside its half, and has any bright colour; the background has any dark
     one; noise lies on both. The same count and seed give the same images. Raises ValueError for an odd count without a half.
     """
-    check_whole("count", count)
-    check_whole("seed", seed, least=0)
+    require_int("count", count)
+    require_int("seed", seed, minimum=0)
     if half is None and count % 2:
         raise ValueError(
             f"count is {count}: the images come in pairs, upper and lower, so ask for {count + 1}, or give half=0 or half=1"

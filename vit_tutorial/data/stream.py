@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 import torch
 from tqdm import tqdm
 
-from .images import statistics_of_counts, value_counts
-from .reading import Names, make_loader
+from .dataset import statistics_of_counts, value_counts
+from .file_loader import PackedPaths, make_loader
 
 SAMPLE = 10_000  # training images that a stream's mean and deviation are taken from
 
@@ -24,7 +24,7 @@ class FileSplit:
     Raises ValueError, with the shapes, when index and labels do not fit each other.
     """
 
-    names: Names
+    names: PackedPaths
     index: torch.Tensor
     labels: torch.Tensor
     size: tuple[int, int]
@@ -98,7 +98,7 @@ class FileSplit:
                 "resume from the last checkpoint; without the file, remove it and begin anew, since other images get split"
             )
 
-    def in_order(self, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def iter_batches(self, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """(images, labels) of all the split from first to last, `batch_size` at a time, the last one smaller."""
         return self.batches(torch.arange(len(self)).split(batch_size))
 

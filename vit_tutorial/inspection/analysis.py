@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from ..errors import check_whole
+from ..common.validation import require_int
 
 
 def cosine_similarity(table: torch.Tensor) -> torch.Tensor:
@@ -25,7 +25,7 @@ def expected_random_cosine(dim: int) -> float:
     squares of its dim entries add to 1 and are alike, so each has the mean 1/dim; the mean of an entry is 0, by symmetry.
     Rows of independent normal numbers, such as learned positions at the start, have such directions at any scale but 0.
     """
-    check_whole("dim", dim)
+    require_int("dim", dim)
     return 1 / math.sqrt(dim)
 
 
@@ -58,7 +58,7 @@ def confusion_matrix(true: torch.Tensor, predicted: torch.Tensor, classes: int) 
 
     true, predicted: class numbers (n,), 0 to classes - 1. Raises ValueError for other lengths or numbers.
     """
-    check_whole("classes", classes)
+    require_int("classes", classes)
     true, predicted = (torch.as_tensor(labels).detach().cpu() for labels in (true, predicted))
     if true.ndim != 1 or true.shape != predicted.shape:
         raise ValueError(
@@ -120,6 +120,6 @@ def _rows(table: torch.Tensor) -> torch.Tensor:
 def _check_grid(grid: tuple[int, int]) -> tuple[int, int]:
     if not isinstance(grid, (tuple, list)) or len(grid) != 2:
         raise ValueError(f"grid is {grid!r}: give (rows, columns), the number of patches down and across")
-    check_whole("rows of the grid", grid[0])
-    check_whole("columns of the grid", grid[1])
+    require_int("rows of the grid", grid[0])
+    require_int("columns of the grid", grid[1])
     return tuple(grid)

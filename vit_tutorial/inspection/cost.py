@@ -22,7 +22,7 @@ def position_cost(config: ViTConfig) -> dict[str, int]:
     """
     if not isinstance(config, ViTConfig):
         raise ValueError(f"the cost is counted from a ViTConfig, such as model.config, not from a {type(config).__name__}")
-    without = dataclasses.replace(config, position="none", position_at="stem")
+    without = dataclasses.replace(config, position="none", position_site="stem")
     return dict(parameters=_learned(config) - _learned(without), flops=_layers(config) * _flops_of_one(config))
 
 
@@ -34,7 +34,7 @@ def _learned(config: ViTConfig) -> int:
 
 def _layers(config: ViTConfig) -> int:
     """How many times positions enter."""
-    return 1 if config.position_at == "stem" else config.depth
+    return 1 if config.position_site == "stem" else config.depth
 
 
 def _flops_of_one(config: ViTConfig) -> int:

@@ -34,7 +34,7 @@ def grid_recovery(table: torch.Tensor, grid: tuple[int, int]) -> tuple[float, fl
     values, vectors = torch.linalg.eigh(centring @ cosine @ centring)  # in rising order
     plane = vectors[:, -2:] * values[-2:].clamp(min=0).sqrt()  # (N, 2)
     n = torch.arange(N)
-    return tuple(explained(plane, place.double()[:, None]) for place in (n // grid[1], n % grid[1]))
+    return tuple(r_squared(plane, place.double()[:, None]) for place in (n // grid[1], n % grid[1]))
 
 
 def sinusoidal_share(table: torch.Tensor, grid: tuple[int, int]) -> float:
@@ -43,10 +43,10 @@ def sinusoidal_share(table: torch.Tensor, grid: tuple[int, int]) -> float:
     The basis of `sinusoidal_2d`, as wide as it gets: R - 1 directions for rows and C - 1 for columns, so every table that is a
     function of the row plus a function of the column reaches 1, and a random one about (R + C - 2) / (N - 1).
     """
-    return explained(sinusoidal_2d(grid, 8 * max(grid)).double(), table.detach().double().cpu())
+    return r_squared(sinusoidal_2d(grid, 8 * max(grid)).double(), table.detach().double().cpu())
 
 
-def explained(inputs: torch.Tensor, targets: torch.Tensor) -> float:
+def r_squared(inputs: torch.Tensor, targets: torch.Tensor) -> float:
     """R squared of the best linear map, with a constant, from inputs (N, a) to targets (N, b); 0 for targets that do not vary."""
     inputs, targets = inputs - inputs.mean(0), targets - targets.mean(0)
     total = targets.square().sum()

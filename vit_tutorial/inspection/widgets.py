@@ -5,7 +5,7 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
 from .analysis import cosine_similarity, patch_rows
-from .tables import position_table
+from .position_tables import position_table
 
 MOST_BUTTONS = 400
 SIDE = 26  # pixels of a patch

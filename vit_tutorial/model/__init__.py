@@ -1,6 +1,6 @@
 """What the lessons build, in the order in which they build it. The names are public: `from vit_tutorial.model import ...`."""
 
-from .attention import MultiHeadSelfAttention, attend, attention
+from .attention import MultiHeadSelfAttention, attention, fast_attention
 from .config import ViTConfig
 from .encoder import MLP, Encoder, EncoderBlock
 from .patches import PatchEmbedding, patchify, unpatchify

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..errors import check_heads
+from ..common.validation import require_heads
 
 
 def attention(
@@ -24,7 +24,7 @@ def attention(
     return weights @ v, weights
 
 
-def attend(
+def fast_attention(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor | None = None, fused: bool | None = None
 ) -> torch.Tensor:
     """The output of `attention` alone, the faster way: the one place where the form is chosen.
@@ -46,30 +46,30 @@ class MultiHeadSelfAttention(nn.Module):
 
     def __init__(self, dim: int, num_heads: int, qkv_bias: bool = True, fused: bool | None = None):
         super().__init__()
-        check_heads(dim, num_heads)
+        require_heads(dim, num_heads)
         self.num_heads = num_heads
         self.fused = fused
         self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
         self.projection = nn.Linear(dim, dim)
 
-    def split(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def split_heads(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Tokens (B, T, D) -> queries, keys and values, each (B, h, T, d)."""
         B, T, D = x.shape
         qkv = self.qkv(x).view(B, T, 3, self.num_heads, D // self.num_heads)  # (B, T, 3, h, d)
         return qkv.permute(2, 0, 3, 1, 4).unbind(0)  # 3 x (B, h, T, d)
 
-    def asked(self, x: torch.Tensor, position: nn.Module | None) -> tuple:
+    def project_qkv(self, x: torch.Tensor, position: nn.Module | None) -> tuple:
         """Queries, keys, values, and what is added to the scores: None, or a bias (h, T, T)."""
-        q, k, v = self.split(x)
+        q, k, v = self.split_heads(x)
         q, k, bias = position(q, k) if position else (q, k, None)
         return q, k, v, bias
 
     def weights(self, x: torch.Tensor, position: nn.Module | None = None) -> torch.Tensor:
         """The attention weights (B, h, T, T) for tokens (B, T, D); row t says what token t reads."""
-        return attention(*self.asked(x, position))[1]
+        return attention(*self.project_qkv(x, position))[1]
 
     def forward(self, x: torch.Tensor, position: nn.Module | None = None) -> torch.Tensor:
         """position: relative or rotary positions (relative.py), if there are any."""
-        heads = attend(*self.asked(x, position), fused=self.fused)  # (B, h, T, d)
+        heads = fast_attention(*self.project_qkv(x, position), fused=self.fused)  # (B, h, T, d)
         merged = heads.transpose(1, 2).reshape(x.shape)  # (B, T, h, d) -> (B, T, D)
         return self.projection(merged)

@@ -4,14 +4,14 @@ import dataclasses
 import difflib
 import re
 
-from ..errors import check_choice, check_divides, check_heads, check_whole
+from ..common.validation import require_choice, require_divides, require_heads, require_int
 
 POOLS = ("class", "mean")
 CLASS_TOKENS = ("first", "last", "none")
 POSITIONS = ("none", "learned_1d", "learned_2d", "sinusoidal_1d", "sinusoidal_2d", "relative", "rotary")
 IN_ATTENTION = ("relative", "rotary")  # these change scores, the others add to tokens
-POSITION_PLACES = ("stem", "every_layer", "every_layer_shared")
-POSITION_STARTS = ("normal", "truncated_normal")
+POSITION_SITES = ("stem", "every_layer", "every_layer_shared")
+POSITION_INITS = ("normal", "truncated_normal")
 STEMS = ("patches", "convolutional")
 
 # Paper (Dosovitskiy et al. 2021), table 1; Ti and S are DeiT's (Touvron et al. 2021), table 1.
@@ -32,10 +32,10 @@ class ViTConfig:
     dim: D, the width of a token. depth: encoder blocks. num_heads: h, must divide D. mlp_dim: hidden width, 4 D if None.
     pool: what becomes the representation, the class token ("class", the paper) or the mean of the patch tokens
         ("mean", as in Zhai et al. 2022, "Scaling Vision Transformers").
-    position: one of POSITIONS. position_at: where it enters, once at the "stem" (the paper), in "every_layer", or
+    position: one of POSITIONS. position_site: where it enters, once at the "stem" (the paper), in "every_layer", or
         "every_layer_shared" (one table for all; the paper's appendix D.4). None picks "every_layer" for relative and rotary.
     dropout: probability in [0, 1), on the tokens at the stem, after attention, in the MLP.
-    stochastic_depth: probability in [0, 1) that training skips the last block's attention, and its MLP, for an image; it rises
+    drop_path_rate: probability in [0, 1) that training skips the last block's attention, and its MLP, for an image; it rises
         from 0 in the first block in even steps (Huang et al. 2016; timm's drop_path_rate).
 
     stem: what makes tokens of an image: "patches" (the paper's linear layer, each patch by itself), or "convolutional"
@@ -44,7 +44,7 @@ class ViTConfig:
     Where implementations in the field differ:
     class_token: "first" (the paper, torchvision, timm), "last", or "none". None picks "first" for pool="class", else "none".
     position_std: standard deviation of learned positions at the start; 0.02 (torchvision, timm), 1.0 (vit-pytorch), 0 (zeros).
-    position_start: "normal", or "truncated_normal" (nothing beyond two standard deviations).
+    position_init: "normal", or "truncated_normal" (nothing beyond two standard deviations).
     position_frozen: True keeps a learned kind at its random start.
     position_class_token: True gives the class token a position too (the paper); False joins it later (timm's no_embed_class).
     patch_norms: a LayerNorm before and one after the patch projection (vit-pytorch); the paper has neither.
@@ -66,14 +66,14 @@ class ViTConfig:
     class_token: str | None = None
     position_std: float = 0.02
     position_class_token: bool = True
-    position_at: str | None = None
-    position_start: str = "normal"
+    position_site: str | None = None
+    position_init: str = "normal"
     position_frozen: bool = False
     patch_norms: bool = False
     qkv_bias: bool = True
     norm_eps: float = 1e-6
     norm_after_pool: bool = False
-    stochastic_depth: float = 0.0
+    drop_path_rate: float = 0.0
     stem: str = "patches"
 
     def __post_init__(self):
@@ -83,23 +83,23 @@ class ViTConfig:
             object.__setattr__(self, "mlp_dim", 4 * self.dim)
         if self.class_token is None:
             object.__setattr__(self, "class_token", "first" if self.pool == "class" else "none")
-        if self.position_at is None:
-            object.__setattr__(self, "position_at", "every_layer" if self.position in IN_ATTENTION else "stem")
+        if self.position_site is None:
+            object.__setattr__(self, "position_site", "every_layer" if self.position in IN_ATTENTION else "stem")
         self._check()
 
     def _check(self):
         if len(self.image_size) != 2:
             raise ValueError(f"image_size is {self.image_size}: give one side, or (height, width)")
         for name in ("patch_size", "channels", "num_classes", "dim", "depth", "num_heads", "mlp_dim"):
-            check_whole(name, getattr(self, name))
-        check_divides(self.image_size, self.patch_size)
-        check_heads(self.dim, self.num_heads)
-        check_choice("pool", self.pool, POOLS)
-        check_choice("position", self.position, POSITIONS)
-        check_choice("class_token", self.class_token, CLASS_TOKENS)
+            require_int(name, getattr(self, name))
+        require_divides(self.image_size, self.patch_size)
+        require_heads(self.dim, self.num_heads)
+        require_choice("pool", self.pool, POOLS)
+        require_choice("position", self.position, POSITIONS)
+        require_choice("class_token", self.class_token, CLASS_TOKENS)
         if self.pool == "class" and self.class_token == "none":
             raise ValueError("pool='class' reads a class token, but class_token is 'none': use 'first' or 'last', or pool='mean'")
-        for name in ("dropout", "stochastic_depth"):
+        for name in ("dropout", "drop_path_rate"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: it is a probability, from 0 up to but not including 1")
         if self.position_std < 0:
@@ -108,7 +108,7 @@ class ViTConfig:
         self._check_position()
 
     def _check_stem(self):
-        check_choice("stem", self.stem, STEMS)
+        require_choice("stem", self.stem, STEMS)
         if self.stem == "patches":
             return
         P = self.patch_size
@@ -120,16 +120,16 @@ class ViTConfig:
             raise ValueError("patch_norms=True has no patches to normalise in a convolutional stem: leave it out")
 
     def _check_position(self):
-        check_choice("position_at", self.position_at, POSITION_PLACES)
-        check_choice("position_start", self.position_start, POSITION_STARTS)
-        if self.position in IN_ATTENTION and self.position_at == "stem":
+        require_choice("position_site", self.position_site, POSITION_SITES)
+        require_choice("position_init", self.position_init, POSITION_INITS)
+        if self.position in IN_ATTENTION and self.position_site == "stem":
             raise ValueError(
                 f"{self.position} positions act inside attention, not at the stem: every_layer or every_layer_shared"
             )
-        if self.position == "none" and self.position_at != "stem":
-            raise ValueError(f"position='none' has nothing to add at {self.position_at!r}: leave position_at out")
+        if self.position == "none" and self.position_site != "stem":
+            raise ValueError(f"position='none' has nothing to add at {self.position_site!r}: leave position_site out")
         if (
-            self.position_at != "stem"
+            self.position_site != "stem"
             and self.class_token != "none"
             and not self.position_class_token
             and self.position not in IN_ATTENTION

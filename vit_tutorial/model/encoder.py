@@ -19,22 +19,24 @@ class MLP(nn.Sequential):
 class EncoderBlock(nn.Module):
     """Tokens (B, T, D) -> (B, T, D): z' = MSA(LN(z)) + z, then MLP(LN(z')) + z' (the paper's equations 2 and 3)."""
 
-    def __init__(self, dim: int, num_heads: int, mlp_dim: int, dropout=0.0, qkv_bias=True, norm_eps=1e-6, skip=0.0):
+    def __init__(self, dim: int, num_heads: int, mlp_dim: int, dropout=0.0, qkv_bias=True, norm_eps=1e-6, drop_path_rate=0.0):
         super().__init__()
         self.norm1 = nn.LayerNorm(dim, eps=norm_eps)
         self.attention = MultiHeadSelfAttention(dim, num_heads, qkv_bias=qkv_bias)
         self.norm2 = nn.LayerNorm(dim, eps=norm_eps)
         self.mlp = MLP(dim, mlp_dim, dropout)
         self.dropout = nn.Dropout(dropout)
-        self.skip = skip
+        self.drop_path_rate = drop_path_rate
 
     def forward(self, x: torch.Tensor, position: nn.Module | None = None) -> torch.Tensor:
-        x = x + self.kept(self.dropout(self.attention(self.norm1(x), position)))
-        return x + self.kept(self.dropout(self.mlp(self.norm2(x))))
+        x = x + self.drop_path(self.dropout(self.attention(self.norm1(x), position)))
+        return x + self.drop_path(self.dropout(self.mlp(self.norm2(x))))
 
-    def kept(self, x: torch.Tensor) -> torch.Tensor:
-        """Stochastic depth (Huang et al. 2016): training makes an image's x 0 with probability `skip`, x / (1 - skip) else."""
-        return x * torch.dropout(x.new_ones(len(x), 1, 1), self.skip, True) if self.training and self.skip else x
+    def drop_path(self, x: torch.Tensor) -> torch.Tensor:
+        """Stochastic depth (Huang et al. 2016): training makes an image's x 0 with probability `drop_path_rate`, x / (1 - drop_path_rate) else."""
+        return (
+            x * torch.dropout(x.new_ones(len(x), 1, 1), self.drop_path_rate, True) if self.training and self.drop_path_rate else x
+        )
 
 
 class Encoder(nn.Module):
@@ -42,12 +44,13 @@ class Encoder(nn.Module):
 
     def __init__(self, c: ViTConfig):
         super().__init__()
-        skips = [c.stochastic_depth * i / max(1, c.depth - 1) for i in range(c.depth)]  # 0 in the first block, as timm's
+        drop_path_rates = [c.drop_path_rate * i / max(1, c.depth - 1) for i in range(c.depth)]  # 0 in the first block, as timm's
         self.blocks = nn.ModuleList(
-            EncoderBlock(c.dim, c.num_heads, c.mlp_dim, c.dropout, c.qkv_bias, c.norm_eps, skip) for skip in skips
+            EncoderBlock(c.dim, c.num_heads, c.mlp_dim, c.dropout, c.qkv_bias, c.norm_eps, drop_path_rate)
+            for drop_path_rate in drop_path_rates
         )
         # One position embedding for each block, a single one that all share, or none: then it is added at the stem.
-        number = {"stem": 0, "every_layer": c.depth, "every_layer_shared": 1}[c.position_at]
+        number = {"stem": 0, "every_layer": c.depth, "every_layer_shared": 1}[c.position_site]
         self.positions = nn.ModuleList(make_position(c) for _ in range(number))
         self.in_attention = c.position in IN_ATTENTION
         self.checkpoint_activations = False  # True: training keeps only what enters a block, and computes the block again

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from ..errors import check_divides
+from ..common.validation import require_divides
 from .config import ViTConfig
 
 
@@ -17,7 +17,7 @@ def patchify(images: torch.Tensor, patch_size: int) -> torch.Tensor:
         shape = tuple(images.shape)
         raise ValueError(f"patchify takes images (B, C, H, W), rank 4; got rank {images.ndim}, {shape}. One image: image[None]")
     B, C, H, W = images.shape
-    check_divides((H, W), patch_size)
+    require_divides((H, W), patch_size)
     P = patch_size
     x = images.reshape(B, C, H // P, P, W // P, P)  # (B, C, rows, P, columns, P)
     x = x.permute(0, 2, 4, 3, 5, 1)  # (B, rows, columns, P, P, C): the grid first, the channel last
@@ -33,7 +33,7 @@ def unpatchify(patches: torch.Tensor, patch_size: int, image_size: int | tuple[i
     P = patch_size
     if patches.ndim != 3:
         raise ValueError(f"unpatchify takes patches (B, N, P*P*C), rank 3; got rank {patches.ndim}, {tuple(patches.shape)}")
-    check_divides((H, W), P)
+    require_divides((H, W), P)
     B, N, L = patches.shape
     if N != (H // P) * (W // P):
         needed = f"{H // P} x {W // P} = {(H // P) * (W // P)}"

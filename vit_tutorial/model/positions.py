@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from .config import ViTConfig
-from .grid import on_grid, start, token_rows, with_token
+from .position_utils import concat_row_column, init_position_parameter, insert_class_token, num_class_token_rows
 from .relative import RelativeBias, Rotary
 
 
@@ -28,7 +28,7 @@ def sinusoidal_2d(grid: tuple[int, int], dim: int) -> torch.Tensor:
     if dim % 4:
         raise ValueError(f"2-D sinusoidal positions need a width that is a multiple of 4 (sine, cosine; row, column), not {dim}")
     rows, columns = grid
-    return on_grid(sinusoidal_1d(rows, dim // 2), sinusoidal_1d(columns, dim // 2))
+    return concat_row_column(sinusoidal_1d(rows, dim // 2), sinusoidal_1d(columns, dim // 2))
 
 
 class PositionEmbedding(nn.Module):
@@ -37,15 +37,15 @@ class PositionEmbedding(nn.Module):
 
     def __init__(self, config: ViTConfig):
         super().__init__()
-        extra = token_rows(config)
+        extra = num_class_token_rows(config)
         if config.position == "learned_1d":
-            self.table = start(config, 1, config.num_patches + extra, config.dim)
+            self.table = init_position_parameter(config, 1, config.num_patches + extra, config.dim)
             return
         if config.position == "sinusoidal_1d":
             table = sinusoidal_1d(config.num_patches, config.dim)
         else:
             table = sinusoidal_2d(config.grid, config.dim)
-        self.register_buffer("table", with_token(config, table, table.new_zeros(extra, config.dim))[None])
+        self.register_buffer("table", insert_class_token(config, table, table.new_zeros(extra, config.dim))[None])
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         return tokens + self.table
@@ -61,14 +61,14 @@ class Learned2D(nn.Module):
         super().__init__()
         self.config = config
         rows, columns = config.grid
-        self.rows = start(config, rows, config.dim // 2)
-        self.columns = start(config, columns, config.dim // 2)
-        self.token = start(config, token_rows(config), config.dim)
+        self.rows = init_position_parameter(config, rows, config.dim // 2)
+        self.columns = init_position_parameter(config, columns, config.dim // 2)
+        self.token = init_position_parameter(config, num_class_token_rows(config), config.dim)
 
     @property
     def table(self) -> torch.Tensor:
         """What is added, written out: (1, T, D)."""
-        return with_token(self.config, on_grid(self.rows, self.columns), self.token)[None]
+        return insert_class_token(self.config, concat_row_column(self.rows, self.columns), self.token)[None]
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         return tokens + self.table

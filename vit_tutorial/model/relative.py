@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .config import ViTConfig
-from .grid import on_grid, start, with_token
+from .position_utils import concat_row_column, init_position_parameter, insert_class_token
 
 
 class RelativeBias(nn.Module):
@@ -28,7 +28,7 @@ class RelativeBias(nn.Module):
             index = F.pad(index, (0, 0, first, 1 - first), value=offsets + 1)  # the token reads a patch
             index[0 if first else -1, 0 if first else -1] = offsets + 2  # and itself
             offsets += 3
-        self.bias = start(config, config.num_heads, offsets)
+        self.bias = init_position_parameter(config, config.num_heads, offsets)
         self.register_buffer("index", index, persistent=False)
 
     def forward(self, q: torch.Tensor, k: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -48,16 +48,16 @@ class Rotary(nn.Module):
         pairs = config.dim // config.num_heads // 4  # for the row, and as many for the column
         frequency = 100 ** (-torch.arange(pairs) / pairs)
         rows, columns = (torch.arange(side)[:, None] * frequency for side in config.grid)
-        angle = on_grid(rows, columns)  # (N, d/2)
-        angle = with_token(config, angle, angle.new_zeros(int(config.class_token != "none"), angle.shape[1]))  # (T, d/2)
+        angle = concat_row_column(rows, columns)  # (N, d/2)
+        angle = insert_class_token(config, angle, angle.new_zeros(int(config.class_token != "none"), angle.shape[1]))  # (T, d/2)
         self.register_buffer("cos", angle.cos(), persistent=False)
         self.register_buffer("sin", angle.sin(), persistent=False)
 
-    def turn(self, x: torch.Tensor) -> torch.Tensor:
+    def rotate(self, x: torch.Tensor) -> torch.Tensor:
         """(..., T, d): entry i and entry i + d/2 are the two coordinates of one pair."""
         a, b = x.chunk(2, dim=-1)
         return torch.cat([a * self.cos - b * self.sin, a * self.sin + b * self.cos], dim=-1).to(x.dtype)
 
     def forward(self, q: torch.Tensor, k: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
         """Queries and keys, turned; nothing is added to their scores."""
-        return self.turn(q), self.turn(k), None
+        return self.rotate(q), self.rotate(k), None

@@ -21,12 +21,12 @@ class VisionTransformer(nn.Module):
         self.config = config
         self.patch_embedding = make_stem(config)
         self.class_token = nn.Parameter(0.02 * torch.randn(1, 1, config.dim)) if config.class_token != "none" else None
-        self.position = make_position(config) if config.position_at == "stem" else nn.Identity()
+        self.position = make_position(config) if config.position_site == "stem" else nn.Identity()
         self.dropout = nn.Dropout(config.dropout)
         self.encoder = Encoder(config)
         self.norm = nn.LayerNorm(config.dim, eps=config.norm_eps)
         self.head = nn.Linear(config.dim, config.num_classes)
-        self.apply(_start)
+        self.apply(_init_weights)
         nn.init.normal_(self.head.weight, std=0.02)
 
     def tokens(self, images: torch.Tensor) -> torch.Tensor:
@@ -77,7 +77,7 @@ class VisionTransformer(nn.Module):
             raise ValueError(f"images are {images.dtype}, the model computes with floats: images.float() / 255, then normalise")
 
 
-def _start(module: nn.Module) -> None:
+def _init_weights(module: nn.Module) -> None:
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:

@@ -24,22 +24,22 @@ class Batches:
         self.size = settings.batch_size // count
         self.first = rank * self.size
         self.share = None if count == 1 else (self.first, settings.batch_size)
-        self.steps_a_pass = len(data.train) // settings.batch_size
+        self.steps_per_epoch = len(data.train) // settings.batch_size
         self.shifting = settings.augment == "flip_shift" or (settings.augment == "auto" and data.name != "shapes")
         self._order = torch.Generator().manual_seed(settings.seed)
         self._draw = torch.Generator(data.device).manual_seed(settings.seed)
         self._begin_pass()
 
     def __next__(self) -> tuple[torch.Tensor, torch.Tensor]:
-        if self.position == self.steps_a_pass:
+        if self.position == self.steps_per_epoch:
             self._begin_pass()
         images, labels = next(self._source)
         self.position += 1
         s, drawn = self.settings, dict(generator=self._draw, share=self.share)
         if self.shifting:
             images = augment.flip_and_shift(images, shift=s.shift, **drawn)
-        if s.rand_augment:
-            images = augment.rand_augment(images, operations=s.rand_augment, magnitude=s.magnitude, **drawn)
+        if s.rand_augment_ops:
+            images = augment.rand_augment(images, operations=s.rand_augment_ops, magnitude=s.rand_augment_magnitude, **drawn)
         if s.cutmix:
             images, labels = augment.cutmix(images, labels, self.data.num_classes, probability=s.cutmix, **drawn)
         return self.data.normalise(images), labels
@@ -59,5 +59,5 @@ class Batches:
         self.position = position
         size, labels = self.settings.batch_size, self.data.train.labels
         order = torch.randperm(len(labels), generator=self._order).to(labels.device)
-        whole = order[: self.steps_a_pass * size].split(size)[position:]
+        whole = order[: self.steps_per_epoch * size].split(size)[position:]
         self._source = self.data.train.batches([batch[self.first : self.first + self.size] for batch in whole])

@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..data import ImageData, Split
-from .precision import Precision, choose_precision
-from .processes import Processes
+from .runtime.precision import Precision, choose_precision
+from .runtime.processes import Processes
 
 
 @torch.inference_mode()
@@ -32,7 +32,7 @@ def evaluate(
     model.eval()
     mine = split if processes.count == 1 else split[processes.rank :: processes.count]
     loss, right = sums = torch.zeros(2, device=data.device, dtype=torch.float32)
-    for images, labels in mine.in_order(batch_size):
+    for images, labels in mine.iter_batches(batch_size):
         with precision.autocast():
             logits = model(data.normalise(images))
         loss += F.cross_entropy(logits.float(), labels, reduction="sum")

@@ -20,9 +20,7 @@ def make_optimizers(model: nn.Module, settings: TrainSettings) -> list[torch.opt
     inside = [m.weight for m in getattr(model, "encoder", model).modules() if isinstance(m, nn.Linear)]
     head = {id(p) for p in getattr(model, "head", nn.Identity()).parameters()}
     matrices = [p for p in inside if id(p) not in head]
-    muon = torch.optim.Muon(
-        matrices, lr=settings.learning_rate, weight_decay=settings.weight_decay, adjust_lr_fn="match_rms_adamw"
-    )
+    muon = torch.optim.Muon(matrices, lr=settings.lr, weight_decay=settings.weight_decay, adjust_lr_fn="match_rms_adamw")
     return [muon, make_optimizer(model, settings, without={id(p) for p in matrices})]
 
 
@@ -35,4 +33,4 @@ def make_optimizer(model: nn.Module, settings: TrainSettings, without: set[int] 
     others = [p for p in mine if not (everything or id(p) in matrices)]
     groups = [dict(params=decayed, weight_decay=settings.weight_decay), dict(params=others, weight_decay=0.0)]
     fused = next(model.parameters()).device.type in ("cpu", "cuda")
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=fused)
+    return torch.optim.AdamW(groups, lr=settings.lr, fused=fused)

@@ -2,7 +2,7 @@
 
 import math
 
-from ..errors import check_choice
+from ..common.validation import require_choice
 
 SCHEDULES = ("cosine", "linear", "constant")
 
@@ -15,7 +15,7 @@ def learning_rate(step: float, total: float, warmup: float, peak: float, schedul
     section 3) for the cosine; the warm-up is Goyal et al. 2017, section 2.2. Raises ValueError for a step outside 0..total,
     a warm-up that does not fit, or an unknown schedule.
     """
-    check_choice("schedule", schedule, SCHEDULES)
+    require_choice("schedule", schedule, SCHEDULES)
     if not 0 <= warmup < total:
         raise ValueError(
             f"a warm-up of {warmup} does not fit into a run of {total}: it must be at least 0 and end before the run does"

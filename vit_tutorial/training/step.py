@@ -10,18 +10,18 @@ from torch import nn
 from tqdm import tqdm
 
 from ..data import ImageData
-from .average import Average
-from .memory import Plan, is_out_of_memory, plan
 from .optimizers import make_optimizers
-from .precision import Precision
-from .processes import Processes
+from .runtime.ema import ModelEMA
+from .runtime.memory import MemoryPlan, is_out_of_memory, plan_memory
+from .runtime.precision import Precision
+from .runtime.processes import Processes
 from .settings import TrainSettings
 
 
 class Step:
     """Everything that a step changes: weights, optimisers, the scale of the loss, the average.
 
-    Call it with images (b, C, H, W), labels (b,) or shares (b, num_classes), and a learning rate; it gives the mean loss, still
+    Call it with images (b, C, H, W), labels (b,) or shares (b, num_classes), and a learning lr; it gives the mean loss, still
     on the device, so that nothing waits for it.
     """
 
@@ -31,20 +31,20 @@ class Step:
         self.model, self.settings, self.precision, self.processes = model, settings, precision, processes
         self.optimizers = make_optimizers(model, settings)
         self.scaler = precision.scaler()
-        self.average = Average(model, settings.average)
-        self._wishes = (model, size, (data.channels, *data.image_size))
-        self.plan: Plan | None = None
+        self.ema = ModelEMA(model, settings.ema_decay)
+        self._plan_args = (model, size, (data.channels, *data.image_size))
+        self.plan: MemoryPlan | None = None
         self.compiled = False
 
     def prepare(self) -> None:
-        """Plan the memory, unless a restored state has a plan, and compile and share the model as the settings say."""
+        """MemoryPlan the memory, unless a restored state has a plan, and compile and share the model as the settings say."""
         s, device = self.settings, next(self.model.parameters()).device
-        self.plan = self.plan or plan(
-            *self._wishes,
+        self.plan = self.plan or plan_memory(
+            *self._plan_args,
             device=device,
             precision=self.precision,
             optimizer=s.optimizer,
-            averaged=s.average > 0,
+            averaged=s.ema_decay > 0,
             micro_batch=s.micro_batch,
             checkpoint_activations=s.checkpoint_activations,
         )
@@ -57,19 +57,19 @@ class Step:
         self.compiled = yes
         self.forward = self.processes.wrap(torch.compile(self.model) if yes else self.model)
 
-    def __call__(self, images: torch.Tensor, labels: torch.Tensor, rate: float) -> torch.Tensor:
+    def __call__(self, images: torch.Tensor, labels: torch.Tensor, lr: float) -> torch.Tensor:
         self.model.train()
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = rate
-        loss = self.gradients(images, labels)
+                group["lr"] = lr
+        loss = self.backward_all(images, labels)
         for optimizer in self.optimizers:
             self.scaler.step(optimizer)
         self.scaler.update()
-        self.average.update(self.model)
+        self.ema.update(self.model)
         return loss
 
-    def gradients(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def backward_all(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Gradients of the mean loss over all images, in place of those that were there; the loss."""
         loss = self._backward(images, labels)
         while loss is None:  # outside the `except` that holds the tensors of the attempt
@@ -83,7 +83,7 @@ class Step:
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         try:
-            return self._parts(images, labels)
+            return self._accumulate(images, labels)
         except RuntimeError as error:  # the plan was wrong, or another program took memory: half as many images at once
             half = self.plan.micro_batch // 2
             if not is_out_of_memory(error) or not half or self.processes.count > 1:
@@ -92,11 +92,11 @@ class Step:
             tqdm.write(f"out of memory: going on with {half} images at once", file=sys.stderr)
             return None
 
-    def _parts(self, images, labels) -> torch.Tensor:
+    def _accumulate(self, images, labels) -> torch.Tensor:
         size, whole, total = self.plan.micro_batch, len(images), 0
         for first in range(0, whole, size):
             part = slice(first, first + size)
-            with self.processes.gathering(self.forward, last=first + size >= whole):
+            with self.processes.sync_gradients(self.forward, last=first + size >= whole):
                 with self.precision.autocast():
                     logits = self.forward(images[part])
                     loss = F.cross_entropy(logits, labels[part], label_smoothing=self.settings.label_smoothing)
@@ -109,7 +109,7 @@ class Step:
     def state(self) -> dict:
         return {
             "model": self.model.state_dict(),
-            "average": self.average.state(),
+            "ema": self.ema.state(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "scaler": self.scaler.state_dict(),
             "plan": dataclasses.asdict(self.plan),
@@ -118,9 +118,9 @@ class Step:
 
     def restore(self, state: dict) -> None:
         self.model.load_state_dict(state["model"])
-        self.average.restore(state["average"])
+        self.ema.restore(state["ema"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self.scaler.load_state_dict(state["scaler"])
-        self.plan = Plan(**state["plan"])
+        self.plan = MemoryPlan(**state["plan"])
         self.compiled = state.get("compiled", False)

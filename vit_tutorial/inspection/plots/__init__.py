@@ -4,7 +4,7 @@ As the last line of a notebook cell a figure shows once; `save(figure, path)` or
 """
 
 from .base import save
-from .images import image_grid, mistakes, patches
+from .images import image_grid, most_confident_errors, patches
 from .kinds import position_kinds
 from .learning import confusion, curves, intervals
 from .positions import attention_map, position_similarity, similarity_by_distance

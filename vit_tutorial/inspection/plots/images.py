@@ -3,7 +3,7 @@
 import torch
 from matplotlib.patches import Rectangle
 
-from ...errors import check_whole
+from ...common.validation import require_int
 from ...model.patches import patchify
 from .base import ORANGE, as_tensor, new_figure, number_cells, show
 
@@ -126,7 +126,7 @@ def image_grid(images, titles=None, columns: int = 8, *, title: str | None = Non
     titles: a text for each. columns: at most; fewer where they would be wider than a page. inches: the least width of a picture.
     Raises ValueError for no images, or another number of titles than images.
     """
-    check_whole("columns", columns)
+    require_int("columns", columns)
     pictures = [as_tensor(image) for image in images]
     if titles is not None and len(titles) != len(pictures):
         raise ValueError(f"{len(titles)} titles for {len(pictures)} images: give one for each")
@@ -153,13 +153,13 @@ def image_grid(images, titles=None, columns: int = 8, *, title: str | None = Non
     return figure
 
 
-def mistakes(images, true, predicted, confidence, class_names, *, count: int = 16, columns: int = 8):
+def most_confident_errors(images, true, predicted, confidence, class_names, *, count: int = 16, columns: int = 8):
     """The mistakes that the model was surest of, the surest first; above each: what was said, how surely, what it is.
 
     images: (n, C, H, W), uint8 or float 0..1. true, predicted: class numbers (n,). confidence: probability of the predicted
     class (n,), 0 to 1. count: how many to show. Where nothing is wrong the figure says so. Raises ValueError for other lengths.
     """
-    check_whole("count", count)
+    require_int("count", count)
     true, predicted, confidence = (torch.as_tensor(x).detach().cpu() for x in (true, predicted, confidence))
     sizes = [len(images), *(tuple(x.shape) for x in (true, predicted, confidence))]
     if any(size != (sizes[0],) for size in sizes[1:]):

@@ -7,7 +7,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from .. import analysis
-from ..tables import position_table
+from ..position_tables import position_table
 from .base import new_figure
 
 

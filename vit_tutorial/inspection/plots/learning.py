@@ -7,15 +7,15 @@ import torch
 
 from .base import BLUE, GREEN, ORANGE, PURPLE, new_figure
 
-UNITS = {"passes": "passes over the training images", "minutes": "minutes", "step": "training steps"}
+UNITS = {"epochs": "epochs", "minutes": "minutes", "step": "training steps"}
 
 
 def curves(rows, *, also=None, x: str | None = None, label: str = "this run", title: str = "A training run"):
     """Loss, validation accuracy and learning rate of a training run: three panels over one axis.
 
-    rows: a list of dicts with `x` and any of train_loss, validation_loss, validation_accuracy (0 to 1), learning_rate: numbers,
+    rows: a list of dicts with `x` and any of train_loss, validation_loss, validation_accuracy (0 to 1), lr: numbers,
         or text as csv.DictReader gives it. Empty, None and nan are left out. also: {name: rows} of other runs, drawn beside.
-    x: "passes", "minutes" or "step"; None takes the first of them that every run has. label: this run's name beside others.
+    x: "epochs", "minutes" or "step"; None takes the first of them that every run has. label: this run's name beside others.
     Raises ValueError for no rows, an unknown axis, or rows with nothing to draw.
     """
     if label in (also or {}):
@@ -40,7 +40,7 @@ def curves(rows, *, also=None, x: str | None = None, label: str = "this run", ti
             (loss, "train_loss", 1, dict(color=color, linestyle="--", label=f"{ours}training")),
             (loss, "validation_loss", 1, dict(color=ORANGE if single else color, label=f"{ours}validation", **style)),
             (accuracy, "validation_accuracy", 100, dict(color=ORANGE if single else color, label=name, **style)),
-            (rate, "learning_rate", 1, dict(color=GREEN if single else color, label=name)),
+            (rate, "lr", 1, dict(color=GREEN if single else color, label=name)),
         ]
         for axes, key, scale, look in lines:
             places, values = _points(run, x, key)
@@ -49,7 +49,7 @@ def curves(rows, *, also=None, x: str | None = None, label: str = "this run", ti
             axes.plot(places, [scale * value for value in values], **look)
             drawn += len(values)
     if not drawn:
-        raise ValueError("the rows have none of train_loss, validation_loss, validation_accuracy, learning_rate: nothing to draw")
+        raise ValueError("the rows have none of train_loss, validation_loss, validation_accuracy, lr: nothing to draw")
     _label(loss, "loss", "cross-entropy (nats)", x)
     _label(accuracy, "validation accuracy", "correct (%)", x)
     _label(rate, "learning rate", "learning rate", x)

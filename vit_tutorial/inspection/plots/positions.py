@@ -6,7 +6,7 @@ from matplotlib.ticker import MaxNLocator
 from torch.nn.functional import interpolate
 
 from .. import analysis
-from ..tables import position_table
+from ..position_tables import position_table
 from .base import BLUE, GREEN, ORANGE, PURPLE, as_tensor, new_figure, show
 
 

@@ -1,0 +1,204 @@
+"""A new course: nbgrader's folders from the lessons, a release that equals the student copy, and errors that say what to do."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from classroom_lesson import MEAN, lesson
+
+from vit_classroom import cli
+from vit_classroom.cli import main
+from vit_classroom.course import course as tool
+from vit_classroom.course import student
+from vit_classroom.sandbox import isolation
+
+
+@pytest.fixture(scope="module")
+def lessons(tmp_path_factory) -> Path:
+    """A folder with two lessons with exercises and one without."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    nbformat.write(lesson(), folder / "01_numbers.ipynb")
+    nbformat.write(lesson(), folder / "02_more.ipynb")
+    plain = lesson()
+    plain.cells = [cell for cell in plain.cells if "nbgrader" not in cell.metadata]
+    nbformat.write(plain, folder / "03_plain.ipynb")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(lessons, tmp_path_factory):
+    course = tmp_path_factory.mktemp("teaching") / "my course 2026"
+    return course, tool.new(course, "01-02", source=lessons)
+
+
+def test_course_has_nbgraders_layout(made):
+    course, told = made
+    files = {path.relative_to(course).as_posix() for path in course.rglob("*") if path.is_file()}
+    names = ("01_numbers", "02_more")
+    assert files == {"nbgrader_config.py", "gradebook.db"} | {f"{a}/{n}/{n}.ipynb" for a in ("source", "release") for n in names}
+    assert told[0] == {"assignment": "01_numbers", "exercises": 3, "points": 6}
+
+
+def test_release_is_the_student_copy_apart_from_what_nbgrader_adds(made):
+    """nbgrader adds checksums, and locks cells."""
+    release = nbformat.read(tool.assignments(made[0])["01_numbers"], as_version=4)
+    copy = student.student_copy(lesson())
+    assert [(cell.id, cell.cell_type, cell.source) for cell in release.cells] == [
+        (cell.id, cell.cell_type, cell.source) for cell in copy.cells
+    ]
+    for mine, theirs in zip(copy.cells, release.cells):
+        for name in ("checksum", "cell_type"):
+            theirs.metadata.get("nbgrader", {}).pop(name, None)
+        for name in ("deletable", "editable"):
+            theirs.metadata.pop(name, None)
+        own = mine.metadata.get("nbgrader", {})
+        own.pop("cell_type", None)
+        assert theirs.metadata == mine.metadata
+    assert release.metadata.kernelspec == copy.metadata.kernelspec
+
+
+def test_source_has_the_solutions_and_no_outputs(made):
+    text = (made[0] / "source" / "01_numbers" / "01_numbers.ipynb").read_text()
+    assert MEAN in text
+    assert not any(cell.get("outputs") for cell in nbformat.reads(text, as_version=4).cells)
+
+
+def test_gradebook_knows_the_points(made):
+    with sqlite3.connect(made[0] / "gradebook.db") as book:
+        assert [row[0] for row in book.execute("select name from assignment order by name")] == ["01_numbers", "02_more"]
+        assert sorted(row[0] for row in book.execute("select max_score from grade_cells")) == [1, 1, 2, 2, 3, 3]
+
+
+def test_environment_need_not_be_activated(lessons, tmp_path, monkeypatch):
+    """`.venv/bin/python -m vit_classroom new`: nbgrader calls `alembic` by name when it makes the grade book."""
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    tool.new(tmp_path / "course", "01", source=lessons)
+    assert (tmp_path / "course" / "gradebook.db").is_file() and os.environ["PATH"] == "/usr/bin:/bin"
+
+
+def test_release_again_after_a_change(lessons, tmp_path):
+    """A teacher's own assert, hidden from the learners."""
+    tool.new(tmp_path / "c", "01", source=lessons)
+    path = tmp_path / "c" / "source" / "01_numbers" / "01_numbers.ipynb"
+    nb = nbformat.read(path, as_version=4)
+    cell = next(cell for cell in nb.cells if cell.id == "mean-check")
+    cell.source += "\nassert mean([4]) == 4\n### BEGIN HIDDEN TESTS\nassert mean([7]) == 7\n### END HIDDEN TESTS"
+    nbformat.write(nb, path)
+    text = tool.release(tmp_path / "c", "01_numbers").read_text()
+    assert "mean([4])" in text and "mean([7])" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("01-03", ["01", "02", "03"]),
+        ("1,3", ["01", "03"]),
+        ("04", ["04"]),
+        ("05,01-02,02", ["01", "02", "05"]),
+        ("3 - 3", ["03"]),
+        ("6b, 06-07", ["06", "06b", "07"]),
+    ],
+)
+def test_lesson_numbers(text, numbers):
+    assert tool.lesson_numbers(text) == numbers
+
+
+@pytest.mark.parametrize("text", ["", "one", "01-", "1-2-3", "01;02", "001", "06bc", "b", "05-06b"])
+def test_lesson_numbers_that_are_none(text):
+    with pytest.raises(ValueError, match="01-05"):
+        tool.lesson_numbers(text)
+
+
+def test_lesson_numbers_backwards():
+    with pytest.raises(ValueError, match="write 01-05"):
+        tool.lesson_numbers("05-01")
+
+
+def test_a_folder_in_use_is_left_alone(lessons, tmp_path):
+    (tmp_path / "marks.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="not empty"):
+        tool.new(tmp_path, "01", source=lessons)
+    assert [path.name for path in tmp_path.iterdir()] == ["marks.txt"]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "says"),
+    [("01,07", "no lesson 07: there are 01, 02, 03"), ("01-03", "03_plain: no exercises"), ("03", "03_plain")],
+)
+def test_what_cannot_be_taught_is_told_before_anything_is_written(lessons, tmp_path, numbers, says):
+    with pytest.raises(ValueError, match=says):
+        tool.new(tmp_path / "c", numbers, source=lessons)
+    assert not (tmp_path / "c").exists()
+
+
+def test_no_lessons_at_hand(tmp_path):
+    with pytest.raises(ValueError, match="Clone the repository"):
+        tool.new(tmp_path / "c", "01", source=tmp_path)
+
+
+def test_a_broken_lesson_is_named(lessons, tmp_path):
+    nb = lesson()
+    nb.cells[4].source = "### BEGIN SOLUTION\n1"
+    nbformat.write(nb, tmp_path / "04_broken.ipynb")
+    with pytest.raises(ValueError, match="04_broken.ipynb: .*no end solution"):
+        tool.new(tmp_path / "c", "04", source=tmp_path)
+    assert not (tmp_path / "c").exists()
+
+
+def test_what_is_no_course_is_told(tmp_path):
+    with pytest.raises(ValueError, match="is no course"):
+        tool.assignments(tmp_path)
+
+
+# --- the command line ----------------------------------------------------------------------------------------------
+
+
+def test_command_makes_a_course_and_says_what_is_in_it(lessons, tmp_path, capsys):
+    assert main(["new", str(tmp_path / "c"), "--lessons", "01", "--source", str(lessons)]) == 0
+    assert "01_numbers: 3 exercises, 6 points" in capsys.readouterr().out
+    assert main(["new", str(tmp_path / "c"), "--lessons", "01", "--source", str(lessons)]) == 2
+    assert "not empty" in capsys.readouterr().err
+
+
+def test_commands_collect_and_report(lessons, tmp_path, capsys):
+    course, folder = tmp_path / "c", tmp_path / "in" / "jane"
+    main(["new", str(course), "--lessons", "01", "--source", str(lessons)])
+    folder.mkdir(parents=True)
+    nbformat.write(student.student_copy(lesson()), folder / "x.ipynb")
+    (folder / "essay\x1b[2J.pdf").write_bytes(b"%PDF-1.7")
+    assert main(["collect", str(course), str(tmp_path / "in"), "--pattern", "folders"]) == 0
+    out = capsys.readouterr().out
+    assert "2 files: 1 collected from 1 students, 1 not used" in out and "\x1b" not in out
+    assert main(["report", str(course)]) == 0
+    assert "1 not graded" in capsys.readouterr().out
+    assert main(["report", str(tmp_path / "nothing")]) == 2
+    assert "nothing to report" in capsys.readouterr().err
+
+
+def test_flag_of_the_command_line_is_the_one_that_the_message_names():
+    assert cli.FLAG == isolation.FLAG
+
+
+@pytest.mark.parametrize("words", [["--jobs", "0"], ["--seconds", "0"], ["--memory", "10"], ["--cell-seconds", "-1"]])
+def test_limits_that_are_too_small_are_told(made, words, capsys):
+    assert main(["grade", str(made[0]), *words]) == 2
+    assert "too small" in capsys.readouterr().err
+
+
+def test_a_missing_extra_is_told(made, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "find_spec", lambda name: None)
+    for words in (["new", "x"], ["collect", str(made[0]), "x"], ["grade", str(made[0])], ["report", str(made[0])]):
+        assert main([*words]) == 2
+        assert "classroom" in capsys.readouterr().err
+
+
+def test_the_command_line_needs_no_teachers_tools():
+    """Colab has none of them, and a learner's commands must not load them."""
+    heavy = {"matplotlib", "nbgrader", "IPython", "nbformat", "jinja2"}
+    code = f"import sys; from vit_tutorial.cli.main import parser; parser(); print(*sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

@@ -1,0 +1,160 @@
+"""The set-up cell and what it calls: on this machine, and as a lone notebook in an empty folder."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import emulate
+import nbformat
+import pytest
+import torch
+from nbformat.v4 import new_code_cell, new_notebook
+
+import notebooks as tool
+from vit_tutorial import colab, data
+
+ROOT = Path(__file__).parents[2]
+STUB = ROOT / "tests" / "lessons" / "colab" / "stub"
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+# --- setup -------------------------------------------------------------------------------------------------------------
+
+
+def test_setup_says_where_it_runs_and_twice_the_same(capsys, no_gpu):
+    assert colab.setup(lesson="03") == torch.device("cpu")
+    first = capsys.readouterr().out
+    assert colab.setup(lesson="03") == torch.device("cpu")
+    assert capsys.readouterr().out == first
+    where, device, meaning = first.splitlines()
+    assert where == f"Lesson 03 on this machine: Python {sys.version.split()[0]}, torch {torch.__version__}."
+    assert f"CPU with {torch.get_num_threads()} threads" in device
+    assert "No GPU is needed" in meaning
+
+
+def test_setup_reads_the_measured_seconds(capsys, no_gpu, monkeypatch, tmp_path):
+    table = tmp_path / "lesson_times.csv"
+    table.write_text("lesson,seconds,cores\n02_class_token,41.7,2\n03_positions,12.3,2\n", encoding="utf-8")
+    monkeypatch.setattr(data, "results_path", lambda name: tmp_path / name)
+    colab.setup(lesson="03")
+    assert "took 12 s on 2 CPU cores" in capsys.readouterr().out
+    colab.setup(lesson="04")
+    assert "less than two minutes" in capsys.readouterr().out
+    table.unlink()
+    colab.setup(lesson="03")
+    assert "less than two minutes" in capsys.readouterr().out
+
+
+class Properties:
+    total_memory = 15.8e9
+
+
+@pytest.mark.parametrize("capability, precision", [((7, 5), "fp16"), ((8, 0), "bf16"), ((9, 0), "bf16")])
+def test_setup_takes_a_gpu_that_works(capsys, monkeypatch, capability, precision):
+    pretend_gpu(monkeypatch, capability, works=True)
+    assert colab.setup(lesson="06").type == "cuda"
+    printed = capsys.readouterr().out
+    assert "A GPU with 16 GB" in printed
+    assert f"mixed precision {precision}" in printed and f"{capability[0]}.{capability[1]}" in printed
+    assert "CIFAR-10" in printed
+
+
+def test_setup_leaves_a_gpu_that_this_torch_cannot_use(capsys, monkeypatch):
+    pretend_gpu(monkeypatch, (3, 7), works=False)
+    assert colab.setup(lesson="01").type == "cpu"
+    assert "A GPU is there, but this torch cannot use it: no kernel image" in capsys.readouterr().out
+
+
+def pretend_gpu(monkeypatch, capability, works):
+    """A GPU as far as torch's questions go; the one thing computed on it is computed on the CPU, or fails."""
+    ones = torch.ones
+
+    def compute(*shape, device=None):
+        if not works:
+            raise RuntimeError("no kernel image is available\nmore lines")
+        return ones(*shape)
+
+    monkeypatch.setattr(torch, "ones", compute)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device=None: "A GPU")
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: Properties)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: capability)
+
+
+def test_apples_gpu_is_left_alone_and_that_is_said(capsys, no_gpu, monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert colab.setup(lesson="01").type == "cpu"
+    assert "mps" in capsys.readouterr().out
+
+
+def test_missing_packages_are_named_with_the_command_that_helps(monkeypatch):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in ("einops", "PIL") else real(name))
+    with pytest.raises(ModuleNotFoundError, match="not installed here: einops, pillow") as caught:
+        colab.setup(lesson="01")
+    assert str(caught.value).endswith("%pip install einops pillow")
+    assert caught.value.__cause__ is None
+
+
+def test_without_torch_there_is_one_message(tmp_path):
+    """`import vit_tutorial` needs torch, so that the message cannot wait for setup."""
+    code = "import sys; sys.modules['torch'] = None\nfrom vit_tutorial import colab\ncolab.setup(lesson='01')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "pip install" in done.stderr
+    assert done.stderr.count("Traceback") == 1, done.stderr
+
+
+def test_colab_is_recognised_by_its_package(monkeypatch):
+    assert not colab.on_colab()
+    monkeypatch.syspath_prepend(STUB)
+    try:
+        assert colab.on_colab()
+    finally:
+        for name in ("google.colab", "google"):
+            sys.modules.pop(name, None)
+
+
+# --- a lone notebook ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    return emulate.build_wheel(tmp_path_factory.mktemp("dist"))
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    path = tmp_path / "01_trial.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell(tool.setup_cell(path), metadata={"tags": tool.SETUP_TAGS})]), path)
+    return path
+
+
+@pytest.mark.parametrize("clone_beside", [False, True], ids=["empty folder", "folder of that name"])
+def test_lone_notebook_installs_the_package_alone_and_once(notebook, wheel, tmp_path, clone_beside):
+    result = emulate.quick(notebook, wheel, tmp_path / "work", make_folder=clone_beside)
+    version = wheel.name.split("-")[1]
+    assert result["installed"] == ["vit_tutorial", f"vit_tutorial-{version}.dist-info"]
+    assert Path(result["package"]).is_relative_to(result["site"])
+    first, _, second = result["printed"]
+    assert first.startswith("Lesson 01 on Colab")
+    assert second == first
+
+
+def test_installation_that_fails_is_not_silent(notebook, tmp_path):
+    from nbclient.exceptions import CellExecutionError
+
+    with pytest.raises(CellExecutionError, match="CalledProcessError"):
+        emulate.quick(notebook, tmp_path / "absent.whl", tmp_path / "work")
+
+
+def test_constraints_are_read_and_other_lines_left_out(tmp_path):
+    file = tmp_path / "constraints.txt"
+    lines = ["# pip freeze", "numpy==2.1.3", "ipython-genutils==0.2.0", "Jinja2==3.1.6", "x @ https://example.org/x.whl"]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    assert emulate.read_pins(file) == {"numpy": lines[1], "ipython-genutils": lines[2], "jinja2": lines[3]}

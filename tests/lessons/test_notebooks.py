@@ -1,0 +1,288 @@
+"""The lessons as files, and the tool that makes them. Their cells run elsewhere: pytest collects them through nbval."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+import notebooks as tool
+
+ROOT = Path(__file__).parents[2]
+LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NAME = "07_trial"
+
+
+@pytest.fixture
+def lesson(tmp_path):
+    """A small lesson that `check` finds nothing wrong with: (notebook, path); nothing is written yet."""
+    path = tmp_path / f"{NAME}.ipynb"
+    title = f"# 07 · A trial\n\n{tool.badge(path)}\n\n**Time.** about 3 s on 2 CPU cores (measured never); on a GPU: 1 s on a T4."
+    cells = [
+        new_markdown_cell(title),
+        new_code_cell(tool.setup_cell(path), execution_count=1, metadata={"tags": list(tool.SETUP_TAGS)}),
+        new_code_cell("print(6 * 7)", execution_count=2, outputs=[new_output("stream", name="stdout", text="42\n")]),
+    ]
+    return new_notebook(cells=cells), path
+
+
+def problems(lesson) -> str:
+    nb, path = lesson
+    nbformat.write(nb, path)
+    return "\n".join(tool.check(path))
+
+
+# --- the lessons -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_lesson_is_fit_to_be_committed(path):
+    assert tool.check(path) == []
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_lesson_survives_its_text_form(path, tmp_path):
+    text = tmp_path / f"{path.stem}.py"
+    tool.to_text(path, text)
+    old, new = nbformat.read(path, as_version=4), tool.from_text(text, path)
+    assert [(cell.id, cell.cell_type, cell.source, cell.metadata) for cell in new.cells] == [
+        (cell.id, cell.cell_type, cell.source, cell.metadata) for cell in old.cells
+    ]
+
+
+def test_lessons_are_numbered_from_zero_each_number_once():
+    """07, looking inside, is planned and not written: the one gap. A letter (06b) is for one that came in between."""
+    names = [tool.number(path) for path in LESSONS]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"\d\d[a-z]?", name) for name in names)
+    assert all(name[:2] in names for name in names)
+    numbers = {int(name[:2]) for name in names}
+    assert set(range(max(numbers) + 1)) - numbers <= {7}
+
+
+# --- what `check` finds ------------------------------------------------------------------------------------------------
+
+
+def test_check_passes_a_good_lesson(lesson):
+    assert problems(lesson) == ""
+
+
+def test_check_finds_a_cell_that_was_not_executed(lesson):
+    lesson[0].cells[2].execution_count = None
+    assert "executed as number None" in problems(lesson)
+
+
+def test_check_finds_cells_executed_out_of_order(lesson):
+    lesson[0].cells[2].execution_count = 5
+    assert "executed as number 5" in problems(lesson)
+
+
+def test_check_finds_a_stored_error(lesson):
+    lesson[0].cells[2].outputs = [new_output("error", ename="ZeroDivisionError", evalue="division by zero", traceback=[])]
+    assert "stores a ZeroDivisionError" in problems(lesson)
+
+
+def test_views_of_widgets_are_not_stored(lesson):
+    data = {tool.WIDGET_VIEW: {"model_id": "a1"}, "text/plain": "a map"}
+    lesson[0].cells[2].outputs = [new_output("execute_result", data=data, execution_count=2)]
+    assert "the view of a widget" in problems(lesson)
+    tool.write(*lesson)
+    assert tool.check(lesson[1]) == []
+    assert nbformat.read(lesson[1], as_version=4).cells[2].outputs[0].data == {"text/plain": "a map"}
+
+
+@pytest.mark.parametrize("path", ["/root/x.py", "/home/ada/x", "/tmp/ipykernel_9/3.py"])
+def test_check_finds_a_path_of_one_machine(lesson, path):
+    lesson[0].cells[2].outputs[0].text = f"read {path}:3\n"
+    assert "of one machine" in problems(lesson)
+    lesson[0].cells[2].outputs[0].text = "input/output, https://example.org/home/x, data/tmp/x\n"
+    assert problems(lesson) == ""
+
+
+def test_check_finds_another_setup_cell(lesson):
+    lesson[0].cells[1].source += "\nprint('mine')"
+    assert "set-up cell differs" in problems(lesson)
+    lesson[0].cells[1].metadata["tags"] = []
+    assert "must be there once" in problems(lesson)
+
+
+def test_check_finds_a_badge_of_another_lesson(lesson):
+    lesson[0].cells[0].source = lesson[0].cells[0].source.replace(NAME, "06_training")
+    assert "badge" in problems(lesson)
+
+
+def test_check_finds_another_owner(lesson):
+    lesson[0].cells[0].source += "\n\nSee https://github.com/someone-else/vit_tutorial/issues."
+    assert "someone-else/vit_tutorial" in problems(lesson)
+
+
+def test_check_finds_a_tag_that_nbval_does_not_know(lesson):
+    lesson[0].cells[2].metadata["tags"] = ["nbval-ignore-outputs"]
+    assert "does not know" in problems(lesson)
+
+
+def test_check_finds_metadata_of_colab(lesson):
+    lesson[0].metadata["colab"] = {"provenance": []}
+    assert "metadata" in problems(lesson)
+
+
+def test_check_finds_a_file_that_is_too_large(lesson):
+    lesson[0].cells.append(new_markdown_cell("x" * tool.MAX_BYTES))
+    assert "bytes: at most" in problems(lesson)
+
+
+# --- making a lesson ---------------------------------------------------------------------------------------------------
+
+
+def test_text_form_keeps_ids_and_puts_setup_and_badge_in_place(lesson, tmp_path):
+    nb, path = lesson
+    ids = [cell.id for cell in nb.cells]
+    nbformat.write(nb, path)
+    text = tmp_path / f"{NAME}.py"
+    tool.to_text(path, text)
+    changed = text.read_text(encoding="utf-8").replace(tool.REPOSITORY, "https://github.com/old/vit_tutorial")
+    changed = changed.replace(tool.badge(path), "[![Open in Colab](old)](old)").replace("print(6 * 7)", "print(6 * 8)")
+    text.write_text(changed, encoding="utf-8")
+    new = tool.from_text(text, path)
+    assert [cell.id for cell in new.cells] == ids
+    assert new.cells[1].source == tool.setup_cell(path)
+    assert tool.badge(path) in new.cells[0].source
+    assert new.cells[2].source == "print(6 * 8)"
+
+
+def test_setup_cell_is_short_and_names_its_lesson():
+    source = tool.setup_cell(Path("03_position_embeddings.ipynb"))
+    assert len(source.split("\n")) < 15
+    assert 'colab.setup(lesson="03")' in source
+    compile(source, "setup", "exec")
+
+
+def test_execute_measures_and_starts_in_the_folder_of_the_lesson(tmp_path, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "Agg")  # a shell's setting must not take the figures away
+    source = (
+        "import os, sys, matplotlib.pyplot as plt; held = bytearray(200_000_000)\nplt.plot([1]); print(os.getcwd(), sys.prefix)"
+    )
+    nb = new_notebook(cells=[new_code_cell(source)])
+    seconds, peak = tool.execute(nb, tmp_path)
+    assert seconds > 0 and 200 < peak < 2000
+    assert len(nb.cells) == 1
+    kinds = [out.output_type for out in nb.cells[0].outputs]
+    assert "display_data" in kinds
+    text = next(out.text for out in nb.cells[0].outputs if out.output_type == "stream")
+    assert text.split() == [str(tmp_path), sys.prefix]
+
+
+def test_times_rewrite_the_line_and_keep_what_it_says_about_a_gpu(lesson, tmp_path, monkeypatch):
+    nb, path = lesson
+    monkeypatch.setattr(tool, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(tool, "TEXT", tmp_path)
+    monkeypatch.setattr(tool, "TIMES", tmp_path / "results" / "times.csv")
+    nbformat.write(nb, path)
+    tool.to_text(path, tmp_path / f"{NAME}.py")
+    row = {
+        "lesson": NAME,
+        "seconds": "14.4",
+        "peak_mb": "912",
+        "cores": "4",
+        "cpu": "A CPU",
+        "python": "3.11.1",
+        "torch": "2.6.0",
+    }
+    tool.write_times([row | {"date": "2026-01-02"}])
+    line = "**Time.** about 14 s on 4 CPU cores, 0.9 GB of memory at the peak (measured 2026-01-02: A CPU, torch 2.6.0)"
+    line += "; on a GPU: 1 s on a T4."
+    assert line in nbformat.read(path, as_version=4).cells[0].source.split("\n")
+    assert f"# {line}" in (tmp_path / f"{NAME}.py").read_text(encoding="utf-8").split("\n")
+    assert tool.TIMES.read_text().splitlines()[1] == f"{NAME},14.4,912,4,A CPU,3.11.1,2.6.0,2026-01-02"
+    assert problems((nbformat.read(path, as_version=4), path)) == ""
+
+
+# --- how strictly pytest compares the lessons --------------------------------------------------------------------------
+
+
+def run_pytest(folder: Path, *words: str) -> subprocess.CompletedProcess:
+    """This repository's own pytest configuration, on a notebook somewhere else."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-c",
+        str(ROOT / "pyproject.toml"),
+        "--rootdir",
+        str(ROOT),
+        "-p",
+        "no:cacheprovider",
+    ]
+    return subprocess.run([*command, *words, str(folder)], cwd=ROOT, capture_output=True, text=True)
+
+
+CELLS = {
+    "the right output": ("print(6 * 7)", "42\n", [], True),
+    "a wrong output": ("print(6 * 7)", "43\n", [], False),
+    "a missing output": ("print(6 * 7)", None, [], False),
+    "a wrong output under the marker": ("print(6 * 7)", "43\n", ["nbval-ignore-output"], True),
+    "another address": ("print('<f at 0x7f6e90917290>')", "<f at 0x7fffffff1234>\n", [], True),
+    "another duration": ("print('took 3.4 ms')", "took 12.9 ms\n", [], True),
+    "another number beside an address": ("print('0x7f6e90917290 is 5')", "0x7f6e90917290 is 6\n", [], False),
+}
+
+
+def test_strictness(tmp_path):
+    cells = []
+    for count, (source, stored, tags, _) in enumerate(CELLS.values(), start=1):
+        outputs = [new_output("stream", name="stdout", text=stored)] if stored else []
+        cells.append(new_code_cell(source, execution_count=count, outputs=outputs, metadata={"tags": tags}))
+    nbformat.write(new_notebook(cells=cells), tmp_path / "trial.ipynb")
+    done = run_pytest(tmp_path, "-v")
+    assert done.returncode == 1, done.stdout
+    for number, (name, (*_, passes)) in enumerate(CELLS.items()):
+        assert f"Cell {number} {'PASSED' if passes else 'FAILED'}" in done.stdout, f"{name}:\n{done.stdout}"
+
+
+def test_student_copies_are_not_run(tmp_path):
+    student = tmp_path / "notebooks" / "student"
+    student.mkdir(parents=True)
+    nbformat.write(new_notebook(cells=[new_code_cell("raise NotImplementedError")]), student / "01_patches.ipynb")
+    nbformat.write(new_notebook(cells=[new_code_cell("1", execution_count=1)]), student.parent / "01_patches.ipynb")
+    done = run_pytest(tmp_path, "--collect-only", "-q")
+    assert "notebooks/01_patches.ipynb" in done.stdout
+    assert "student" not in done.stdout
+
+
+def test_kernel_of_a_lesson_is_the_environment_that_started_it(tmp_path):
+    """Also when that environment was started by its full path, so that no `python` of it is on PATH: as the README does."""
+    code = """
+import sys
+from jupyter_client.manager import start_new_kernel
+manager, client = start_new_kernel(kernel_name="python3")
+try:
+    client.execute_interactive("import sys; print(sys.prefix)", timeout=60)
+    print(sys.prefix)
+finally:
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+"""
+    path = os.pathsep.join(p for p in os.environ["PATH"].split(os.pathsep) if Path(p) != Path(sys.executable).parent)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"PATH": path}, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.stdout.split() == [sys.prefix, sys.prefix], done.stderr
+
+
+def test_a_lesson_between_two_others_has_a_letter(tmp_path):
+    for name in ("06_training", "06b_recipe", "08_study"):
+        (tmp_path / f"{name}.ipynb").touch()
+    assert [path.stem for path in tool.chosen(tmp_path, ".ipynb", ["06"])] == ["06_training"]
+    assert [path.stem for path in tool.chosen(tmp_path, ".ipynb", ["06b"])] == ["06b_recipe"]
+    assert [tool.number(path) for path in tool.chosen(tmp_path, ".ipynb", [])] == ["06", "06b", "08"]
+    assert 'colab.setup(lesson="06b")' in tool.setup_cell(tmp_path / "06b_recipe.ipynb")
+
+
+def test_the_tool_says_which_lessons_there_are():
+    done = subprocess.run([sys.executable, ROOT / "tools" / "notebooks.py", "check", "88"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "no lesson 88" in done.stderr

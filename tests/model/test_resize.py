@@ -1,0 +1,116 @@
+"""One model, two image sizes."""
+
+import pytest
+import torch
+
+from vit_tutorial import VisionTransformer, ViTConfig
+from vit_tutorial.model.resize import _resized, resize_model
+
+SMALL = dict(image_size=(16, 24), patch_size=4, dim=24, depth=2, num_heads=3, mlp_dim=32, position_std=0.5)
+EVERY = [
+    dict(position="none"),
+    dict(),
+    dict(class_token="last"),
+    dict(pool="mean"),
+    dict(position_class_token=False),
+    dict(position_site="every_layer"),
+    dict(position="learned_2d"),
+    dict(position="learned_2d", position_site="every_layer_shared", class_token="last"),
+    dict(position="sinusoidal_2d"),
+    dict(position="relative"),
+    dict(position="relative", position_site="every_layer_shared", class_token="none", pool="mean"),
+    dict(position="rotary"),
+]
+
+
+def make(**changes):
+    torch.manual_seed(0)
+    return VisionTransformer(ViTConfig(**SMALL | changes)).eval()
+
+
+@pytest.mark.parametrize("changes", EVERY)
+def test_the_same_size_changes_nothing(changes):
+    model, images = make(**changes), torch.randn(2, 3, 16, 24)
+    state = torch.random.get_rng_state()
+    copy = resize_model(model, (16, 24))
+    assert torch.equal(state, torch.random.get_rng_state())
+    torch.testing.assert_close(copy(images), model(images))
+
+
+@pytest.mark.parametrize("changes", EVERY)
+def test_another_size_gives_logits_and_keeps_all_other_weights(changes):
+    model = make(**changes).double()
+    larger = resize_model(model, (32, 40))
+    assert larger(torch.randn(1, 3, 32, 40, dtype=torch.float64)).shape == (1, 10)
+    before, after = model.state_dict(), larger.state_dict()
+    for name in before:
+        if "position" not in name:
+            assert torch.equal(before[name], after[name]), name
+    assert resize_model(larger, (16, 24)).config == model.config
+
+
+def test_a_ramp_stays_a_ramp():
+    """Rows that grow by 1 a patch grow by 1/2 on a grid twice as fine, away from the border."""
+    model = make(pool="mean")
+    with torch.no_grad():
+        model.position.table.copy_((torch.arange(24) // 6)[None, :, None].float())
+    table = resize_model(model, (32, 48)).position.table[0].view(8, 12, 24)
+    torch.testing.assert_close(table[2:6, 3, 0], torch.tensor([0.75, 1.25, 1.75, 2.25]), atol=0.05, rtol=0)
+    assert (table - table[:, :1]).abs().max() < 1e-5  # columns are alike, as before
+
+
+@pytest.mark.parametrize(("token", "place"), [("first", 0), ("last", -1)])
+def test_the_class_tokens_row_stays(token, place):
+    model = make(class_token=token)
+    larger = resize_model(model, 32)
+    assert torch.equal(larger.position.table[0, place], model.position.table[0, place])
+    two = make(position="learned_2d", class_token=token)
+    assert torch.equal(resize_model(two, 32).position.token, two.position.token)
+
+
+@pytest.mark.parametrize("length", [8, 3])
+def test_a_line_of_one_column_is_resized_as_a_line_of_one_row(length):
+    """torch 2.15 gives the same value at every place of an image that is one pixel wide."""
+    line = torch.tensor([[-1.13, -0.32, 0.17, 2.01], [0, 1, 2, 3]])[None]  # (1, D, R)
+    down, across = _resized(line[..., None], (length, 1)), _resized(line[:, :, None], (1, length))
+    torch.testing.assert_close(down[..., 0], across[:, :, 0])
+    assert (down[0, 1, 1:, 0] > down[0, 1, :-1, 0]).all()
+    one = line[..., :1, None]
+    torch.testing.assert_close(_resized(one, (1, 1)), one)
+
+
+def test_learned_rows_and_columns_go_on_where_they_were():
+    """Rows 0 to 3 hold a ramp; at twice the size it is the same ramp in smaller steps, and columns do the same."""
+    model = make(position="learned_2d", image_size=32, patch_size=8)
+    ramp = torch.arange(4.0)[:, None].expand(4, model.config.dim // 2)
+    with torch.no_grad():
+        model.position.rows.copy_(ramp)
+        model.position.columns.copy_(-ramp)
+    large = resize_model(model, 64).position
+    steps = large.rows[2:7] - large.rows[1:6]
+    torch.testing.assert_close(steps, torch.full_like(steps, 0.5), atol=0.05, rtol=0)
+    torch.testing.assert_close(large.columns, -large.rows)
+
+
+def test_relative_offsets_keep_their_meaning():
+    """A bias that says 'right of me' says so on the larger grid, too; the class token's three numbers stay."""
+    model = make(position="relative")
+    position = model.encoder.positions[0]
+    with torch.no_grad():
+        right = torch.arange(-5, 6.0).expand(7, 11).flatten()
+        position.bias.copy_(torch.cat([right, torch.tensor([7.0, 8.0, 9.0])]))
+    bias = resize_model(model, (16, 48)).encoder.positions[0].bias
+    assert torch.equal(bias[:, -3:], torch.tensor([7.0, 8.0, 9.0]).expand(3, 3))
+    line = bias[0, :-3].view(7, 23)[3]
+    assert line[11].abs() < 1e-4 and (line.diff() > 0).all()  # no offset: still 0; further right: still more
+
+
+def test_sinusoids_go_on():
+    model = make(position="sinusoidal_2d", pool="mean")
+    larger = resize_model(model, (32, 48)).position.table[0].view(8, 12, 24)
+    torch.testing.assert_close(larger[:4, :6], model.position.table[0].view(4, 6, 24))
+
+
+def test_a_size_that_patches_do_not_tile():
+    with pytest.raises(ValueError, match="do not tile"):
+        resize_model(make(), 30)

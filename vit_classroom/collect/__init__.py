@@ -1,0 +1,1 @@
+"""Collecting: archives unpacked safely, students named, one notebook for each student and lesson."""

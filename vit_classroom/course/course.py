@@ -1,0 +1,143 @@
+"""A new nbgrader course from the lessons: source/, release/, nbgrader_config.py and gradebook.db."""
+
+import contextlib
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+
+from . import student
+
+CONFIG = """# An nbgrader course, made by `python -m vit_classroom new`. nbgrader's own commands run in this folder.
+c = get_config()  # noqa: F821
+
+c.CourseDirectory.course_id = {name!r}
+# The stub that stands where a solution stood: the same as in the student copies of the lessons.
+c.ClearSolutions.code_stub = {{"python": {code!r}}}
+c.ClearSolutions.text_stub = {text!r}
+# Submissions are collected by `classroom collect` and executed by `classroom grade`, in isolation. nbgrader executes without any:
+# `nbgrader autograde` would run learners' code as you, with your files and your network.
+c.ExecutePreprocessor.timeout = 60
+"""
+
+
+def new(course: Path, lessons: str = "01-05", source: Path | None = None) -> list[dict]:
+    """Make the course folder `course` from the lessons with these numbers: "01-05", "01,03", "04".
+
+    source: the folder with the lessons, NN_topic.ipynb; without it, notebooks/ of the clone that this package runs from.
+    Returns one {"assignment", "exercises", "points"} for each lesson. Raises ValueError, or FileExistsError when the folder is in
+    use, before anything is written.
+    """
+    course = Path(course)
+    if course.is_file() or (course.is_dir() and any(course.iterdir())):
+        raise FileExistsError(f"{course} is there already and not empty: give another name; a course is never overwritten")
+    chosen = find_lessons(lessons, source)
+    sources = {path.stem: _read(path) for path in chosen}
+    empty = [name for name, nb in sources.items() if not student.exercises(nb)]
+    if empty:
+        raise ValueError(f"{', '.join(empty)}: no exercises in it, so nothing to grade; leave it out of --lessons")
+    made = []
+    for name, nb in sources.items():
+        found = student.exercises(nb)
+        made.append({"assignment": name, "exercises": len(found), "points": sum(each["points"] for each in found)})
+        folder = course / "source" / name
+        folder.mkdir(parents=True)
+        nbformat.write(nb, folder / f"{name}.ipynb")
+    stub = student.settings()["ClearSolutions"]
+    text = CONFIG.format(name=course_id(course), code=stub["code_stub"]["python"], text=stub["text_stub"])
+    (course / "nbgrader_config.py").write_text(text, encoding="utf-8")
+    for name in sources:
+        release(course, name)
+    return made
+
+
+def release(course: Path, assignment: str) -> Path:
+    """Make release/ASSIGNMENT/ASSIGNMENT.ipynb by nbgrader, and its row in gradebook.db; the path of the notebook.
+
+    To call again after a change in source/. Raises ValueError with nbgrader's own words when it refuses.
+    """
+    from nbgrader.apps import NbGraderAPI
+    from traitlets.config.loader import PyFileConfigLoader
+
+    course = Path(course).resolve()
+    config = PyFileConfigLoader("nbgrader_config.py", path=str(course)).load_config()
+    config.CourseDirectory.root = str(course)
+    config.CourseDirectory.db_url = f"sqlite:///{course / 'gradebook.db'}"
+    api = NbGraderAPI(config=config)
+    for log in (api.log, logging.getLogger("traitlets")):
+        log.setLevel(logging.CRITICAL)
+    with programs_on_path():
+        result = api.generate_assignment(assignment, force=True, create=True)
+    if not result["success"]:
+        said = (result.get("log") or result.get("error") or "").strip().split("\n")
+        raise ValueError(f"nbgrader could not make the release of {assignment}: {' '.join(said[-3:])}")
+    return course / "release" / assignment / f"{assignment}.ipynb"
+
+
+@contextlib.contextmanager
+def programs_on_path() -> Iterator[None]:
+    """The programs installed beside this Python, found by name: nbgrader calls `alembic` so when it makes a grade book, and an
+    environment that was not activated (.venv/bin/python -m ...) has them outside of PATH."""
+    before = os.environ.get("PATH", os.defpath)
+    os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + before
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before
+
+
+def assignments(course: Path) -> dict[str, Path]:
+    """The released notebooks of a course, {assignment: path}. Raises ValueError when the folder is not a course."""
+    course = Path(course)
+    found = {path.parent.name: path for path in sorted(course.glob("release/*/*.ipynb")) if path.stem == path.parent.name}
+    if not found:
+        raise ValueError(f"{course} is no course: there is no release/NAME/NAME.ipynb in it. Make one: classroom new {course}")
+    return found
+
+
+def find_lessons(lessons: str, source: Path | None = None) -> list[Path]:
+    """The files of the lessons with these numbers, in order. Raises ValueError when one is missing."""
+    folder = Path(source) if source else Path(__file__).resolve().parents[2] / "notebooks"
+    files = {path.name.partition("_")[0]: path for path in sorted(folder.glob("[0-9][0-9]*_*.ipynb"))}
+    if not files:
+        raise ValueError(
+            f"no lessons in {folder if source else 'this installation'}: an installed package has none. Clone the "
+            "repository and run this there, or give --source FOLDER, the folder with the files NN_topic.ipynb"
+        )
+    numbers = lesson_numbers(lessons)
+    missing = [number for number in numbers if number not in files]
+    if missing:
+        raise ValueError(f"no lesson {', '.join(missing)}: there are {', '.join(files)}")
+    return [files[number] for number in numbers]
+
+
+def lesson_numbers(text: str) -> list[str]:
+    """ "01-03,06b" -> ["01", "02", "03", "06b"]: each once, in order; a letter by itself. Raises ValueError."""
+    numbers = set()
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,2})(?:([a-z])|\s*-\s*(\d{1,2}))?\s*", part)
+        if not match:
+            raise ValueError(f"{text!r} names no lessons: write 01-05, or 01,03, or 04")
+        first, last = int(match[1]), int(match[3] or match[1])
+        if last < first:
+            raise ValueError(f"{part.strip()!r} runs backwards: write {last:02}-{first:02}")
+        numbers |= {f"{number:02}{match[2] or ''}" for number in range(first, last + 1)}
+    return sorted(numbers)
+
+
+def course_id(course: Path) -> str:
+    """A name that nbgrader takes: the folder's, letters, digits, - and _ alone."""
+    return re.sub(r"[^\w-]+", "_", Path(course).resolve().name).strip("_") or "course"
+
+
+def _read(path: Path):
+    try:
+        nb = student.prepared(nbformat.read(path, as_version=4))
+        student.without_solutions(nbformat.from_dict(nb))  # tells here, with the cell's name, what nbgrader would only log
+        return student.prepared(nbformat.read(path, as_version=4))
+    except (ValueError, AttributeError) as error:
+        raise ValueError(f"{path.name}: {error}") from None

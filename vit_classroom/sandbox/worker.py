@@ -1,0 +1,238 @@
+"""What runs in the sandbox for one submission: its cells in IPython, and the checks' observations. Nothing here decides a mark.
+
+`python -m vit_classroom.sandbox.worker PLACE` reads PLACE/in/job.json and writes into PLACE/out: `progress` (the number of the
+step under way, at last "done"), `records.jsonl` (a line for each step, at once) and the files that the checks observe. What a
+learner's code leaves behind in this process may be forged, so the grader judges the observed values outside, on its own cases.
+"""
+
+import base64
+import json
+import os
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+
+MOST_TEXT, MOST_PICTURE, MOST_PICTURES = 20_000, 400_000, 6
+KINDS = ("text/plain", "image/png")
+
+
+class TimeLimit(BaseException):
+    """A cell took too long. No Exception, so that a learner's `except Exception` does not catch it."""
+
+
+class Outputs(list):
+    """The outputs of one cell, as nbformat has them, cut to a size."""
+
+    def __init__(self):
+        super().__init__()
+        self.left, self.pictures = MOST_TEXT, MOST_PICTURES
+
+    def cut(self, text: str) -> str:
+        kept = text[: self.left]
+        self.left -= len(kept)
+        return kept
+
+    def stream(self, name: str, text: str) -> None:
+        if self.left <= 0:
+            return
+        kept = self.cut(text)
+        if self.left <= 0:
+            kept += "\n[output cut]\n"
+        if self and self[-1].get("name") == name:
+            self[-1]["text"] += kept
+        else:
+            self.append({"output_type": "stream", "name": name, "text": kept})
+
+    def data(self, kind: str, data: dict, **more) -> None:
+        kept = {"text/plain": self.cut(str(data.get("text/plain", "")))}
+        picture = data.get("image/png")
+        if isinstance(picture, bytes):
+            picture = base64.b64encode(picture).decode("ascii")
+        if isinstance(picture, str) and len(picture) <= MOST_PICTURE and self.pictures > 0:
+            self.pictures -= 1
+            kept["image/png"] = picture
+        self.append({"output_type": kind, "data": kept, "metadata": {}, **more})
+
+    def error(self, kind: str, value: str, trace: list[str]) -> None:
+        self.append(
+            {"output_type": "error", "ename": kind[:200], "evalue": value[:2000], "traceback": [self.cut("\n".join(trace))]}
+        )
+
+
+class Stream:
+    """Stands in for sys.stdout or sys.stderr while a cell runs."""
+
+    encoding, errors, closed = "utf-8", "strict", False
+
+    def __init__(self, name: str, inside: "Inside"):
+        self.name, self.inside = name, inside
+
+    def write(self, text) -> int:
+        self.inside.outputs.stream(self.name, str(text))
+        return len(text)
+
+    def writelines(self, lines) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        pass
+
+    def isatty(self) -> bool:
+        return False
+
+    def writable(self) -> bool:
+        return True
+
+
+class Inside:
+    """The learner's process: a shell, and the files in which it writes what came out."""
+
+    def __init__(self, place: Path, seconds: float):
+        self.inbox, self.outbox, self.seconds = place / "in", place / "out", seconds
+        self.outputs = Outputs()
+        self.progress = os.open(self.outbox / "progress", os.O_WRONLY | os.O_CREAT, 0o600)
+        self.records = os.open(self.outbox / "records.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self.shell = self._shell()
+        signal.signal(signal.SIGALRM, self._alarm)
+
+    def say(self, word) -> None:
+        """Write the progress; the same length each time, so that no reader meets half of it."""
+        os.pwrite(self.progress, f"{word:<12}\n".encode(), 0)
+
+    def step(self, number: int, step: dict, quiet: bool = False) -> None:
+        """Do one step and write its record. quiet: only whether it passed, for hidden tests."""
+        self.say(number)
+        self.outputs = Outputs()
+        problem = None
+        try:
+            signal.setitimer(signal.ITIMER_REAL, self.seconds)
+            if step["kind"] == "observe":
+                problem = self._observe(step)
+            else:
+                problem = self._run(step["source"])
+        except TimeLimit:
+            problem = f"time limit: it ran for {self.seconds:.0f} s"
+        except BaseException as error:  # a learner's code may raise anything, at any time
+            problem = f"{type(error).__name__}: {error}"
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        record = {"step": number, "passed": problem is None}
+        if not quiet:
+            record |= {"problem": problem and str(problem)[:2000], "outputs": list(self.outputs)}
+        os.write(self.records, json.dumps(record).encode() + b"\n")
+
+    def _run(self, source: str) -> str | None:
+        """Run a cell; what went wrong, or None."""
+        streams = sys.stdout, sys.stderr
+        sys.stdout, sys.stderr = Stream("stdout", self), Stream("stderr", self)
+        try:
+            result = self.shell.run_cell(source, store_history=True)
+        except TimeLimit as error:
+            self.outputs.error("TimeLimit", str(error), [str(error)])
+            raise
+        finally:
+            sys.stdout, sys.stderr = streams
+        error = result.error_before_exec or result.error_in_exec
+        if isinstance(error, TimeLimit):
+            raise error
+        return None if error is None else f"{type(error).__name__}: {error}"
+
+    def _observe(self, step: dict) -> str | None:
+        """Evaluate the expression that names the learner's function, and let the check observe it."""
+        from vit_tutorial import checks
+
+        streams = sys.stdout, sys.stderr
+        sys.stdout, sys.stderr = Stream("stdout", self), Stream("stderr", self)
+        try:
+            fn = eval(step["expression"], self.shell.user_ns)
+            if not callable(fn):
+                return f"TypeError: {step['expression']} is no function, but {type(fn).__name__}"
+            checks.observe_file(step["check"], fn, self.inbox / step["cases"], self.outbox / step["result"])
+        finally:
+            sys.stdout, sys.stderr = streams
+
+    def _alarm(self, number, frame) -> None:
+        raise TimeLimit(f"the cell ran for more than {self.seconds:.0f} s")
+
+    def _shell(self):
+        from IPython.core.displayhook import DisplayHook
+        from IPython.core.displaypub import DisplayPublisher
+        from IPython.core.interactiveshell import InteractiveShell
+        from traitlets.config import Config
+
+        inside = self
+
+        class Hook(DisplayHook):
+            def write_output_prompt(self):
+                pass
+
+            def write_format_data(self, format_dict, md_dict=None):
+                inside.outputs.data("execute_result", format_dict, execution_count=None)
+
+            def finish_displayhook(self):
+                pass
+
+        class Publisher(DisplayPublisher):
+            def publish(self, data, metadata=None, **more):
+                inside.outputs.data("display_data", data)
+
+            def clear_output(self, wait=False):
+                pass
+
+        class Shell(InteractiveShell):
+            def _showtraceback(self, etype, evalue, stb):
+                inside.outputs.error(etype.__name__, str(evalue), [str(line) for line in stb])
+
+        config = Config()
+        config.HistoryManager.enabled = False
+        config.InteractiveShell.colors = "NoColor"
+        config.InteractiveShell.displayhook_class = Hook
+        config.InteractiveShell.display_pub_class = Publisher
+        shell = Shell.instance(config=config)
+        InteractiveShell._instance = shell
+        shell.display_formatter.active_types = list(KINDS)
+        return shell
+
+
+def bound_memory(most: int) -> None:
+    """At most this many bytes more than now: an absurd allocation then fails in its cell and ends nothing else."""
+    import resource
+
+    try:
+        with open("/proc/self/status", encoding="utf-8") as file:
+            now = int(re.search(r"VmSize:\s+(\d+)", file.read())[1]) * 1024
+        resource.setrlimit(resource.RLIMIT_AS, (now + most, now + most))
+    except (OSError, TypeError, ValueError):  # not Linux: the watcher outside is all there is
+        pass
+
+
+def main(place: Path) -> None:
+    job = json.loads((place / "in" / "job.json").read_bytes())
+    import torch
+
+    from vit_tutorial.checks import catalogue
+
+    torch.set_num_threads(1)
+    for name in {step["check"] for step in job["steps"] if step["kind"] == "observe"}:
+        catalogue.get(name)  # the time of imports is not the learner's
+    inside = Inside(place, job["cell_seconds"])
+    bound_memory(job["memory"])
+    for number, step in enumerate(job["steps"]):
+        inside.step(number, step)
+    if job["hidden"]:
+        # The grader sends hidden tests only now: no cell has run beside them, and nothing but pass or fail comes out.
+        inside.say("hidden")
+        while not (place / "in" / "hidden.json").exists():
+            time.sleep(0.02)
+        steps = json.loads((place / "in" / "hidden.json").read_bytes())
+        for number, step in enumerate(steps, start=len(job["steps"])):
+            inside.step(number, step, quiet=True)
+    inside.say("done")
+    os._exit(0)  # threads and exit handlers that a learner's code left are not waited for
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).resolve())

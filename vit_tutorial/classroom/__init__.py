@@ -1,1 +1,0 @@
-"""Teaching a class: student copies, a course, collecting, grading in isolation, reports. `python -m vit_tutorial classroom`."""

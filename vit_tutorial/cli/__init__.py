@@ -1,0 +1,1 @@
+"""The command line: `python -m vit_tutorial COMMAND`. One module for each command; they parse and call."""

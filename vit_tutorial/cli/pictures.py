@@ -1,0 +1,82 @@
+"""The commands that draw: `show-patches` and `similarity`."""
+
+from pathlib import Path
+
+
+def add_to(commands) -> None:
+    """Add the command to `commands`"""
+    show = commands.add_parser(
+        "show-patches",
+        help="a picture of an image's patches, as a ViT reads them",
+        description=(
+            "Cut the middle square of an image into numbered patches and draw the grid, the sequence, and what one token holds."
+        ),
+    )
+    show.add_argument("image", type=Path, help="any image file")
+    show.add_argument("--patch-size", type=int, default=16, metavar="P", help="side of a patch in pixels (default 16)")
+    show.add_argument("--image-size", type=int, default=224, metavar="PX", help="side that the image is resized to (default 224)")
+    show.add_argument("--out", type=Path, default=Path("patches.png"), help="file to write (default patches.png)")
+    show.set_defaults(run=run_show_patches)
+
+    similarity = commands.add_parser(
+        "similarity",
+        help="draw how alike a model's position embeddings are",
+        description=(
+            "Draw, for each patch, the cosine similarity of its position embedding with every patch's, and print what structure "
+            "there is: beside the same rows in shuffled order, and random rows."
+        ),
+    )
+    similarity.add_argument("model", help="a checkpoint of train (file or folder), timm:NAME, or torchvision:NAME")
+    similarity.add_argument("--out", type=Path, default=Path("similarity.png"), help="the picture (default similarity.png)")
+    similarity.add_argument("--untrained", action="store_true", help="timm and torchvision: random weights, nothing is fetched")
+    similarity.set_defaults(run=run_similarity)
+
+
+def run_show_patches(args) -> int:
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    from ..common.validation import require_divides, require_int
+    from ..inspection import plots
+
+    require_int("image size", args.image_size)
+    require_divides((args.image_size, args.image_size), args.patch_size)
+    try:
+        with Image.open(args.image) as picture:
+            side = (args.image_size, args.image_size)
+            image = ImageOps.fit(ImageOps.exif_transpose(picture).convert("RGB"), side)
+    except UnidentifiedImageError:
+        raise ValueError(f"{args.image} is not an image that can be read: give a JPEG, PNG, WebP, ...") from None
+    plots.save(plots.patches(image, args.patch_size), args.out)
+    count = (args.image_size // args.patch_size) ** 2
+    print(f"{args.out}: {count} patches of {args.patch_size}x{args.patch_size} pixels, {args.patch_size**2 * 3} numbers each")
+    return 0
+
+
+def run_similarity(args) -> int:
+    import torch
+
+    from ..inspection import plots
+    from ..inspection.analysis import patch_rows
+    from ..inspection.position_tables import position_table
+    from ..inspection.similarity import similarity_numbers
+    from .models import load_by_name
+
+    table, grid, extra = position_table(load_by_name(args.model, pretrained=not args.untrained))
+    rows, _ = patch_rows(table, grid, extra)
+    name = Path(args.model).name if Path(args.model).exists() else args.model
+    what = f"{name}{' (random weights)' if args.untrained else ''}"
+    size = f"{grid[0]}x{grid[1]} position embeddings, width {rows.shape[1]}"
+    plots.save(plots.position_similarity(rows, grid, extra=0, title=f"{what}\n{size}"), args.out)
+    generator = torch.Generator().manual_seed(0)
+    columns = {
+        "this model": rows,
+        "shuffled": rows[torch.randperm(len(rows), generator=generator)],
+        "random": torch.randn(rows.shape, generator=generator),
+    }
+    numbers = {column: similarity_numbers(table, grid, extra=0) for column, table in columns.items()}
+    print(f"{what}: {size}")
+    print(f"{'':18}" + "".join(f"{column:>12}" for column in columns))
+    for key in numbers["this model"]:
+        print(f"{key:18}" + "".join(f"{numbers[column][key]:12.3f}" for column in columns))
+    print(f"picture: {args.out}")
+    return 0
