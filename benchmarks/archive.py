@@ -19,10 +19,14 @@ def images_in(source: str | Path, name: str = "images") -> Iterator[str]:
         return
     with tempfile.TemporaryDirectory() as place, tarfile.open(source) as archive:
         folder = Path(place) / name
-        archive.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+        archive.extractall(
+            folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {})
+        )
         inside = [path.parent for path in sorted(folder.glob("**/train")) if path.is_dir()]
         if not inside:
-            raise SystemExit(f"{source} holds no folder train/: give an archive or a folder with train/<class>/*, test/<class>/*")
+            raise SystemExit(
+                f"{source} holds no folder train/: give an archive or a folder with train/<class>/*, test/<class>/*"
+            )
         yield str(inside[0])
 
 

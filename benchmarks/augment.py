@@ -34,8 +34,15 @@ def contenders(images: torch.Tensor, labels: torch.Tensor) -> dict[tuple[str, st
         moved = flip_and_shift(images, generator=draw)
         return cutmix(rand_augment(moved, generator=draw), labels, CLASSES, generator=draw)
 
-    crop = v2.Compose([v2.RandomCrop(images.shape[2:], padding=4, padding_mode="reflect"), v2.RandomHorizontalFlip()])
-    rand = v2.RandAugment(num_ops=2, magnitude=27, interpolation=v2.InterpolationMode.BILINEAR)  # bin 27 of 0..30
+    crop = v2.Compose(
+        [
+            v2.RandomCrop(images.shape[2:], padding=4, padding_mode="reflect"),
+            v2.RandomHorizontalFlip(),
+        ]
+    )
+    rand = v2.RandAugment(
+        num_ops=2, magnitude=27, interpolation=v2.InterpolationMode.BILINEAR
+    )  # bin 27 of 0..30
     mix = v2.CutMix(num_classes=CLASSES)
 
     def each(transform):
@@ -49,7 +56,9 @@ def contenders(images: torch.Tensor, labels: torch.Tensor) -> dict[tuple[str, st
         ("CutMix", "vit_tutorial", device): lambda: cutmix(images, labels, CLASSES, generator=draw),
         ("CutMix", "torchvision", device): lambda: mix(images, labels),
         ("all three", "vit_tutorial", device): all_of_ours,
-        ("all three", "torchvision", "cpu"): lambda: mix(each(lambda image: rand(crop(image))).to(images.device), labels),
+        ("all three", "torchvision", "cpu"): lambda: mix(
+            each(lambda image: rand(crop(image))).to(images.device), labels
+        ),
     }
 
 
@@ -66,7 +75,9 @@ def seconds(call: Callable, times: int, device: torch.device) -> float:
 def measure(options, device: torch.device) -> list[dict]:
     """One row for each contender: images a second, medians over rounds with the quartiles; ratios of ours to torchvision's."""
     torch.manual_seed(0)
-    images = torch.randint(0, 256, (options.batch, 3, options.size, options.size), dtype=torch.uint8).to(device)
+    images = torch.randint(
+        0, 256, (options.batch, 3, options.size, options.size), dtype=torch.uint8
+    ).to(device)
     labels = torch.randint(CLASSES, (options.batch,)).to(device)
     calls = contenders(images, labels)
     times = {}
@@ -79,24 +90,43 @@ def measure(options, device: torch.device) -> list[dict]:
     theirs = {name[0]: speed for name, speed in speeds.items() if name[1] == "torchvision"}
     rows = []
     for (task, whose, place), speed in speeds.items():
-        found = dict(task=task, library=whose, device=place) | spread("images_per_second", speed, 1, "images")
+        found = dict(task=task, library=whose, device=place) | spread(
+            "images_per_second", speed, 1, "images"
+        )
         found |= spread("ratio_to_torchvision", ratios(speed, theirs[task]), 3, "ratio")
         rows.append(found | dict(calls_a_round=times[task, whose, place]))
     return rows
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n\n")[0], formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--device",
+        default="cuda" if torch.cuda.is_available() else "cpu",
+        help="default: %(default)s",
+    )
     parser.add_argument("--batch", type=int, default=256, help="images (default: %(default)s)")
     parser.add_argument("--size", type=int, default=32, help="pixels a side (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=9, help="turns that each one gets (default: %(default)s)")
-    parser.add_argument("--turn", type=float, default=0.3, help="seconds a turn, at least one call (default: %(default)s)")
-    parser.add_argument("--out", type=Path, help="the table (default: data/results/augment_<device>.csv)")
+    parser.add_argument(
+        "--rounds", type=int, default=9, help="turns that each one gets (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--turn",
+        type=float,
+        default=0.3,
+        help="seconds a turn, at least one call (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--out", type=Path, help="the table (default: data/results/augment_<device>.csv)"
+    )
     options = parser.parse_args()
     device = torch.device(options.device)
     rows = measure(options, device)
-    print(f"images a second (quartiles), ratio to torchvision; batches of {options.batch}, {options.size}x{options.size}")
+    print(
+        f"images a second (quartiles), ratio to torchvision; batches of {options.batch}, {options.size}x{options.size}"
+    )
     for row in rows:
         print(
             f"  {row['task']:14} {row['library']:12} {row['device']:4} {row['images_per_second']:11.0f} "
@@ -112,7 +142,9 @@ def main() -> None:
         hardware=hardware(device),
         host=hardware(torch.device("cpu")),
         threads=torch.get_num_threads(),
-        versions=", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "torchvision")),
+        versions=", ".join(
+            f"{name} {importlib.metadata.version(name)}" for name in ("torch", "torchvision")
+        ),
         **made("augment.py"),
     )
     print(f"\n{about['hardware']}, {about['versions']}")

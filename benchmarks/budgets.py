@@ -46,16 +46,27 @@ def row(record: dict, args, preset: str, minutes: float, seed: int) -> dict:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("data", help="cifar10, a folder train/<class>/*, test/<class>/*, or a tar archive of such a folder")
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_argument(
+        "data",
+        help="cifar10, a folder train/<class>/*, test/<class>/*, or a tar archive of such a folder",
+    )
     arguments.add_argument("--provenance", default="", help="what the data is, for the table")
     arguments.add_argument("--recipe", required=True, choices=list(training.recipes()))
     arguments.add_argument("--stem", default="patches", choices=STEMS)
-    arguments.add_argument("--minutes", type=float, nargs="+", help="budgets (default: the preset's own)")
+    arguments.add_argument(
+        "--minutes", type=float, nargs="+", help="budgets (default: the preset's own)"
+    )
     arguments.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments.add_argument("--device", default="auto")
     arguments.add_argument("--quiet", action="store_true")
-    arguments.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "data" / "results" / "budgets.csv")
+    arguments.add_argument(
+        "--out",
+        type=Path,
+        default=Path(__file__).parent.parent / "data" / "results" / "budgets.csv",
+    )
     args = arguments.parse_args()
     args.shown = shown(args.data)
     table = recipe.Table(args.out, args)

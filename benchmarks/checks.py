@@ -36,13 +36,17 @@ def row(name: str) -> dict:
     rejected = lambda kind: sum(not outcome.verdict.passed for outcome in found[kind])
     fair = lambda kind: sum(outcome.as_it_should_be for outcome in found[kind])
     wrong_names = sum(not o.verdict.passed and not o.as_it_should_be for o in found["two"])
-    timed = [entry.fn for kind in ("known", "unknown", "right") for entry in entries(name, kind)[:3]]
+    timed = [
+        entry.fn for kind in ("known", "unknown", "right") for entry in entries(name, kind)[:3]
+    ]
     try_function(name, timed[0], 0)  # the first call of a process loads things
     return {
         "check": name,
         "mistakes_known": len(mistakes),
         "library_rejected": sum(not any(v.passed for v in verdicts) for verdicts in said.values()),
-        "library_named": sum(all(v.mistake == known for v in verdicts) for known, verdicts in said.items()),
+        "library_named": sum(
+            all(v.mistake == known for v in verdicts) for known, verdicts in said.items()
+        ),
         "corpus_wrong": len(found["known"]),
         "corpus_rejected": rejected("known"),
         "corpus_named": fair("known"),

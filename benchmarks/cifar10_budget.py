@@ -36,10 +36,14 @@ class SmallCNN(nn.Module):
 
     def __init__(self, data, width=32):
         super().__init__()
-        self.config = SimpleNamespace(num_classes=data.num_classes, image_size=data.image_size, channels=data.channels)
+        self.config = SimpleNamespace(
+            num_classes=data.num_classes, image_size=data.image_size, channels=data.channels
+        )
         widths = [width, width, 2 * width, 4 * width, 8 * width]
         self.stem = _conv(data.channels, width)
-        self.down = nn.ModuleList(nn.Sequential(_conv(a, b), nn.MaxPool2d(2)) for a, b in zip(widths[:-1], widths[1:]))
+        self.down = nn.ModuleList(
+            nn.Sequential(_conv(a, b), nn.MaxPool2d(2)) for a, b in zip(widths[:-1], widths[1:])
+        )
         self.same = nn.ModuleList(_conv(b, b) for b in widths[1:])
         self.head = nn.Linear(widths[-1], data.num_classes)
 
@@ -52,7 +56,9 @@ class SmallCNN(nn.Module):
 
 
 def _conv(inputs, outputs):
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.GELU())
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.GELU()
+    )
 
 
 def build(name: str, data, seed: int) -> nn.Module:
@@ -62,7 +68,9 @@ def build(name: str, data, seed: int) -> nn.Module:
     return VisionTransformer(ViTConfig.named(name, num_classes=data.num_classes))
 
 
-def measure(name: str, seed: int, data, settings, args) -> tuple[dict, list[dict], nn.Module, torch.Tensor]:
+def measure(
+    name: str, seed: int, data, settings, args
+) -> tuple[dict, list[dict], nn.Module, torch.Tensor]:
     """Train one model; its row of cifar10_budget.csv, its rows of cifar10_curves.csv, the model and its test logits."""
     model = build(name, data, seed)
     start = model.position.table.detach().clone() if name != "cnn" else None
@@ -101,11 +109,19 @@ def look_closer(model, start, data, results: Path) -> None:
     true = data.test.labels.cpu()
     matrix = analysis.confusion_matrix(true, predicted, data.num_classes)
     names = data.class_names
-    write(results / "cifar10_confusion.csv", [{"true": n, **dict(zip(names, r.tolist()))} for n, r in zip(names, matrix)])
+    write(
+        results / "cifar10_confusion.csv",
+        [{"true": n, **dict(zip(names, r.tolist()))} for n, r in zip(names, matrix)],
+    )
     wrong = (predicted != true).nonzero()[:, 0]
     worst = wrong[confidence[wrong].argsort(descending=True)][:20].tolist()
     rows = [
-        dict(test_image=i, true=names[true[i]], predicted=names[predicted[i]], confidence=round(confidence[i].item(), 4))
+        dict(
+            test_image=i,
+            true=names[true[i]],
+            predicted=names[predicted[i]],
+            confidence=round(confidence[i].item(), 4),
+        )
         for i in worst
     ]
     write(results / "cifar10_mistakes.csv", rows)
@@ -118,7 +134,10 @@ def earlier(args) -> tuple[list[dict], list[dict]]:
     path = args.results / "cifar10_budget.csv"
     if not path.exists():
         return [], []
-    rows, curves = (list(csv.DictReader((args.results / name).open(newline=""))) for name in (path.name, "cifar10_curves.csv"))
+    rows, curves = (
+        list(csv.DictReader((args.results / name).open(newline="")))
+        for name in (path.name, "cifar10_curves.csv")
+    )
     kept = [row for row in rows if abs(float(row["minutes"]) / args.minutes - 1) < 0.05]
     runs = {(row["model"], row["seed"]) for row in kept}
     return kept, [point for point in curves if (point["model"], point["seed"]) in runs]
@@ -132,17 +151,27 @@ def write(path: Path, rows: list[dict]) -> None:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("data", help="cifar10, a folder train/<class>/*, test/<class>/*, or a tar archive of such a folder")
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_argument(
+        "data",
+        help="cifar10, a folder train/<class>/*, test/<class>/*, or a tar archive of such a folder",
+    )
     arguments.add_argument("--provenance", default="", help="what the data is, for the tables")
     arguments.add_argument("--minutes", type=float, default=5)
     arguments.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments.add_argument(
-        "--models", nargs="+", default=["CIFAR-96x4/4", "cnn"], help="ViTs by name, and cnn (default CIFAR-96x4/4 cnn)"
+        "--models",
+        nargs="+",
+        default=["CIFAR-96x4/4", "cnn"],
+        help="ViTs by name, and cnn (default CIFAR-96x4/4 cnn)",
     )
     arguments.add_argument("--lr", type=float, default=3e-3)
     arguments.add_argument("--device", default="auto")
-    arguments.add_argument("--results", type=Path, default=Path(__file__).parent.parent / "data" / "results")
+    arguments.add_argument(
+        "--results", type=Path, default=Path(__file__).parent.parent / "data" / "results"
+    )
     args = arguments.parse_args()
     # The path of a folder is this machine's business: the recorded command says FOLDER.
     args.shown = [a if a != args.data or a == "cifar10" else "FOLDER" for a in sys.argv[1:]]
@@ -153,8 +182,12 @@ def main() -> None:
     rows, curves = earlier(args)
     for name in args.models:
         for seed in args.seeds:
-            row, points, model, start = measure(name, seed, data, dataclasses.replace(base, seed=seed), args)
-            same = lambda old, name=name, seed=seed: (old["model"], int(old["seed"])) == (name, seed)
+            row, points, model, start = measure(
+                name, seed, data, dataclasses.replace(base, seed=seed), args
+            )
+            same = lambda old, name=name, seed=seed: (
+                (old["model"], int(old["seed"])) == (name, seed)
+            )
             rows = [old for old in rows if not same(old)] + [row]
             rows.sort(key=lambda r: (r["model"] == "cnn", r["model"], int(r["seed"])))
             curves = [old for old in curves if not same(old)] + points

@@ -62,12 +62,22 @@ def lesson_exercises(source) -> list[dict]:
         if own.get("solution") and cell.cell_type == "code":
             answer = cell
         elif own.get("grade") and cell.cell_type == "code" and answer is not None:
-            code = "\n".join(line for line in answer.source.split("\n") if not line.strip().startswith("### "))
+            code = "\n".join(
+                line for line in answer.source.split("\n") if not line.strip().startswith("### ")
+            )
             pieces = [piece for piece in plan.parse(cell.source) if piece.kind == "observe"]
-            names = [node.name for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)]
+            names = [
+                node.name for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)
+            ]
             plain = pieces[0].check if pieces and pieces[0].expression in names else None
             name = pieces[0].expression if plain else (names[-1] if names else None)
-            row = {"answer": answer.id, "grade_id": own["grade_id"], "solution": code, "name": name, "check": plain}
+            row = {
+                "answer": answer.id,
+                "grade_id": own["grade_id"],
+                "solution": code,
+                "name": name,
+                "check": plain,
+            }
             found.append(row | {"points": own["points"]})
             answer = None
     return found
@@ -102,7 +112,12 @@ def with_helper(each, rng) -> str:
     return f"{work}\n\n\ndef {each['name']}(*args, **more):\n    return work_of_{each['name']}(*args, **more)"
 
 
-STYLES = {"as it is": as_it_is, "without comments": without_comments, "talkative": talkative, "with a helper": with_helper}
+STYLES = {
+    "as it is": as_it_is,
+    "without comments": without_comments,
+    "talkative": talkative,
+    "with a helper": with_helper,
+}
 
 # --- hostile cells ------------------------------------------------------------------------------------------------------
 
@@ -167,7 +182,11 @@ NOT_NOTEBOOKS = {
 def fill(release, exercises, answers: dict[str, str], extra: str | None = None):
     """The release with these answers {grade_id: code}, and a cell of the learner's own above the second exercise."""
     nb = nbformat.from_dict(release)
-    by_id = {each["answer"]: answers[each["grade_id"]] for each in exercises if each["grade_id"] in answers}
+    by_id = {
+        each["answer"]: answers[each["grade_id"]]
+        for each in exercises
+        if each["grade_id"] in answers
+    }
     for cell in nb.cells:
         cell.source = by_id.get(cell.id, cell.source)
     if extra is not None:
@@ -187,7 +206,9 @@ def wrong_answer(each, rng) -> tuple[str, str | None]:
     return code + f"    return library[{mistake.name!r}](*args, **more)", mistake.name
 
 
-def submissions(course: Path, number: int, seed: int, port: int, outside: Path) -> list[tuple[str, str, Submission]]:
+def submissions(
+    course: Path, number: int, seed: int, port: int, outside: Path
+) -> list[tuple[str, str, Submission]]:
     """(student, assignment, submission), by turns from each assignment."""
     sys.path.insert(0, str(ROOT / "tests" / "classroom"))
     import classroom_damage as damage
@@ -195,13 +216,25 @@ def submissions(course: Path, number: int, seed: int, port: int, outside: Path) 
     names = list(courses.assignments(course))
     lessons = {}
     for name in names:
-        source, release = (nbformat.read(course / k / name / f"{name}.ipynb", as_version=4) for k in ("source", "release"))
+        source, release = (
+            nbformat.read(course / k / name / f"{name}.ipynb", as_version=4)
+            for k in ("source", "release")
+        )
         lessons[name] = release, lesson_exercises(source)
     rng = random.Random(seed)
-    damages = [("cells", name) for name in damage.CELLS if name != "none"] + [("file", name) for name in damage.FILES]
+    damages = [("cells", name) for name in damage.CELLS if name != "none"] + [
+        ("file", name) for name in damage.FILES
+    ]
     damages.append(("cut", "cut off"))
     # 30 right, 20 wrong, 4 unsolved, 25 damaged, 5 no notebook, 16 hostile in each hundred, in a fixed mixture
-    shares = ["right"] * 30 + ["wrong"] * 20 + ["unsolved"] * 4 + ["damaged"] * 25 + ["not a notebook"] * 5 + ["hostile"] * 16
+    shares = (
+        ["right"] * 30
+        + ["wrong"] * 20
+        + ["unsolved"] * 4
+        + ["damaged"] * 25
+        + ["not a notebook"] * 5
+        + ["hostile"] * 16
+    )
     turns = dict.fromkeys(shares, 0)
     made = []
     for i in range(number):
@@ -215,22 +248,32 @@ def submissions(course: Path, number: int, seed: int, port: int, outside: Path) 
         if what == "right":
             style = list(STYLES)[turn % len(STYLES)]
             answers = {each["grade_id"]: STYLES[style](each, rng) for each in exercises}
-            one = Submission(f"right: {style}", damage.utf8(fill(release, exercises, answers), rng), passes)
+            one = Submission(
+                f"right: {style}", damage.utf8(fill(release, exercises, answers), rng), passes
+            )
         elif what == "wrong":
             answers, mistakes = dict(fine), {}
             for each in rng.sample(exercises, rng.randint(1, len(exercises))):
                 answers[each["grade_id"]], mistakes[each["grade_id"]] = wrong_answer(each, rng)
             right = {grade_id: grade_id not in mistakes for grade_id in fine}
-            one = Submission("wrong", damage.utf8(fill(release, exercises, answers), rng), right, 0, mistakes)
+            one = Submission(
+                "wrong", damage.utf8(fill(release, exercises, answers), rng), right, 0, mistakes
+            )
         elif what == "unsolved":
             one = Submission("unsolved", damage.utf8(release, rng), dict.fromkeys(fine, False))
         elif what == "damaged":
             sort, name = damages[turn % len(damages)]
             nb = fill(release, exercises, fine)
             if sort == "cut":
-                one = Submission("damaged: cut off", damage.cut_off(nb, rng.randrange(10**6)), passes, len(fine))
+                one = Submission(
+                    "damaged: cut off", damage.cut_off(nb, rng.randrange(10**6)), passes, len(fine)
+                )
             else:
-                data = damage.damage(nb, rng.randrange(10**6), *(((name,), "utf8") if sort == "cells" else (("none",), name)))
+                data = damage.damage(
+                    nb,
+                    rng.randrange(10**6),
+                    *(((name,), "utf8") if sort == "cells" else (("none",), name)),
+                )
                 one = Submission(f"damaged: {name}", data, passes, int(name == "deleted"))
         elif what == "not a notebook":
             name = list(NOT_NOTEBOOKS)[turn % len(NOT_NOTEBOOKS)]
@@ -238,7 +281,11 @@ def submissions(course: Path, number: int, seed: int, port: int, outside: Path) 
         else:
             name = [*HOSTILE, *FORGERS][turn % (len(HOSTILE) + len(FORGERS))]
             text = (HOSTILE | FORGERS)[name]
-            places = {"{book!r}": course / "gradebook.db", "{course!r}": course, "{outside!r}": outside}
+            places = {
+                "{book!r}": course / "gradebook.db",
+                "{course!r}": course,
+                "{outside!r}": outside,
+            }
             places["{source!r}"] = course / "source" / assignment / f"{assignment}.ipynb"
             for mark, path in places.items():
                 text = text.replace(mark, repr(str(path)))
@@ -246,16 +293,31 @@ def submissions(course: Path, number: int, seed: int, port: int, outside: Path) 
             answers = dict(fine)
             if name in FORGERS:
                 result = "Yes()" if "friendly" in name else "None"
-                answers = {e["grade_id"]: f"def {e['name']}(*args, **more):\n    return {result}" for e in exercises}
+                answers = {
+                    e["grade_id"]: f"def {e['name']}(*args, **more):\n    return {result}"
+                    for e in exercises
+                }
                 passes = dict.fromkeys(fine, False)
-            one = Submission(f"hostile: {name}", damage.utf8(fill(release, exercises, answers, text), rng), passes)
+            one = Submission(
+                f"hostile: {name}",
+                damage.utf8(fill(release, exercises, answers, text), rng),
+                passes,
+            )
         made.append((student, assignment, one))
     return made
 
 
 def compare(course: Path, student: str, assignment: str, one: Submission, listed: dict) -> dict:
     """What came out of one submission, and whether it is what must."""
-    row = {"student": student, "assignment": assignment, "kind": one.kind, "there": True, "ok": False, "why": "", "seconds": 0.0}
+    row = {
+        "student": student,
+        "assignment": assignment,
+        "kind": one.kind,
+        "there": True,
+        "ok": False,
+        "why": "",
+        "seconds": 0.0,
+    }
     row |= {"score": 0, "points": 0, "named": 0, "to name": 0}
     path = course / "results" / student / f"{assignment}.json"
     if not path.is_file():
@@ -265,28 +327,49 @@ def compare(course: Path, student: str, assignment: str, one: Submission, listed
     result = json.loads(path.read_text(encoding="utf-8"))
     row["seconds"] = result["seconds"]
     if one.right is None or result["status"] != "graded":
-        row["ok"] = one.right is None and result["status"] == "not graded" and bool(result["reason"])
-        row["ok"] |= one.lost > 1 and bool(result["reason"])  # cut off so early that nothing is left
+        row["ok"] = (
+            one.right is None and result["status"] == "not graded" and bool(result["reason"])
+        )
+        row["ok"] |= one.lost > 1 and bool(
+            result["reason"]
+        )  # cut off so early that nothing is left
         row["why"] = f"{result['status']}: {result['reason']}"
         return row
-    passed = {each["grade_id"]: each["passed"] for each in result["exercises"] if each["passed"] is not None}
-    row["points"] = sum(each["points"] for each in result["exercises"] if each["grade_id"] in one.right)
-    row["score"] = sum(each["score"] or 0 for each in result["exercises"] if each["grade_id"] in one.right)
+    passed = {
+        each["grade_id"]: each["passed"]
+        for each in result["exercises"]
+        if each["passed"] is not None
+    }
+    row["points"] = sum(
+        each["points"] for each in result["exercises"] if each["grade_id"] in one.right
+    )
+    row["score"] = sum(
+        each["score"] or 0 for each in result["exercises"] if each["grade_id"] in one.right
+    )
     low = [g for g, must in one.right.items() if must and not passed.get(g)]
     high = [g for g, must in one.right.items() if not must and passed.get(g)]
     row["ok"] = len(low) <= one.lost and not high
     text = {each["grade_id"]: each["message"].split("\n")[0] for each in result["exercises"]}
-    row["why"] = f"fails: {[(g, text[g][:200]) for g in low]}, passes: {high}, events: {result['events']}"
+    row["why"] = (
+        f"fails: {[(g, text[g][:200]) for g in low]}, passes: {high}, events: {result['events']}"
+    )
     named = {each["grade_id"]: each["mistake"] for each in result["exercises"]}
     wanted = {g: name for g, name in (one.mistakes or {}).items() if name}
-    row["to name"], row["named"] = len(wanted), sum(named.get(g) == name for g, name in wanted.items())
+    row["to name"], row["named"] = (
+        len(wanted),
+        sum(named.get(g) == name for g, name in wanted.items()),
+    )
     return row
 
 
 def escapes(course: Path, outside: Path, before: dict, arrived: list) -> list[str]:
     """Evidence that something got out: changed or new files outside, a connection, the canary in anything that was written."""
     found = [f"connection from {address}" for address in arrived]
-    found += [f"changed: {path}" for path, value in state(course, outside).items() if before.get(path) != value]
+    found += [
+        f"changed: {path}"
+        for path, value in state(course, outside).items()
+        if before.get(path) != value
+    ]
     for place in ("/etc", "/usr", "/root", "/home", "/"):
         if os.path.exists(os.path.join(place, "escaped")):
             found.append(f"written: {place}/escaped")
@@ -304,10 +387,14 @@ def state(course: Path, outside: Path) -> dict[str, str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--number", type=int, default=300)
     parser.add_argument("--lessons", default="01-02")
-    parser.add_argument("--source", type=Path, help="the folder with the lessons, if not notebooks/")
+    parser.add_argument(
+        "--source", type=Path, help="the folder with the lessons, if not notebooks/"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int)
     parser.add_argument("--kinds", help="only submissions whose kind contains this word")
@@ -355,7 +442,9 @@ def work(args, base: Path) -> None:
     server.close()
     for row in rows:
         if not row["ok"]:
-            print(f"NOT AS EXPECTED {row['student']} {row['assignment']} {row['kind']}: {row['why'][:900]}")
+            print(
+                f"NOT AS EXPECTED {row['student']} {row['assignment']} {row['kind']}: {row['why'][:900]}"
+            )
     report(args, rows, told, stops, out)
 
 
@@ -377,7 +466,15 @@ def report(args, rows: list[dict], told: dict, stops: int, out: list[str]) -> No
         marks = f"{sum(row['score'] for row in mine)}/{sum(row['points'] for row in mine)}"
         seconds = round(statistics.median(row["seconds"] for row in mine), 1)
         good = sum(row["ok"] for row in mine)
-        table.append({"kind": kind, "number": len(mine), "as_expected": good, "marks": marks, "median_seconds": seconds})
+        table.append(
+            {
+                "kind": kind,
+                "number": len(mine),
+                "as_expected": good,
+                "marks": marks,
+                "median_seconds": seconds,
+            }
+        )
         print(f"{kind:36} {len(mine):4} {good:4} {marks:>10} {seconds:7.1f} s")
     with open(args.results / "classroom.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(table[0]))
@@ -396,7 +493,9 @@ def report(args, rows: list[dict], told: dict, stops: int, out: list[str]) -> No
         "date": datetime.date.today().isoformat(),
         "command": shlex.join(["python", "benchmarks/classroom.py", *sys.argv[1:]]),
     }
-    (args.results / "classroom_summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    (args.results / "classroom_summary.json").write_text(
+        json.dumps(summary, indent=1) + "\n", encoding="utf-8"
+    )
     print("\n".join(f"ESCAPE {line}" for line in out))
     print(json.dumps(summary, indent=1))
 

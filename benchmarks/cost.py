@@ -37,9 +37,17 @@ from vit_tutorial.training.runtime.memory import plan_memory, step_bytes
 
 WAYS = ("fused", "explicit", "computed twice")
 GROWING = {
-    "cpu": dict(image=(32, 48, 64, 96, 128), patch=(16, 8, 4, 2), width=(64, 128, 192, 256, 384, 512), depth=(1, 2, 4, 8, 16)),
+    "cpu": dict(
+        image=(32, 48, 64, 96, 128),
+        patch=(16, 8, 4, 2),
+        width=(64, 128, 192, 256, 384, 512),
+        depth=(1, 2, 4, 8, 16),
+    ),
     "cuda": dict(
-        image=(32, 64, 96, 128, 192, 256), patch=(16, 8, 4, 2), width=(64, 128, 256, 512, 1024), depth=(1, 2, 4, 8, 16, 32)
+        image=(32, 64, 96, 128, 192, 256),
+        patch=(16, 8, 4, 2),
+        width=(64, 128, 256, 512, 1024),
+        depth=(1, 2, 4, 8, 16, 32),
     ),
 }
 BATCHES = {"cpu": (8, 16, 32, 64, 128, 256), "cuda": (32, 64, 128, 256, 512, 1024, 2048)}
@@ -50,9 +58,21 @@ def points(kind: str) -> list[dict]:
     base = dict(image=32, patch=4, width=192, depth=6, batch=32 if kind == "cpu" else 256)
     found = []
     for factor, values in (GROWING[kind] | dict(batch=BATCHES[kind])).items():
-        for way in WAYS if factor == "image" else ("fused", "computed twice") if factor == "depth" else ("fused",):
-            few = [value for value in values if value <= 96] if kind == "cpu" and way == "explicit" else values
-            found += [dict(factor=factor, value=value, way=way) | base | {factor: value} for value in few]
+        for way in (
+            WAYS
+            if factor == "image"
+            else ("fused", "computed twice")
+            if factor == "depth"
+            else ("fused",)
+        ):
+            few = (
+                [value for value in values if value <= 96]
+                if kind == "cpu" and way == "explicit"
+                else values
+            )
+            found += [
+                dict(factor=factor, value=value, way=way) | base | {factor: value} for value in few
+            ]
     return found
 
 
@@ -71,19 +91,28 @@ def theory_bytes(p: dict, size: int) -> float:
     """What backward needs, by counting what each part of a block keeps; `size` bytes a number."""
     T, D, h = (p["image"] // p["patch"]) ** 2 + 1, p["width"], p["width"] // 64
     block = 16 * T * D + T**2 * h if p["way"] == "explicit" else 16 * T * D + T * h
-    return p["batch"] * size * (p["depth"] * T * D + block if p["way"] == "computed twice" else p["depth"] * block)
+    return (
+        p["batch"]
+        * size
+        * (p["depth"] * T * D + block if p["way"] == "computed twice" else p["depth"] * block)
+    )
 
 
 def measure(p: dict, device: torch.device, precision, seconds: float) -> dict:
     """Time of steps for about `seconds` seconds, at least one after a first that does not count; and memory."""
     torch.manual_seed(0)
-    config = ViTConfig(p["image"], p["patch"], dim=p["width"], depth=p["depth"], num_heads=p["width"] // 64)
+    config = ViTConfig(
+        p["image"], p["patch"], dim=p["width"], depth=p["depth"], num_heads=p["width"] // 64
+    )
     model = VisionTransformer(config).to(device).train()
     for part in model.modules():
         if isinstance(part, MultiHeadSelfAttention):
             part.fused = p["way"] != "explicit"
     twice = model.encoder.checkpoint_activations = p["way"] == "computed twice"
-    shape, wishes = (3, p["image"], p["image"]), dict(micro_batch=p["batch"], checkpoint_activations=twice)
+    shape, wishes = (
+        (3, p["image"], p["image"]),
+        dict(micro_batch=p["batch"], checkpoint_activations=twice),
+    )
     plan_memory(
         model, p["batch"], shape, device=device, precision=precision, **wishes
     )  # a ValueError, and no crash, where it does not fit
@@ -105,7 +134,9 @@ def measure(p: dict, device: torch.device, precision, seconds: float) -> dict:
             scaler.update()
             optimizer.zero_grad()
         wait(device)
-        return (time.perf_counter() - wall) / count, (time.process_time() - busy) / count / torch.get_num_threads()
+        return (time.perf_counter() - wall) / count, (
+            time.process_time() - busy
+        ) / count / torch.get_num_threads()
 
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -132,18 +163,39 @@ def slopes(rows: list[dict]) -> dict:
     """Powers of the growing factor by which a series grows: slopes of the logarithms over its half that costs most."""
     upper = sorted(rows, key=lambda row: row["flops"])[-math.ceil((len(rows) + 1) / 2) :]
     x = np.log([row["value"] for row in upper])
-    names = dict(slope_seconds="seconds", slope_flops="flops", slope_bytes="activation_bytes", slope_theory_bytes="theory_bytes")
-    return {name: round(float(np.polyfit(x, np.log([row[key] for row in upper]), 1)[0]), 2) for name, key in names.items()}
+    names = dict(
+        slope_seconds="seconds",
+        slope_flops="flops",
+        slope_bytes="activation_bytes",
+        slope_theory_bytes="theory_bytes",
+    )
+    return {
+        name: round(float(np.polyfit(x, np.log([row[key] for row in upper]), 1)[0]), 2)
+        for name, key in names.items()
+    }
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     default = "cuda" if torch.cuda.is_available() else "cpu"
-    parser.add_argument("--device", choices=("cpu", "cuda"), default=default, help="default: %(default)s")
-    parser.add_argument("--precision", help="fp32, bf16 or fp16 (default: fp32 on a CPU, else what is fast)")
-    parser.add_argument("--seconds", type=float, default=1.0, help="time for each point, at least (default: %(default)s)")
-    parser.add_argument("--factors", nargs="+", choices=(*GROWING["cpu"], "batch"), help="default: all five")
-    parser.add_argument("--out", type=Path, help="the table (default: data/results/cost_<cpu|gpu>.csv)")
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), default=default, help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--precision", help="fp32, bf16 or fp16 (default: fp32 on a CPU, else what is fast)"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=1.0,
+        help="time for each point, at least (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--factors", nargs="+", choices=(*GROWING["cpu"], "batch"), help="default: all five"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="the table (default: data/results/cost_<cpu|gpu>.csv)"
+    )
     parser.add_argument("--draw", type=Path, help="also a picture, PNG")
     return parser.parse_args()
 
@@ -151,7 +203,9 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     options = arguments()
     device = torch.device(options.device)
-    precision = choose_precision(device, options.precision or ("fp32" if device.type == "cpu" else "auto"))
+    precision = choose_precision(
+        device, options.precision or ("fp32" if device.type == "cpu" else "auto")
+    )
     rows, series = [], {}
     for point in points(device.type):
         if options.factors and point["factor"] not in options.factors:
@@ -163,7 +217,10 @@ def main() -> None:
             continue
         rows.append(row)
         series.setdefault((row["factor"], row["way"]), []).append(row)
-        speed, share = row["flops"] / row["seconds"] / 1e9, row["activation_bytes"] / row["theory_bytes"]
+        speed, share = (
+            row["flops"] / row["seconds"] / 1e9,
+            row["activation_bytes"] / row["theory_bytes"],
+        )
         print(
             f"  {row['factor']:6}{row['value']:5} {row['way']:15}{row['seconds']:9.4f} s a step {speed:8.0f} GFLOP/s "
             f"{row['activation_bytes'] / 2**20:9.1f} MiB ({share:.2f} of theory)",
@@ -183,7 +240,10 @@ def main() -> None:
         command=shlex.join(["python", "benchmarks/cost.py", *sys.argv[1:]]),
     )
     rows = [row | fitted.get((row["factor"], row["way"]), {}) | about for row in rows]
-    rounded = [row | {name: float(f"{row[name]:.4g}") for name in ("seconds", "wall_seconds")} for row in rows]
+    rounded = [
+        row | {name: float(f"{row[name]:.4g}") for name in ("seconds", "wall_seconds")}
+        for row in rows
+    ]
     if options.draw:
         plots.save(plots.scaling(rows), options.draw)
     print(f"\n{about['hardware']}, {about['precision']}, torch {about['torch']}")

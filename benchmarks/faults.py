@@ -54,15 +54,34 @@ class Run:
         self.process = None
 
     def start(self, fail_after: int = 0) -> None:
-        self._call([*shlex.split(f"{RUN} {self.more}"), "--out", str(self.folder), "--save-every", str(self.every)], fail_after)
+        self._call(
+            [
+                *shlex.split(f"{RUN} {self.more}"),
+                "--out",
+                str(self.folder),
+                "--save-every",
+                str(self.every),
+            ],
+            fail_after,
+        )
 
     def resume(self) -> None:
         self._call(["--resume", str(self.folder), "--quiet"])
 
     def _call(self, words: list[str], fail_after: int = 0) -> None:
         self.counter.write_text("0")
-        inside = [sys.executable, __file__, "--command", str(self.counter), str(fail_after), "train", *words]
-        self.process = subprocess.Popen(inside, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        inside = [
+            sys.executable,
+            __file__,
+            "--command",
+            str(self.counter),
+            str(fail_after),
+            "train",
+            *words,
+        ]
+        self.process = subprocess.Popen(
+            inside, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
 
     def wait(self, reached: Callable[[], bool], seconds: float = 120) -> bool:
         """Look, often, until it is so, or the process has ended (then False)."""
@@ -80,7 +99,11 @@ class Run:
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
-        lines = [line for line in said.splitlines() if line.strip() and not line.startswith(("Traceback", " "))]
+        lines = [
+            line
+            for line in said.splitlines()
+            if line.strip() and not line.startswith(("Traceback", " "))
+        ]
         shown = " / ".join(dict.fromkeys([*lines[:1], *lines[-1:]]))
         return self.process.returncode, re.sub(re.escape(str(self.folder.parent)) + "/?", "", shown)
 
@@ -112,7 +135,9 @@ class Run:
             state, note = load_checkpoint(self.folder)
         except FileNotFoundError:
             return 0, (self.folder / "run.json").stat().st_mtime
-        return state["history"]["steps"], (self.folder / (PREVIOUS if note else CURRENT)).stat().st_mtime
+        return state["history"]["steps"], (
+            self.folder / (PREVIOUS if note else CURRENT)
+        ).stat().st_mtime
 
     def weights(self) -> dict:
         return load_file(self.folder / "model.safetensors")
@@ -126,7 +151,9 @@ class Tally:
         self.tried = self.resumed = self.while_writing = self.steps_lost = 0
         self.seconds_lost, self.same, self.message = 0.0, True, ""
 
-    def strike(self, run: Run, number: int | None = signal.SIGKILL, before: int = 0, message: bool = True) -> int:
+    def strike(
+        self, run: Run, number: int | None = signal.SIGKILL, before: int = 0, message: bool = True
+    ) -> int:
         """End the run's process by a signal (None: it ended by itself) and note what is lost; the step it would go on from.
 
         before: the step that the process began with.
@@ -170,7 +197,9 @@ class Tally:
 
 def same(a: dict, b: dict) -> bool:
     """Whether two sets of tensors are equal, name by name, bit for bit."""
-    return a.keys() == b.keys() and all(a[name].dtype == b[name].dtype and torch.equal(a[name], b[name]) for name in a)
+    return a.keys() == b.keys() and all(
+        a[name].dtype == b[name].dtype and torch.equal(a[name], b[name]) for name in a
+    )
 
 
 def undisturbed(folder: Path) -> tuple[dict, int]:
@@ -187,7 +216,10 @@ def killed(folder: Path, expected: dict, steps: int, times: int, seed: int = 0) 
     """SIGKILL at random moments, uniform over the run; as soon as a state is half written; and again and again in one run."""
     draw, tally = random.Random(seed), Tally("SIGKILL at a random moment", expected)
     while tally.tried < times:
-        run, moment = fresh(folder), draw.uniform(0, steps)  # in steps: by the clock, a busy machine would shift them
+        run, moment = (
+            fresh(folder),
+            draw.uniform(0, steps),
+        )  # in steps: by the clock, a busy machine would shift them
         run.start()
         run.wait(lambda run=run, least=moment: run.begun() and run.steps() >= int(least))
         time.sleep(0.015 * (moment % 1))
@@ -276,18 +308,30 @@ def damaged(folder: Path, expected: dict, times: int) -> Iterator[dict]:
                 run.resume()
                 status, tally.message = run.end()
                 tally.resumed += status == 0
-        lost = {} if len(names) == 1 else dict(most_steps_lost="all", most_seconds_lost="all", same_weights="-")
+        lost = (
+            {}
+            if len(names) == 1
+            else dict(most_steps_lost="all", most_seconds_lost="all", same_weights="-")
+        )
         yield tally.row(**lost)
 
 
 def not_a_number(folder: Path) -> dict:
     """A learning rate that makes the loss infinite; whether the last state is still one with finite weights."""
-    tally, run = Tally("loss not a number (learning rate 1e30)", {}), fresh(folder, "--lr 1e30", every=0.01)
+    tally, run = (
+        Tally("loss not a number (learning rate 1e30)", {}),
+        fresh(folder, "--lr 1e30", every=0.01),
+    )
     run.start()
     step = tally.strike(run, None)
     weights = load_checkpoint(run.folder)[0]["step"]["model"].values() if step else []
     intact = all(weight.isfinite().all() for weight in weights)
-    return tally.row(resumed="-", same_weights="-", most_seconds_lost="-", fault=f"{tally.fault}; last state finite: {intact}")
+    return tally.row(
+        resumed="-",
+        same_weights="-",
+        most_seconds_lost="-",
+        fault=f"{tally.fault}; last state finite: {intact}",
+    )
 
 
 def gpu_gone(folder: Path, expected: dict) -> dict:
@@ -303,7 +347,11 @@ def full_disk(folder: Path, expected: dict) -> dict:
     """A tmpfs of 4 MB in which the run writes; it is filled up after the second state, and has room again for --resume."""
     small = folder / "small"
     init.tmpfs(str(small), 4 << 20)
-    tally, run, filler = Tally("disk full", expected), Run(small / "run", folder / "full.steps"), small / "filler"
+    tally, run, filler = (
+        Tally("disk full", expected),
+        Run(small / "run", folder / "full.steps"),
+        small / "filler",
+    )
     run.start()
     run.wait(lambda: run.states(2) and not run.writing())
     with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
@@ -319,7 +367,10 @@ def read_only(folder: Path, expected: dict) -> dict:
     """A tmpfs that becomes read-only after the second state, and can be written to again for --resume."""
     small = folder / "small"
     init.tmpfs(str(small), 16 << 20)
-    tally, run = Tally("folder becomes read-only", expected), Run(small / "run", folder / "read_only.steps")
+    tally, run = (
+        Tally("folder becomes read-only", expected),
+        Run(small / "run", folder / "read_only.steps"),
+    )
     run.start()
     run.wait(lambda: run.states(2) and not run.writing())
     set_read_only = lambda: init.mount(None, str(small), None, init.REMOUNT | init.RDONLY)
@@ -362,12 +413,16 @@ def command(counter: Path, fail_after: int, words: list[str]) -> int:
             nonlocal done
             result = super().__call__(*given)
             done += 1
-            os.pwrite(file, b"%d" % done, 0)  # digits only ever grow in number: never a wrong one left over
+            os.pwrite(
+                file, b"%d" % done, 0
+            )  # digits only ever grow in number: never a wrong one left over
             return result
 
     def gone(self, images):
         if fail_after and done >= fail_after:
-            raise getattr(torch, "AcceleratorError", RuntimeError)("CUDA error: unspecified launch failure")
+            raise getattr(torch, "AcceleratorError", RuntimeError)(
+                "CUDA error: unspecified launch failure"
+            )
         return forward(self, images)
 
     loop.Step, VisionTransformer.forward = Counted, gone
@@ -405,9 +460,13 @@ def main() -> int:
         expected = load_file(folder / "undisturbed" / "model.safetensors")
         print(json.dumps(IN_A_NAMESPACE[sys.argv[2]](folder, expected)))
         return 0
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     arguments.add_argument("--out", type=Path, required=True, help="the table, as CSV")
-    arguments.add_argument("--kills", type=int, default=20, help="times to kill; a quarter of it for the other faults")
+    arguments.add_argument(
+        "--kills", type=int, default=20, help="times to kill; a quarter of it for the other faults"
+    )
     args = arguments.parse_args()
     provenance = dict(
         seconds_between_states=EVERY,
@@ -416,7 +475,11 @@ def main() -> int:
         date=datetime.date.today().isoformat(),
         # Where the table went is this machine's business.
         command=shlex.join(
-            ["python", "benchmarks/faults.py", *(w for w, b in zip(sys.argv[1:], sys.argv) if "--out" not in (w, b))]
+            [
+                "python",
+                "benchmarks/faults.py",
+                *(w for w, b in zip(sys.argv[1:], sys.argv) if "--out" not in (w, b)),
+            ]
         ),
     )
     found = []
@@ -424,7 +487,9 @@ def main() -> int:
         for row in rows(Path(folder), args.kills):
             print(*(f"{name}: {value}" for name, value in row.items()), sep=", ", flush=True)
             found.append(row | provenance)
-            write(args.out, found)  # after each: it takes a quarter of an hour, and what was measured stays
+            write(
+                args.out, found
+            )  # after each: it takes a quarter of an hour, and what was measured stays
     return 0
 
 

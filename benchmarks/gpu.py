@@ -25,29 +25,92 @@ HERE = Path(__file__).resolve().parent
 # Those that do on a GPU what they cannot do without one.
 GPU_TESTS = [
     HERE.parent / "tests" / name
-    for name in ("data/test_data_augment.py", "training/test_training_run.py", "training/test_memory.py")
+    for name in (
+        "data/test_data_augment.py",
+        "training/test_training_run.py",
+        "training/test_memory.py",
+    )
 ]
-PARTS = ("tests", "step", "loop", "augment", "cost", "minute", "minutes", "stem", "weights", "recipe", "kinds", "start")
+PARTS = (
+    "tests",
+    "step",
+    "loop",
+    "augment",
+    "cost",
+    "minute",
+    "minutes",
+    "stem",
+    "weights",
+    "recipe",
+    "kinds",
+    "start",
+)
 
 
 def command(part: str, data: Path, out: Path, args) -> list[str]:
     """The command of one part."""
     python, results, kind = sys.executable, str(out / "results"), args.device.split(":")[0]
     told = ["--provenance", args.provenance, "--device", args.device]
-    study = [python, "-m", "vit_tutorial", "ablate", part, "--data", str(data), "--device", args.device, "--out", results]
+    study = [
+        python,
+        "-m",
+        "vit_tutorial",
+        "ablate",
+        part,
+        "--data",
+        str(data),
+        "--device",
+        args.device,
+        "--out",
+        results,
+    ]
     speed = lambda name: [python, str(HERE / f"{name}.py"), "--device", args.device]
-    presets = [python, str(HERE / "budgets.py"), str(data), *told, "--recipe", args.recipe, "--quiet"]
+    presets = [
+        python,
+        str(HERE / "budgets.py"),
+        str(data),
+        *told,
+        "--recipe",
+        args.recipe,
+        "--quiet",
+    ]
     presets += ["--out", f"{results}/budgets.csv"]
     return {
-        "tests": [python, "-m", "pytest", "-q", "-p", "no:nbval", "--override-ini", "addopts=", *map(str, GPU_TESTS)],
+        "tests": [
+            python,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:nbval",
+            "--override-ini",
+            "addopts=",
+            *map(str, GPU_TESTS),
+        ],
         "step": [*speed("step"), "--compile", "--out", f"{results}/step_{kind}.csv"],
         "loop": [*speed("loop"), "--compile", "--out", f"{results}/loop_{kind}.csv"],
         "augment": [*speed("augment"), "--out", f"{results}/augment_{kind}.csv"],
         "cost": [*speed("cost"), "--out", f"{results}/cost_{kind}.csv"],
         "minute": [*presets, "--minutes", "1"],
         "minutes": [*presets, "--minutes", str(args.longer), "--seeds", "0"],
-        "stem": [*presets, "--minutes", str(args.longer), "--seeds", "0", "--stem", "convolutional"],
-        "recipe": [python, str(HERE / "recipe.py"), str(data), *told, "--quiet", "--out", f"{results}/recipe_{kind}.csv"],
+        "stem": [
+            *presets,
+            "--minutes",
+            str(args.longer),
+            "--seeds",
+            "0",
+            "--stem",
+            "convolutional",
+        ],
+        "recipe": [
+            python,
+            str(HERE / "recipe.py"),
+            str(data),
+            *told,
+            "--quiet",
+            "--out",
+            f"{results}/recipe_{kind}.csv",
+        ],
         "weights": [
             python,
             str(HERE / "weights.py"),
@@ -58,19 +121,48 @@ def command(part: str, data: Path, out: Path, args) -> list[str]:
             "--out",
             str(out / "weights"),
         ],
-        "kinds": [*study, "--seeds", str(args.seeds), "--epochs", str(args.study_passes), "--quiet"],
-        "start": [*study, "--seeds", str(args.seeds), "--epochs", str(args.study_passes), "--quiet"],
+        "kinds": [
+            *study,
+            "--seeds",
+            str(args.seeds),
+            "--epochs",
+            str(args.study_passes),
+            "--quiet",
+        ],
+        "start": [
+            *study,
+            "--seeds",
+            str(args.seeds),
+            "--epochs",
+            str(args.study_passes),
+            "--quiet",
+        ],
     }[part]
 
 
 def main() -> int:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("data", type=Path, help="a tar archive, or a folder train/<class>/*, test/<class>/*")
-    arguments.add_argument("--provenance", default="", help="what the data is, for tables and cards")
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_argument(
+        "data", type=Path, help="a tar archive, or a folder train/<class>/*, test/<class>/*"
+    )
+    arguments.add_argument(
+        "--provenance", default="", help="what the data is, for tables and cards"
+    )
     arguments.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
-    arguments.add_argument("--minutes", type=float, default=9, help="for everything; what does not fit is left for another call")
-    arguments.add_argument("--recipe", default="a100", help="of the parts `minute` and `minutes` (default a100)")
-    arguments.add_argument("--longer", type=float, default=8, help="minutes of the part `minutes` (default 8)")
+    arguments.add_argument(
+        "--minutes",
+        type=float,
+        default=9,
+        help="for everything; what does not fit is left for another call",
+    )
+    arguments.add_argument(
+        "--recipe", default="a100", help="of the parts `minute` and `minutes` (default a100)"
+    )
+    arguments.add_argument(
+        "--longer", type=float, default=8, help="minutes of the part `minutes` (default 8)"
+    )
     arguments.add_argument("--epochs", type=float, default=200, help="of the part `weights`")
     arguments.add_argument("--study-passes", type=float, default=10)
     arguments.add_argument("--seeds", type=int, default=5)
@@ -91,7 +183,9 @@ def main() -> int:
                     ended = f"exit status {done.returncode}"
                 except subprocess.TimeoutExpired:
                     ended = "stopped: out of time; its finished rows are kept"
-            rows.append(dict(part=part, minutes=round((time.monotonic() - begun) / 60, 2), ended=ended))
+            rows.append(
+                dict(part=part, minutes=round((time.monotonic() - begun) / 60, 2), ended=ended)
+            )
             print(f"{part}: {ended}", flush=True)
             with (args.out / "parts.csv").open("w", newline="") as file:
                 writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")

@@ -19,14 +19,20 @@ PAGE = ROOT / "docs" / "imagenet.md"
 
 GPUS = 8
 PEAK = 312e12  # FLOP/s, A100, bf16 with fp32 accumulation, dense (NVIDIA's data sheet)
-SHARES = (0.20, 0.40)  # assumption: of the peak, for a whole training step of a model as narrow as ViT-S
+SHARES = (
+    0.20,
+    0.40,
+)  # assumption: of the peak, for a whole training step of a model as narrow as ViT-S
 PRICE = 16.0  # assumption: dollars an hour for a machine with 8 GPUs
 CORES = 96  # assumption: hardware threads of such a machine
 NVLINK = 200e9  # assumption: bytes a second of all-reduce that a GPU reaches inside one machine (A100 NVLink: 300e9 each way)
 ETHERNET = 12.5e9  # assumption: bytes a second between machines, 100 Gbit/s
 BATCH = 1024
 TRAIN_IMAGES, VALIDATION_IMAGES, CLASSES = 1_281_167, 50_000, 1000  # ILSVRC 2012
-TRAIN_BYTES, VALIDATION_BYTES = 147_897_477_120, 6_744_924_160  # the two published archives of JPEGs
+TRAIN_BYTES, VALIDATION_BYTES = (
+    147_897_477_120,
+    6_744_924_160,
+)  # the two published archives of JPEGs
 PASSES = (90, 300)
 SIDE = 224
 SET_ASIDE = 0.1  # of the training images, for validation: what vit_tutorial.data.load does unless told otherwise
@@ -51,9 +57,18 @@ def reading() -> dict[str, float]:
     """Images a CPU second, measured: of full-size files, of files made smaller before, and of the look into headers."""
     with (ROOT / "data" / "results" / "reading_cpu.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    at = {(row["what"], row["source"], row["image_size"], row["workers"]): row["images_per_cpu_second"] for row in rows}
+    at = {
+        (row["what"], row["source"], row["image_size"], row["workers"]): row[
+            "images_per_cpu_second"
+        ]
+        for row in rows
+    }
     full, small = "500x375", "341x256"
-    keys = {"full": ("read", full, "224", "0"), "small": ("read", small, "224", "0"), "check": ("check", full, "", "")}
+    keys = {
+        "full": ("read", full, "224", "0"),
+        "small": ("read", small, "224", "0"),
+        "check": ("check", full, "", ""),
+    }
     return {name: float(at[key]) for name, key in keys.items()} | {"hardware": rows[0]["hardware"]}
 
 
@@ -68,29 +83,53 @@ def tables() -> str:
     speed = [GPUS * one for one in a_gpu]
     T, N, D, P = c.num_tokens, c.num_patches, c.dim, c.patch_size
     work = [
-        ("multiply-adds of the patch projection", f"N C P² D = {N} · 3 · {P}² · {D}", giga(parts["patches"])),
+        (
+            "multiply-adds of the patch projection",
+            f"N C P² D = {N} · 3 · {P}² · {D}",
+            giga(parts["patches"]),
+        ),
         (
             "of the linear layers",
             f"depth T (4 D² + 2 D mlp) = {c.depth} · {T} · (4 · {D}² + 2 · {D} · {c.mlp_dim})",
             giga(parts["linear"]),
         ),
-        ("of attention, Q Kᵀ and A V", f"depth · 2 T² D = {c.depth} · 2 · {T}² · {D}", giga(parts["attention"])),
+        (
+            "of attention, Q Kᵀ and A V",
+            f"depth · 2 T² D = {c.depth} · 2 · {T}² · {D}",
+            giga(parts["attention"]),
+        ),
         (
             "forward, one image",
             "their sum, with the head's D · classes",
             f"{giga(forward / 2)} multiply-adds = {giga(forward)}FLOP",
         ),
-        ("training, one image", "3 · forward (backward costs twice the forward)", f"{giga(step)}FLOP"),
+        (
+            "training, one image",
+            "3 · forward (backward costs twice the forward)",
+            f"{giga(step)}FLOP",
+        ),
         ("parameters", "counted", f"{parameters / 1e6:.2f} M"),
     ]
 
     hours = {passes: [passes * TRAIN_IMAGES / s / 3600 for s in speed] for passes in PASSES}
     time = [
-        ("images a second, one GPU", f"share · {PEAK / 1e12:.0f} TFLOP/s / FLOP an image", *map(whole, a_gpu)),
+        (
+            "images a second, one GPU",
+            f"share · {PEAK / 1e12:.0f} TFLOP/s / FLOP an image",
+            *map(whole, a_gpu),
+        ),
         (f"images a second, {GPUS} GPUs", f"{GPUS} · one GPU", *map(whole, speed)),
-        ("seconds a pass", f"{whole(TRAIN_IMAGES)} / images a second", *(whole(TRAIN_IMAGES / s) for s in speed)),
+        (
+            "seconds a pass",
+            f"{whole(TRAIN_IMAGES)} / images a second",
+            *(whole(TRAIN_IMAGES / s) for s in speed),
+        ),
         *(
-            (f"hours, {passes} passes", f"{passes} · seconds a pass / 3600", *(f"{h:.1f}" for h in hours[passes]))
+            (
+                f"hours, {passes} passes",
+                f"{passes} · seconds a pass / 3600",
+                *(f"{h:.1f}" for h in hours[passes]),
+            )
             for passes in PASSES
         ),
         *(
@@ -104,7 +143,10 @@ def tables() -> str:
         (
             "minutes for one look at the validation images",
             f"{SET_ASIDE} · {whole(TRAIN_IMAGES)} · forward / (share · {GPUS} · peak) / 60",
-            *(f"{SET_ASIDE * TRAIN_IMAGES * forward / (share * GPUS * PEAK) / 60:.2f}" for share in SHARES),
+            *(
+                f"{SET_ASIDE * TRAIN_IMAGES * forward / (share * GPUS * PEAK) / 60:.2f}"
+                for share in SHARES
+            ),
         ),
     ]
 
@@ -112,10 +154,26 @@ def tables() -> str:
     pixels = 3 * SIDE * SIDE
     limits = {name: CORES * rate[name] for name in ("full", "small")}
     disk = [
-        ("bytes a file", f"{TRAIN_BYTES / 1e9:.1f} GB / {whole(TRAIN_IMAGES)}", *[f"{file_bytes / 1e3:.0f} kB"] * 2),
-        ("disk or network", "images a second · bytes a file", *(f"{s * file_bytes / 1e9:.2f} GB/s" for s in speed)),
-        ("the same, on a network", "8 · bytes", *(f"{8 * s * file_bytes / 1e9:.0f} Gbit/s" for s in speed)),
-        ("to each GPU", f"images a second of a GPU · 3 · {SIDE}² bytes", *(f"{s * pixels / 1e9:.2f} GB/s" for s in a_gpu)),
+        (
+            "bytes a file",
+            f"{TRAIN_BYTES / 1e9:.1f} GB / {whole(TRAIN_IMAGES)}",
+            *[f"{file_bytes / 1e3:.0f} kB"] * 2,
+        ),
+        (
+            "disk or network",
+            "images a second · bytes a file",
+            *(f"{s * file_bytes / 1e9:.2f} GB/s" for s in speed),
+        ),
+        (
+            "the same, on a network",
+            "8 · bytes",
+            *(f"{8 * s * file_bytes / 1e9:.0f} Gbit/s" for s in speed),
+        ),
+        (
+            "to each GPU",
+            f"images a second of a GPU · 3 · {SIDE}² bytes",
+            *(f"{s * pixels / 1e9:.2f} GB/s" for s in a_gpu),
+        ),
         (
             "cores that decode",
             f"images a second / {rate['full']:.0f} (measured, a CPU second)",
@@ -126,8 +184,16 @@ def tables() -> str:
             f"images a second / {rate['small']:.0f} (measured)",
             *(whole(s / rate["small"]) for s in speed),
         ),
-        (f"images a second that {CORES} cores decode", f"{CORES} · {rate['full']:.0f}", *[whole(limits["full"])] * 2),
-        ("the same, files made smaller before", f"{CORES} · {rate['small']:.0f}", *[whole(limits["small"])] * 2),
+        (
+            f"images a second that {CORES} cores decode",
+            f"{CORES} · {rate['full']:.0f}",
+            *[whole(limits["full"])] * 2,
+        ),
+        (
+            "the same, files made smaller before",
+            f"{CORES} · {rate['small']:.0f}",
+            *[whole(limits["small"])] * 2,
+        ),
         *(
             (
                 f"hours, {passes} passes, whichever is slower",
@@ -172,16 +238,32 @@ def tables() -> str:
             f"{10_000 / (workers // 2 * rate['full']):.0f} s",
         ),
         ("steps a pass", f"{whole(TRAIN_IMAGES)} / {BATCH}", whole(TRAIN_IMAGES // BATCH)),
-        ("time a step", f"{BATCH} / images a second", " / ".join(f"{1000 * BATCH / s:.0f} ms" for s in speed)),
+        (
+            "time a step",
+            f"{BATCH} / images a second",
+            " / ".join(f"{1000 * BATCH / s:.0f} ms" for s in speed),
+        ),
         ("gradients", "4 bytes · parameters", f"{gradients / 1e6:.0f} MB"),
-        ("all-reduce, bytes a GPU sends a step", f"2 (n - 1)/n · gradients, n = {GPUS}", f"{moved / 1e6:.0f} MB"),
-        ("its time inside a machine", f"bytes / {NVLINK / 1e9:.0f} GB/s (assumption)", f"{1000 * moved / NVLINK:.1f} ms"),
+        (
+            "all-reduce, bytes a GPU sends a step",
+            f"2 (n - 1)/n · gradients, n = {GPUS}",
+            f"{moved / 1e6:.0f} MB",
+        ),
+        (
+            "its time inside a machine",
+            f"bytes / {NVLINK / 1e9:.0f} GB/s (assumption)",
+            f"{1000 * moved / NVLINK:.1f} ms",
+        ),
         (
             "its time between machines",
             f"bytes / {ETHERNET / 1e9:.1f} GB/s (assumption: 100 Gbit/s)",
             f"{1000 * moved / ETHERNET:.1f} ms",
         ),
-        ("a checkpoint", "weights and two moments of AdamW: 3 · 4 bytes · parameters", f"{state / 1e6:.0f} MB"),
+        (
+            "a checkpoint",
+            "weights and two moments of AdamW: 3 · 4 bytes · parameters",
+            f"{state / 1e6:.0f} MB",
+        ),
         ("writing them", "one a minute, / 60 s", f"{state / 60e6:.1f} MB/s"),
         (
             "shared memory, batches read ahead",
@@ -198,10 +280,12 @@ def tables() -> str:
     return "\n\n".join(
         [
             "### The work\n\n" + table(("what", "formula", "value"), work),
-            "### Time and cost, if images always come in time\n\n" + table(("what", "formula", *shares), time),
+            "### Time and cost, if images always come in time\n\n"
+            + table(("what", "formula", *shares), time),
             f'### Reading\n\nMeasured rates: one core of "{rate["hardware"]}", `data/results/reading_cpu.csv`.\n\n'
             + table(("what", "formula", *shares), disk),
-            "### Storage, start, network, checkpoints\n\n" + table(("what", "formula", "value"), rest),
+            "### Storage, start, network, checkpoints\n\n"
+            + table(("what", "formula", "value"), rest),
         ]
     )
 

@@ -30,7 +30,12 @@ from vit_tutorial.data.dataset import channel_statistics
 from vit_tutorial.training import TrainSettings, choose_precision, make_optimizer, train
 from vit_tutorial.training.batches import Batches
 
-OURS, PLAIN, BATCHES, LOADER = "train: vit_tutorial", "DataLoader: vit_tutorial", "input only: train", "input only: DataLoader"
+OURS, PLAIN, BATCHES, LOADER = (
+    "train: vit_tutorial",
+    "DataLoader: vit_tutorial",
+    "input only: train",
+    "input only: DataLoader",
+)
 PEERS = ("timm", "vit-pytorch", "torchvision")
 LOOPS = (OURS, *(f"train: {name}" for name in PEERS), PLAIN, BATCHES, LOADER)
 
@@ -40,12 +45,17 @@ def random_data(count: int, device: torch.device, seed: int = 0) -> ImageData:
     draw = torch.Generator().manual_seed(seed)
 
     def split(n):
-        return Split(torch.randint(0, 256, (n, 3, 32, 32), generator=draw).byte(), torch.randint(0, 10, (n,), generator=draw))
+        return Split(
+            torch.randint(0, 256, (n, 3, 32, 32), generator=draw).byte(),
+            torch.randint(0, 10, (n,), generator=draw),
+        )
 
     splits = dict(train=split(count), validation=split(count // 10), test=split(count // 10))
     mean, std = channel_statistics(splits["train"].images)
     names = tuple(f"class {i}" for i in range(10))
-    return ImageData("random", names, **splits, mean=mean, std=std, provenance="drawn at random").to(device)
+    return ImageData(
+        "random", names, **splits, mean=mean, std=std, provenance="drawn at random"
+    ).to(device)
 
 
 class Pictures(Dataset):
@@ -54,8 +64,14 @@ class Pictures(Dataset):
     def __init__(self, split: Split, data: ImageData, moved: bool):
         self.pictures = [transforms.functional.to_pil_image(image) for image in split.images.cpu()]
         self.labels = split.labels.tolist()
-        moves = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()] if moved else []
-        self.transform = transforms.Compose([*moves, transforms.ToTensor(), transforms.Normalize(data.mean, data.std)])
+        moves = (
+            [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
+            if moved
+            else []
+        )
+        self.transform = transforms.Compose(
+            [*moves, transforms.ToTensor(), transforms.Normalize(data.mean, data.std)]
+        )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -66,7 +82,9 @@ class Pictures(Dataset):
 
 def peer(name: str, size: dict, precision: str, device: torch.device) -> torch.nn.Module:
     """Another library's model in its faster form (data/results/step_<device>.csv), with the configuration `train` asks for."""
-    explicit = name == "vit-pytorch" or (name == "timm" and device.type == "cpu" and precision != "fp32")
+    explicit = name == "vit-pytorch" or (
+        name == "timm" and device.type == "cpu" and precision != "fp32"
+    )
     model = speed.MODELS[(name, "explicit" if explicit else "fused")](size)
     model.config = ViTConfig(**size)
     return model
@@ -79,30 +97,58 @@ class Loops:
         self.options, self.device, self.data = options, device, random_data(options.images, device)
         self.precision = choose_precision(device, options.precision)
         self.size = speed.sizes(options.dim, options.depth, options.heads)
-        workers = dict(num_workers=options.workers, persistent_workers=options.workers > 0, pin_memory=device.type == "cuda")
+        workers = dict(
+            num_workers=options.workers,
+            persistent_workers=options.workers > 0,
+            pin_memory=device.type == "cuda",
+        )
         pictures = Pictures(self.data.train, self.data, moved=True)
-        self.loader = DataLoader(pictures, batch_size=options.batch, shuffle=True, drop_last=True, **workers)
-        self.looker = DataLoader(Pictures(self.data.validation, self.data, moved=False), batch_size=options.batch, **workers)
-        self.seen = options.epochs * (options.images // options.batch) * options.batch  # images in a turn
+        self.loader = DataLoader(
+            pictures, batch_size=options.batch, shuffle=True, drop_last=True, **workers
+        )
+        self.looker = DataLoader(
+            Pictures(self.data.validation, self.data, moved=False),
+            batch_size=options.batch,
+            **workers,
+        )
+        self.seen = (
+            options.epochs * (options.images // options.batch) * options.batch
+        )  # images in a turn
         self.kept = {}  # models that are trained on, so that a compiled one is compiled once
 
     def settings(self, compiled: bool = False) -> TrainSettings:
         o = self.options
-        told = dict(epochs=o.epochs, batch_size=o.batch, precision=self.precision.name, augment="flip_shift", shift=4)
-        return TrainSettings(**told, micro_batch=o.batch, checkpoint_activations=False, num_evaluations=1, compile=compiled)
+        told = dict(
+            epochs=o.epochs,
+            batch_size=o.batch,
+            precision=self.precision.name,
+            augment="flip_shift",
+            shift=4,
+        )
+        return TrainSettings(
+            **told,
+            micro_batch=o.batch,
+            checkpoint_activations=False,
+            num_evaluations=1,
+            compile=compiled,
+        )
 
     def model(self, name: str, compiled: bool) -> torch.nn.Module:
         if (name, compiled) not in self.kept:
             torch.manual_seed(0)
             library = name.split(": ")[1]
             model = (
-                speed.ours(self.size) if library == "vit_tutorial" else peer(library, self.size, self.precision.name, self.device)
+                speed.ours(self.size)
+                if library == "vit_tutorial"
+                else peer(library, self.size, self.precision.name, self.device)
             )
             self.kept[name, compiled] = model.to(self.device)
         return self.kept[name, compiled]
 
     def run(self, name: str, compiled: bool = False) -> float:
-        work = {PLAIN: self.plain, BATCHES: self.batches_only, LOADER: self.loader_only}.get(name, self.train)
+        work = {PLAIN: self.plain, BATCHES: self.batches_only, LOADER: self.loader_only}.get(
+            name, self.train
+        )
         model = None if name in (BATCHES, LOADER) else self.model(name, compiled)
         speed.wait(self.device)
         start = time.perf_counter()
@@ -133,14 +179,20 @@ class Loops:
         right = 0
         with torch.no_grad(), self.precision.autocast():
             for images, labels in self.looker:
-                images, labels = images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
+                images, labels = (
+                    images.to(self.device, non_blocking=True),
+                    labels.to(self.device, non_blocking=True),
+                )
                 right += (model(images).argmax(dim=1) == labels).sum()
         return (right / len(self.data.validation)).item()
 
     def loaded(self):
         for _ in range(self.options.epochs):
             for images, labels in self.loader:
-                yield images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
+                yield (
+                    images.to(self.device, non_blocking=True),
+                    labels.to(self.device, non_blocking=True),
+                )
 
     def batches_only(self, *_) -> None:
         batches = Batches(self.data, self.settings())
@@ -169,22 +221,35 @@ def measure(loops: Loops, options) -> list[dict]:
                 loops.run(*key)
             speeds[key], ended[key] = [], "measured"
         except speed.OutOfTime:
-            ended[key] = f"left out: its first pass, with compiling, took more than {options.limit:g} s"
+            ended[key] = (
+                f"left out: its first pass, with compiling, took more than {options.limit:g} s"
+            )
         except Exception as error:
             if not key[1]:
                 raise
             ended[key] = speed.failed(error)
         first[key] = time.perf_counter() - before
-        print(f"  {key[0]}{', compiled' if key[1] else ''}: {ended[key]} (first pass {first[key]:.1f} s)", flush=True)
+        print(
+            f"  {key[0]}{', compiled' if key[1] else ''}: {ended[key]} (first pass {first[key]:.1f} s)",
+            flush=True,
+        )
     for key in speed.in_turns(list(speeds), options.rounds):
         speeds[key].append(loops.run(*key))
-    return [row(key, speeds, first[key], ended[key], flops, peak) | dict(precision=loops.precision.name) for key in keys]
+    return [
+        row(key, speeds, first[key], ended[key], flops, peak) | dict(precision=loops.precision.name)
+        for key in keys
+    ]
 
 
 def row(key, speeds, first, ended, flops, peak) -> dict:
     """What the table says of one loop. Ratios: to the DataLoader loop, and of the inputs to the DataLoader's input."""
     (name, compiled), mine = key, speeds.get(key)
-    found = dict(loop=name.split(": ")[0], model=name.split(": ")[1], compiled="yes" if compiled else "no", ended=ended)
+    found = dict(
+        loop=name.split(": ")[0],
+        model=name.split(": ")[1],
+        compiled="yes" if compiled else "no",
+        ended=ended,
+    )
     if name in (BATCHES, LOADER):
         found["loop"], found["model"] = name, ""
     found |= dict(first_pass_seconds=round(first, 1)) | speed.spread("images_per_second", mine, 1)
@@ -194,28 +259,56 @@ def row(key, speeds, first, ended, flops, peak) -> dict:
     found |= speed.spread("ratio_to_ours", mine and ours and speed.ratios(mine, ours))
     works = mine and name not in (BATCHES, LOADER)
     share = round(flops * speed.quartiles(mine)[1] / peak, 4) if works else ""
-    return found | dict(flops_an_image=flops if works else "", matmul_peak_gflops=round(peak / 1e9, 1), share_of_peak=share)
+    return found | dict(
+        flops_an_image=flops if works else "",
+        matmul_peak_gflops=round(peak / 1e9, 1),
+        share_of_peak=share,
+    )
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda (default: %(default)s)"
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n\n")[0], formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16", "fp16"), help="default: what train picks")
+    parser.add_argument(
+        "--device",
+        default="cuda" if torch.cuda.is_available() else "cpu",
+        help="cpu or cuda (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--precision",
+        default="auto",
+        choices=("auto", "fp32", "bf16", "fp16"),
+        help="default: what train picks",
+    )
     parser.add_argument("--loops", nargs="+", choices=LOOPS, default=LOOPS, help="default: all")
     parser.add_argument("--compile", action="store_true", help="the loops under torch.compile too")
-    parser.add_argument("--limit", type=float, default=600, help="seconds a compiled loop's first pass may take (%(default)s)")
-    parser.add_argument("--images", type=int, default=5000, help="training images (default: %(default)s)")
-    parser.add_argument("--epochs", type=int, help="passes over them in a turn (default: 1, on a GPU 20)")
-    parser.add_argument("--rounds", type=int, default=5, help="turns that each loop gets (default: %(default)s)")
+    parser.add_argument(
+        "--limit",
+        type=float,
+        default=600,
+        help="seconds a compiled loop's first pass may take (%(default)s)",
+    )
+    parser.add_argument(
+        "--images", type=int, default=5000, help="training images (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--epochs", type=int, help="passes over them in a turn (default: 1, on a GPU 20)"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="turns that each loop gets (default: %(default)s)"
+    )
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--workers", type=int, default=2, help="of the DataLoader (default: %(default)s)")
+    parser.add_argument(
+        "--workers", type=int, default=2, help="of the DataLoader (default: %(default)s)"
+    )
     parser.add_argument("--dim", type=int, default=192)
     parser.add_argument("--depth", type=int, default=6)
     parser.add_argument("--heads", type=int, default=3)
     parser.add_argument(
-        "--out", type=Path, help="the table; the profile goes beside it (default: data/results/loop_<device>.csv)"
+        "--out",
+        type=Path,
+        help="the table; the profile goes beside it (default: data/results/loop_<device>.csv)",
     )
     options = parser.parse_args(words)
     if not 1 <= options.batch <= options.images:
@@ -229,21 +322,39 @@ def main(words: list[str] | None = None) -> None:
     device = torch.device(options.device)
     loops = Loops(options, device)
     rows = measure(loops, options)
-    print(f"\nimages a second (quartiles), ratio to the DataLoader's, share of the peak; {loops.precision.name}")
+    print(
+        f"\nimages a second (quartiles), ratio to the DataLoader's, share of the peak; {loops.precision.name}"
+    )
     for r in rows:
         if r["ended"] == "measured":
-            name = f"{r['loop']:24} {r['model']:12} {'compiled' if r['compiled'] == 'yes' else '':8}"
+            name = (
+                f"{r['loop']:24} {r['model']:12} {'compiled' if r['compiled'] == 'yes' else '':8}"
+            )
             speeds = f"{r['images_per_second']:10.1f} ({r['images_per_second_q1']:.1f} to {r['images_per_second_q3']:.1f})"
             print(f"  {name} {speeds}   {r['ratio_to_dataloader']}   {r['share_of_peak']}")
-    made = dict(width=options.dim, depth=options.depth, heads=options.heads, patch=4, tokens=65, batch=options.batch)
-    made |= dict(images=options.images, epochs_a_turn=options.epochs, rounds=options.rounds, workers=options.workers)
+    made = dict(
+        width=options.dim,
+        depth=options.depth,
+        heads=options.heads,
+        patch=4,
+        tokens=65,
+        batch=options.batch,
+    )
+    made |= dict(
+        images=options.images,
+        epochs_a_turn=options.epochs,
+        rounds=options.rounds,
+        workers=options.workers,
+    )
     made |= speed.about(device, "loop.py")
     out = options.out or speed.table_path("loop", device)
     speed.write(out, [row | made for row in rows])
     if OURS in options.loops:
         groups = time_groups.profile(lambda: loops.run(OURS), device)
         time_groups.show(groups)
-        path = out.with_name(out.name.replace("loop", "profile") if "loop" in out.name else f"profile_{out.name}")
+        path = out.with_name(
+            out.name.replace("loop", "profile") if "loop" in out.name else f"profile_{out.name}"
+        )
         speed.write(path, [group | dict(precision=loops.precision.name) | made for group in groups])
 
 

@@ -33,9 +33,13 @@ def quartiles(values: list[float]) -> list[float]:
     return statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
 
 
-def spread(name: str, values: list[float] | None, digits: int = 3, short: str | None = None) -> dict:
+def spread(
+    name: str, values: list[float] | None, digits: int = 3, short: str | None = None
+) -> dict:
     """{name: median, short_q1, short_q3}, rounded; three empty cells where there are no values. short: `name` if None."""
-    low, middle, high = (round(value, digits) for value in quartiles(values)) if values else ("", "", "")
+    low, middle, high = (
+        (round(value, digits) for value in quartiles(values)) if values else ("", "", "")
+    )
     return {name: middle, f"{short or name}_q1": low, f"{short or name}_q3": high}
 
 
@@ -59,7 +63,11 @@ def made(script: str) -> dict:
 
 def table_path(kind: str, device: torch.device) -> Path:
     """data/results/<kind>_cpu.csv, or with the GPU's name in it."""
-    slug = "cpu" if device.type == "cpu" else re.sub(r"[^a-z0-9]+", "-", hardware(device).lower()).strip("-")
+    slug = (
+        "cpu"
+        if device.type == "cpu"
+        else re.sub(r"[^a-z0-9]+", "-", hardware(device).lower()).strip("-")
+    )
     return RESULTS / f"{kind}_{slug}.csv"
 
 

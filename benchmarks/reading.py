@@ -39,10 +39,14 @@ def picture(draw: np.random.Generator) -> Image.Image:
     rows, columns = np.mgrid[0 : 1 : HEIGHT * 1j, 0 : 1 : WIDTH * 1j]
     frequency = np.hypot(np.fft.fftfreq(HEIGHT)[:, None], np.fft.rfftfreq(WIDTH)[None])
     frequency[0, 0] = np.inf
-    texture = np.fft.irfft2(np.exp(2j * np.pi * draw.random(frequency.shape)) / frequency, s=(HEIGHT, WIDTH))
+    texture = np.fft.irfft2(
+        np.exp(2j * np.pi * draw.random(frequency.shape)) / frequency, s=(HEIGHT, WIDTH)
+    )
     slopes = draw.uniform(-60, 60, (2, 3))
     smooth = 128 + rows[..., None] * slopes[0] + columns[..., None] * slopes[1]
-    return Image.fromarray((smooth + 45 * (texture / texture.std())[..., None]).clip(0, 255).astype(np.uint8))
+    return Image.fromarray(
+        (smooth + 45 * (texture / texture.std())[..., None]).clip(0, 255).astype(np.uint8)
+    )
 
 
 def jpeg(image: Image.Image, quality: int) -> bytes:
@@ -55,14 +59,23 @@ def make(folder: Path, count: int) -> dict[str, list[str]]:
     """File names by what they hold: "500x375" and the same ones smaller. One JPEG quality for all, the one that meets BYTES."""
     draw = np.random.default_rng(0)
     images = [picture(draw) for _ in range(16)]
-    quality = min(range(50, 99), key=lambda q: abs(statistics.mean(len(jpeg(image, q)) for image in images[:2]) - BYTES))
+    quality = min(
+        range(50, 99),
+        key=lambda q: abs(statistics.mean(len(jpeg(image, q)) for image in images[:2]) - BYTES),
+    )
     small = (round(WIDTH * SHORT_SIDE / HEIGHT), SHORT_SIDE)
     found = {}
     for size in ((WIDTH, HEIGHT), small):
         contents = [
-            jpeg(image if image.size == size else image.resize(size, Image.Resampling.LANCZOS), quality) for image in images
+            jpeg(
+                image if image.size == size else image.resize(size, Image.Resampling.LANCZOS),
+                quality,
+            )
+            for image in images
         ]
-        found[f"{size[0]}x{size[1]}"] = names = [str(folder / f"{size[0]}_{number:04}.jpg") for number in range(count)]
+        found[f"{size[0]}x{size[1]}"] = names = [
+            str(folder / f"{size[0]}_{number:04}.jpg") for number in range(count)
+        ]
         for number, name in enumerate(names):
             Path(name).write_bytes(contents[number % len(contents)])
     return found
@@ -74,7 +87,9 @@ class Reading:
     def __init__(self, names: list[str], image_size: int, workers: int):
         count = len(names)
         index, labels = torch.arange(count), torch.zeros(count, dtype=torch.int64)
-        self.split = FileSplit(PackedPaths(names), index, labels, (image_size, image_size), workers=workers)
+        self.split = FileSplit(
+            PackedPaths(names), index, labels, (image_size, image_size), workers=workers
+        )
         self.workers = workers
         next(self.split.iter_batches(BATCH))  # starts the workers, which then wait for each pass
 
@@ -95,14 +110,22 @@ class Checking:
         start, cpu = time.perf_counter(), time.process_time()
         if unreadable(self.names, ""):
             raise RuntimeError("a picture made here cannot be read")
-        return len(self.names) / (time.perf_counter() - start), len(self.names) / (time.process_time() - cpu)
+        return len(self.names) / (time.perf_counter() - start), len(self.names) / (
+            time.process_time() - cpu
+        )
 
 
 def measure(options, folder: Path) -> list[dict]:
     found = make(folder, options.images)
     full, small = found
-    settings = {("read", full, size, workers): Reading(found[full], size, workers) for size in (32, 224) for workers in (0, 1, 2)}
-    settings |= {("read", small, 224, workers): Reading(found[small], 224, workers) for workers in (0, 1, 2)}
+    settings = {
+        ("read", full, size, workers): Reading(found[full], size, workers)
+        for size in (32, 224)
+        for workers in (0, 1, 2)
+    }
+    settings |= {
+        ("read", small, 224, workers): Reading(found[small], 224, workers) for workers in (0, 1, 2)
+    }
     settings["check", full, "", ""] = Checking(found[full])
     speeds = {key: [] for key in settings}
     order = list(settings)
@@ -128,10 +151,21 @@ def measure(options, folder: Path) -> list[dict]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=192, help="files a pass (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="turns that each setting gets (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=RESULTS / "reading_cpu.csv", help="the table (default: data/results/)")
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n\n")[0], formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--images", type=int, default=192, help="files a pass (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="turns that each setting gets (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=RESULTS / "reading_cpu.csv",
+        help="the table (default: data/results/)",
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else ""
@@ -141,8 +175,12 @@ def main() -> None:
         what = f"{row['what']} {row['source']}" + (
             f" to {row['image_size']} px, {row['workers']} workers" if row["image_size"] else ""
         )
-        a_core = f", {row['images_per_cpu_second']} a CPU second" if row["images_per_cpu_second"] else ""
-        print(f"{what:36} {row['images_per_second']:8.1f} images a second ({row['images_q1']} to {row['images_q3']}){a_core}")
+        a_core = (
+            f", {row['images_per_cpu_second']} a CPU second" if row["images_per_cpu_second"] else ""
+        )
+        print(
+            f"{what:36} {row['images_per_second']:8.1f} images a second ({row['images_q1']} to {row['images_q3']}){a_core}"
+        )
     about = dict(
         batch=BATCH,
         images=options.images,
@@ -153,7 +191,9 @@ def main() -> None:
         versions=f"torch {torch.__version__}, pillow {PIL.__version__}",
         **made("reading.py"),
     )
-    print(f"{about['hardware']}, {about['cores']} cores, load {load} at the start, {about['versions']}")
+    print(
+        f"{about['hardware']}, {about['cores']} cores, load {load} at the start, {about['versions']}"
+    )
     write(options.out, [row | about for row in rows])
 
 

@@ -29,7 +29,15 @@ from vit_tutorial.common import files, machine
 
 FIRST = {
     "config": dict(pool="class", position="learned_1d"),
-    "settings": dict(optimizer="adamw", lr=1e-3, warmup=0.0, schedule="constant", decay="all", augment="none", batch_size=128),
+    "settings": dict(
+        optimizer="adamw",
+        lr=1e-3,
+        warmup=0.0,
+        schedule="constant",
+        decay="all",
+        augment="none",
+        batch_size=128,
+    ),
 }
 # Name: changes to the configuration, changes to the settings.
 LADDER = {
@@ -65,12 +73,21 @@ class Table:
         return list(csv.DictReader(self.path.open(newline=""))) if self.path.exists() else []
 
     def find(self, **key) -> dict | None:
-        return next((row for row in self.rows() if all(row[name] == str(value) for name, value in key.items())), None)
+        return next(
+            (
+                row
+                for row in self.rows()
+                if all(row[name] == str(value) for name, value in key.items())
+            ),
+            None,
+        )
 
     def add(self, row: dict, instead_of: tuple = ()) -> None:
         """Write `row`; one that is equal to it in the columns `instead_of` goes."""
         with self.lock:
-            same = lambda old: bool(instead_of) and all(old[name] == str(row[name]) for name in instead_of)
+            same = lambda old: (
+                bool(instead_of) and all(old[name] == str(row[name]) for name in instead_of)
+            )
             files.write_rows(self.path, [*(old for old in self.rows() if not same(old)), row])
 
     def sort(self, key) -> None:
@@ -78,16 +95,30 @@ class Table:
             files.write_rows(self.path, sorted(self.rows(), key=key))
 
 
-def make(table: Table, data_of, study: str, name: str, against: str, config: dict, settings: dict, seed: int) -> None:
+def make(
+    table: Table,
+    data_of,
+    study: str,
+    name: str,
+    against: str,
+    config: dict,
+    settings: dict,
+    seed: int,
+) -> None:
     """One run, unless the table has it."""
     key = dict(study=study, ingredient=name, seed=seed)
     if table.find(**key):
         return
     args, data, passes = table.args, data_of(seed), table.args.epochs
     if study == "reuse":
-        data, passes = dataclasses.replace(data, train=data.train[::FEWER]), passes * FEWER  # a folder is in order of classes
+        data, passes = (
+            dataclasses.replace(data, train=data.train[::FEWER]),
+            passes * FEWER,
+        )  # a folder is in order of classes
     recipe = ", ".join(f"{n} {v}" for n, v in (config | settings).items())
-    same = table.find(seed=seed, recipe=recipe, images=len(data.train), epochs=passes, model=args.model)
+    same = table.find(
+        seed=seed, recipe=recipe, images=len(data.train), epochs=passes, model=args.model
+    )
     if same:  # a run that two studies share is made once
         table.add(same | key | dict(against=against))
         return
@@ -134,23 +165,43 @@ def rungs(study: str, only: list[str]) -> list[tuple[str, str, dict, dict]]:
         kinds = [(optimizer, rate) for optimizer in ("adamw", "muon") for rate in RATES]
         return [(f"{o} {r:g}", "", config, settings | dict(optimizer=o, lr=r)) for o, r in kinds]
     base = [("the ladder", "", config, settings)]
-    return base + [(name, "the ladder", config | more[0], settings | more[1]) for name, more in ALONE.items() if name in only]
+    return base + [
+        (name, "the ladder", config | more[0], settings | more[1])
+        for name, more in ALONE.items()
+        if name in only
+    ]
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("data", help="cifar10, a folder train/<class>/*, test/<class>/*, or a tar archive of such a folder")
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_argument(
+        "data",
+        help="cifar10, a folder train/<class>/*, test/<class>/*, or a tar archive of such a folder",
+    )
     arguments.add_argument("--provenance", default="", help="what the data is, for the table")
     arguments.add_argument("--study", nargs="+", default=STUDIES, choices=STUDIES)
-    arguments.add_argument("--only", nargs="+", default=list(ALONE), choices=list(ALONE), help="of the studies alone and reuse")
+    arguments.add_argument(
+        "--only",
+        nargs="+",
+        default=list(ALONE),
+        choices=list(ALONE),
+        help="of the studies alone and reuse",
+    )
     arguments.add_argument("--model", default="CIFAR-64x3/4")
     arguments.add_argument(
-        "--epochs", type=float, default=3, help="of each run; in the study reuse nine times as many (default 3)"
+        "--epochs",
+        type=float,
+        default=3,
+        help="of each run; in the study reuse nine times as many (default 3)",
     )
     arguments.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments.add_argument("--device", default="auto")
     arguments.add_argument("--quiet", action="store_true")
-    arguments.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "data" / "results" / "recipe.csv")
+    arguments.add_argument(
+        "--out", type=Path, default=Path(__file__).parent.parent / "data" / "results" / "recipe.csv"
+    )
     args = arguments.parse_args()
     args.shown = shown(args.data)
     args.out.parent.mkdir(parents=True, exist_ok=True)

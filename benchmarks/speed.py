@@ -53,7 +53,13 @@ def vit_pytorchs(size: dict) -> torch.nn.Module:
 def torchvisions(size: dict) -> torch.nn.Module:
     s = size
     return TorchvisionViT(
-        s["image_size"], s["patch_size"], s["depth"], s["num_heads"], s["dim"], s["mlp_dim"], num_classes=s["num_classes"]
+        s["image_size"],
+        s["patch_size"],
+        s["depth"],
+        s["num_heads"],
+        s["dim"],
+        s["mlp_dim"],
+        num_classes=s["num_classes"],
     )
 
 
@@ -70,20 +76,33 @@ MODELS = {
 
 def sizes(dim: int, depth: int, heads: int) -> dict:
     """What every model is built from: 32 x 32 images in 10 classes, patches of 4 x 4, an MLP of 4 times the width."""
-    return dict(image_size=32, patch_size=4, num_classes=10, dim=dim, depth=depth, num_heads=heads, mlp_dim=4 * dim)
+    return dict(
+        image_size=32,
+        patch_size=4,
+        num_classes=10,
+        dim=dim,
+        depth=depth,
+        num_heads=heads,
+        mlp_dim=4 * dim,
+    )
 
 
 def step_flops(size: dict) -> int:
     """FLOPs of a training step for one image: the forward pass as torch counts it (matrix products; additions and multiplications
     one each), and twice that for the backward pass. Of our model; the others' differ in nothing that is counted."""
     with torch.device("meta"):  # shapes without memory
-        model, image = ours(size, fused=False), torch.empty(1, 3, size["image_size"], size["image_size"])
+        model, image = (
+            ours(size, fused=False),
+            torch.empty(1, 3, size["image_size"], size["image_size"]),
+        )
     with FlopCounterMode(display=False) as counter:
         model(image)
     return 3 * counter.get_total_flops()
 
 
-def matmul_peak(device: torch.device, dtype: torch.dtype, sides: tuple[int, ...] | None = None, tries: int = 5) -> float:
+def matmul_peak(
+    device: torch.device, dtype: torch.dtype, sides: tuple[int, ...] | None = None, tries: int = 5
+) -> float:
     """FLOPs a second of the fastest square matrix product among `sides`, each tried `tries` times after a warm-up."""
     best = 0.0
     for side in sides or ((1024, 2048) if device.type == "cpu" else (4096, 8192)):
@@ -128,7 +147,9 @@ def compiled_anew() -> Iterator[None]:
     """An empty kernel cache inside: what compiling costs the first time, and not what an earlier run left on the disk."""
     from torch._inductor import utils
 
-    fresh = getattr(utils, "fresh_cache", None) or getattr(utils, "fresh_inductor_cache", contextlib.nullcontext)
+    fresh = getattr(utils, "fresh_cache", None) or getattr(
+        utils, "fresh_inductor_cache", contextlib.nullcontext
+    )
     with fresh():
         yield
 

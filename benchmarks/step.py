@@ -26,15 +26,37 @@ import speed
 import torch
 import torch.nn.functional as F
 
-DTYPES = {"fp32": None, "bf16": torch.bfloat16, "bf16 weights": torch.bfloat16, "fp16": torch.float16}
-FAMILIES = (("fp32",), ("bf16", "bf16 weights"), ("fp16",))  # those of one family take turns together
+DTYPES = {
+    "fp32": None,
+    "bf16": torch.bfloat16,
+    "bf16 weights": torch.bfloat16,
+    "fp16": torch.float16,
+}
+FAMILIES = (
+    ("fp32",),
+    ("bf16", "bf16 weights"),
+    ("fp16",),
+)  # those of one family take turns together
 
 
 class Runner:
     """One model with its optimiser: `steps(n)` trains n steps and returns how many of them it made in a second."""
 
-    def __init__(self, model: torch.nn.Module, device: torch.device, precision: str, compiled: bool, images, labels):
-        self.device, self.dtype, self.images, self.labels = device, DTYPES[precision], images, labels
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        device: torch.device,
+        precision: str,
+        compiled: bool,
+        images,
+        labels,
+    ):
+        self.device, self.dtype, self.images, self.labels = (
+            device,
+            DTYPES[precision],
+            images,
+            labels,
+        )
         self.autocast = self.dtype is not None and precision != "bf16 weights"
         self.model = model.to(device).train()
         if precision == "bf16 weights":
@@ -58,11 +80,15 @@ class Runner:
         speed.wait(self.device)
         seconds = time.perf_counter() - start
         if not loss.isfinite():
-            raise RuntimeError(f"the loss became {loss.item()}: a speed without learning is not worth a table")
+            raise RuntimeError(
+                f"the loss became {loss.item()}: a speed without learning is not worth a table"
+            )
         return count / seconds
 
 
-def start(name, size, options, device, precision, compiled, images, labels) -> tuple[Runner | None, float, str]:
+def start(
+    name, size, options, device, precision, compiled, images, labels
+) -> tuple[Runner | None, float, str]:
     """A warm runner, the seconds its first step took, and how that ended; no runner if compiling took too long or failed."""
     runner = Runner(speed.MODELS[name](size), device, precision, compiled, images, labels)
     before = time.perf_counter()
@@ -76,7 +102,11 @@ def start(name, size, options, device, precision, compiled, images, labels) -> t
         runner.steps(2)  # first calls choose kernels and allocate memory
         return runner, first, "measured"
     except speed.OutOfTime:
-        return None, time.perf_counter() - before, f"left out: compiling took more than {options.limit:g} s"
+        return (
+            None,
+            time.perf_counter() - before,
+            f"left out: compiling took more than {options.limit:g} s",
+        )
     except Exception as error:
         if not compiled:
             raise
@@ -91,44 +121,65 @@ def measure(size: dict, options, device: torch.device, precisions: list[str]) ->
     torch._dynamo.reset()  # forget the family before: dynamo gives up on code that it has compiled for eight models
     peak = speed.matmul_peak(device, DTYPES[precisions[0]] or torch.float32)
     settings = [
-        (precision, compiled) for compiled in ((False, True) if options.compile else (False,)) for precision in precisions
+        (precision, compiled)
+        for compiled in ((False, True) if options.compile else (False,))
+        for precision in precisions
     ]
     runners, notes = {}, {}
     for precision, compiled in settings:
         for name in options.models:
-            runner, first, ended = start(name, size, options, device, precision, compiled, images, labels)
+            runner, first, ended = start(
+                name, size, options, device, precision, compiled, images, labels
+            )
             key = (precision, compiled, name)
             notes[key] = (round(first, 1) if compiled else "", ended)
             if runner:
                 runners[key] = runner
             if compiled:
-                print(f"  {precision}, {' '.join(name)}: {ended} ({first:.0f} s for the first step)", flush=True)
+                print(
+                    f"  {precision}, {' '.join(name)}: {ended} ({first:.0f} s for the first step)",
+                    flush=True,
+                )
     speeds = {key: [] for key in runners}
     for key in speed.in_turns(list(runners), options.rounds):
         speeds[key].append(runners[key].steps(options.steps))
     flops = speed.step_flops(size)
-    return [row(key, speeds, runners.get(key), *notes[key], flops, peak, options.batch) for key in notes]
+    return [
+        row(key, speeds, runners.get(key), *notes[key], flops, peak, options.batch) for key in notes
+    ]
 
 
 def row(key, speeds, runner, seconds, ended, flops, peak, batch) -> dict:
     """What the table says of one model at one setting; speeds and ratios are empty when it was left out."""
     precision, compiled, name = key
-    found = dict(precision=precision, compiled="yes" if compiled else "no", model=name[0], attention=name[1])
-    found |= dict(parameters=runner.parameters if runner else "", ended=ended, compile_seconds=seconds)
+    found = dict(
+        precision=precision, compiled="yes" if compiled else "no", model=name[0], attention=name[1]
+    )
+    found |= dict(
+        parameters=runner.parameters if runner else "", ended=ended, compile_seconds=seconds
+    )
     mine = speeds.get(key)
     images = speed.spread("images", mine and [batch * value for value in mine], 1)
     found["steps_per_second"] = round(statistics.median(mine), 4) if mine else ""
     found |= dict(images_per_second=images.pop("images"), **images)
     same = best({k: v for k, v in speeds.items() if k[:2] == key[:2]})
-    found |= rename(speed.spread("ratio", mine and same and speed.ratios(mine, speeds[same])), "ratio", "ratio_to_best_other")
+    found |= rename(
+        speed.spread("ratio", mine and same and speed.ratios(mine, speeds[same])),
+        "ratio",
+        "ratio_to_best_other",
+    )
     found["best_other"] = " ".join(same[2]) if same else ""
     found |= gain(mine, speeds.get((precision, False, name)) if compiled else None, seconds)
     any_setting = best(speeds)
-    of_all = speed.spread("ratio_of_all", mine and any_setting and speed.ratios(mine, speeds[any_setting]))
+    of_all = speed.spread(
+        "ratio_of_all", mine and any_setting and speed.ratios(mine, speeds[any_setting])
+    )
     found |= rename(of_all, "ratio_of_all", "ratio_to_best_of_all")
     found["best_of_all"] = describe_device(any_setting) if any_setting else ""
     share = round(flops * batch * statistics.median(mine) / peak, 4) if mine else ""
-    return found | dict(flops_an_image=flops, matmul_peak_gflops=round(peak / 1e9, 1), share_of_peak=share)
+    return found | dict(
+        flops_an_image=flops, matmul_peak_gflops=round(peak / 1e9, 1), share_of_peak=share
+    )
 
 
 def gain(compiled: list[float] | None, eager: list[float] | None, wait: float) -> dict:
@@ -157,7 +208,9 @@ def rename(columns: dict, old: str, new: str) -> dict:
 
 
 def show(rows: list[dict]) -> None:
-    print(f"\nimages a second (quartiles), ratio to {rows[0]['best_of_all'] or 'no one: no other library'}, share of the peak")
+    print(
+        f"\nimages a second (quartiles), ratio to {rows[0]['best_of_all'] or 'no one: no other library'}, share of the peak"
+    )
     for r in rows:
         what = f"  {r['precision']:12} {'compiled' if r['compiled'] == 'yes' else '':8} {r['model']:12} {r['attention']:8} "
         if r["ended"] != "measured":
@@ -177,35 +230,69 @@ def chosen(word: str) -> list[tuple[str, str]]:
     found = [name for name in speed.MODELS if word in (name[0], ":".join(name))]
     if not found:
         known = ", ".join(dict.fromkeys(name[0] for name in speed.MODELS))
-        raise argparse.ArgumentTypeError(f"no model {word!r}: there are {known}; with :fused or :explicit behind for one form")
+        raise argparse.ArgumentTypeError(
+            f"no model {word!r}: there are {known}; with :fused or :explicit behind for one form"
+        )
     return found
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda (default: %(default)s)"
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n\n")[0], formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--precisions", nargs="+", choices=DTYPES, help="default: fp32, bf16, bf16 weights, on a GPU fp16 too")
-    parser.add_argument("--models", nargs="+", type=chosen, help="libraries, or one form of one: timm, timm:fused (default: all)")
-    parser.add_argument("--compile", action="store_true", help="measure under torch.compile too (minutes more)")
     parser.add_argument(
-        "--limit", type=float, default=300, help="seconds that compiling one model may take (default: %(default)s)"
+        "--device",
+        default="cuda" if torch.cuda.is_available() else "cpu",
+        help="cpu or cuda (default: %(default)s)",
     )
-    parser.add_argument("--rounds", type=int, default=7, help="turns that each model gets (default: %(default)s)")
+    parser.add_argument(
+        "--precisions",
+        nargs="+",
+        choices=DTYPES,
+        help="default: fp32, bf16, bf16 weights, on a GPU fp16 too",
+    )
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        type=chosen,
+        help="libraries, or one form of one: timm, timm:fused (default: all)",
+    )
+    parser.add_argument(
+        "--compile", action="store_true", help="measure under torch.compile too (minutes more)"
+    )
+    parser.add_argument(
+        "--limit",
+        type=float,
+        default=300,
+        help="seconds that compiling one model may take (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=7, help="turns that each model gets (default: %(default)s)"
+    )
     parser.add_argument("--steps", type=int, help="steps in a turn (default: 2, on a GPU 50)")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--dim", type=int, default=192)
     parser.add_argument("--depth", type=int, default=6)
     parser.add_argument("--heads", type=int, default=3)
-    parser.add_argument("--out", type=Path, help="the table (default: data/results/step_<device>.csv)")
+    parser.add_argument(
+        "--out", type=Path, help="the table (default: data/results/step_<device>.csv)"
+    )
     options = parser.parse_args(words)
     on_gpu = torch.device(options.device).type == "cuda"
-    options.models = list(dict.fromkeys(name for part in options.models or [speed.MODELS] for name in part))
-    options.precisions = options.precisions or ["fp32", "bf16", "bf16 weights", *(["fp16"] if on_gpu else [])]
+    options.models = list(
+        dict.fromkeys(name for part in options.models or [speed.MODELS] for name in part)
+    )
+    options.precisions = options.precisions or [
+        "fp32",
+        "bf16",
+        "bf16 weights",
+        *(["fp16"] if on_gpu else []),
+    ]
     options.steps = options.steps or (50 if on_gpu else 2)
     if "fp16" in options.precisions and not on_gpu:
-        parser.error("fp16 is for GPUs: a CPU computes it slowly and its gradients underflow. Take bf16")
+        parser.error(
+            "fp16 is for GPUs: a CPU computes it slowly and its gradients underflow. Take bf16"
+        )
     return options
 
 
@@ -220,8 +307,17 @@ def main(words: list[str] | None = None) -> None:
             found = measure(size, options, device, precisions)
             show(found)
             rows += found
-    made = dict(width=options.dim, depth=options.depth, heads=options.heads, patch=4, tokens=65, batch=options.batch)
-    made |= dict(rounds=options.rounds, steps_a_round=options.steps) | speed.about(device, "step.py")
+    made = dict(
+        width=options.dim,
+        depth=options.depth,
+        heads=options.heads,
+        patch=4,
+        tokens=65,
+        batch=options.batch,
+    )
+    made |= dict(rounds=options.rounds, steps_a_round=options.steps) | speed.about(
+        device, "step.py"
+    )
     speed.write(options.out or speed.table_path("step", device), [row | made for row in rows])
 
 

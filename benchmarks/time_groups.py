@@ -5,22 +5,66 @@ from collections.abc import Callable
 import torch
 from torch.profiler import ProfilerActivity, record_function
 
-GROUPS = ("data", "matmul", "attention", "norm", "elementwise", "copies and casts", "optimizer", "the rest")
+GROUPS = (
+    "data",
+    "matmul",
+    "attention",
+    "norm",
+    "elementwise",
+    "copies and casts",
+    "optimizer",
+    "the rest",
+)
 # The first group that has a part of an operation's name takes it.
 PARTS = {
     "optimizer": ("adam", "muon", "foreach", "multi_tensor"),
     "attention": ("aten::_softmax", "scaled_dot_product", "flash", "fmha", "bmm", "baddbmm"),
-    "matmul": ("aten::mm", "addmm", "aten::linear", "convolution", "gemm", "cutlass", "cublas", "nvjet", "mkldnn_linear"),
+    "matmul": (
+        "aten::mm",
+        "addmm",
+        "aten::linear",
+        "convolution",
+        "gemm",
+        "cutlass",
+        "cublas",
+        "nvjet",
+        "mkldnn_linear",
+    ),
     "norm": ("layer_norm", "layernorm"),
-    "copies and casts": ("copy", "cat", "memcpy", "aten::to", "contiguous", "clone", "memset", "fill_", "zero_"),
-    "elementwise": ("gelu", "add", "mul", "div", "sum", "sub", "dropout", "elementwise", "reduce", "mean", "nll", "log"),
+    "copies and casts": (
+        "copy",
+        "cat",
+        "memcpy",
+        "aten::to",
+        "contiguous",
+        "clone",
+        "memset",
+        "fill_",
+        "zero_",
+    ),
+    "elementwise": (
+        "gelu",
+        "add",
+        "mul",
+        "div",
+        "sum",
+        "sub",
+        "dropout",
+        "elementwise",
+        "reduce",
+        "mean",
+        "nll",
+        "log",
+    ),
 }
 
 
 def group_of(name: str) -> str:
     """The group of an operation (aten::mm) or of a GPU kernel, by its name."""
     name = name.lower()
-    return next((group for group in PARTS if any(part in name for part in PARTS[group])), "the rest")
+    return next(
+        (group for group in PARTS if any(part in name for part in PARTS[group])), "the rest"
+    )
 
 
 def profile(work: Callable[[], object], device: torch.device) -> list[dict]:
@@ -47,12 +91,16 @@ def profile(work: Callable[[], object], device: torch.device) -> list[dict]:
                 torch.cuda.synchronize(device)
     finally:
         Batches.__next__ = plain
-    return add_up([(name(event), own_time(event, on_gpu)) for event in seen.events() if counts(event, on_gpu)])
+    return add_up(
+        [(name(event), own_time(event, on_gpu)) for event in seen.events() if counts(event, on_gpu)]
+    )
 
 
 def counts(event, on_gpu: bool) -> bool:
     """On a GPU an operation that started kernels; on a CPU every operation."""
-    return event.device_type == torch.autograd.DeviceType.CPU and (not on_gpu or event.self_device_time_total > 0)
+    return event.device_type == torch.autograd.DeviceType.CPU and (
+        not on_gpu or event.self_device_time_total > 0
+    )
 
 
 def own_time(event, on_gpu: bool) -> float:
@@ -78,11 +126,22 @@ def add_up(times: list[tuple[str, float]]) -> list[dict]:
     whole = sum(by_name.values())
     rows = []
     for group in GROUPS:
-        mine = {op: spent for op, spent in by_name.items() if (op if op == "data" else group_of(op)) == group}
+        mine = {
+            op: spent
+            for op, spent in by_name.items()
+            if (op if op == "data" else group_of(op)) == group
+        }
         longest = sorted(mine, key=mine.get, reverse=True)[:3]
         told = ", ".join(f"{op} {mine[op] / whole:.1%}" for op in longest if mine[op] > 0)
         spent = sum(mine.values())
-        rows.append(dict(group=group, milliseconds=round(spent / 1e3, 1), share=round(spent / whole, 4), longest=told))
+        rows.append(
+            dict(
+                group=group,
+                milliseconds=round(spent / 1e3, 1),
+                share=round(spent / whole, 4),
+                longest=told,
+            )
+        )
     return rows
 
 

@@ -47,7 +47,9 @@ def build(start: str, model: str, data, settings, out: Path, command: str) -> di
     if history.stopped != "finished":
         raise KeyboardInterrupt
     shipped = ship(path, vit, data, {})
-    validation, test = (training.evaluate(shipped, split, data)[1] for split in (data.validation, data.test))
+    validation, test = (
+        training.evaluate(shipped, split, data)[1] for split in (data.validation, data.test)
+    )
     facts = dict(
         command=command,
         trained_on=f"{data.provenance}: {len(data.train)} images to train, {len(data.validation)} validation,"
@@ -81,19 +83,42 @@ def ship(path: Path, vit, data, notes: dict):
 def card(name: str, facts: dict, settings, path: Path) -> str:
     """The card: what a person needs to know before using the weights, and to get them again."""
     content = path.read_bytes()
-    lines = [f"# {name}", "", f"A plain Vision Transformer trained on {facts['trained_on'].split(':')[0]}.", ""]
+    lines = [
+        f"# {name}",
+        "",
+        f"A plain Vision Transformer trained on {facts['trained_on'].split(':')[0]}.",
+        "",
+    ]
     lines += ["| | |", "| --- | --- |"]
-    lines += [f"| {key.replace('_', ' ')} | {f'`{value}`' if key == 'command' else value} |" for key, value in facts.items()]
-    told = {key: value for key, value in dataclasses.asdict(settings).items() if key not in ("minutes", "epochs", "seed")}
+    lines += [
+        f"| {key.replace('_', ' ')} | {f'`{value}`' if key == 'command' else value} |"
+        for key, value in facts.items()
+    ]
+    told = {
+        key: value
+        for key, value in dataclasses.asdict(settings).items()
+        if key not in ("minutes", "epochs", "seed")
+    }
     lines += [f"| settings | {', '.join(f'{key} {value}' for key, value in told.items())} |"]
-    lines += [f"| file | {len(content):,} bytes, sha256 {hashlib.sha256(content).hexdigest()} |", ""]
-    lines += ["For looking at, and for the lessons. Its images are 32 pixels wide; it knows ten classes and nothing else.", ""]
+    lines += [
+        f"| file | {len(content):,} bytes, sha256 {hashlib.sha256(content).hexdigest()} |",
+        "",
+    ]
+    lines += [
+        "For looking at, and for the lessons. Its images are 32 pixels wide; it knows ten classes and nothing else.",
+        "",
+    ]
     return "\n".join(lines)
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("data", help="cifar10, a folder train/<class>/*, test/<class>/*, or a tar archive of such a folder")
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_argument(
+        "data",
+        help="cifar10, a folder train/<class>/*, test/<class>/*, or a tar archive of such a folder",
+    )
     arguments.add_argument("--provenance", default="", help="what the data is, for the card")
     arguments.add_argument("--starts", nargs="+", default=list(STARTS), choices=list(STARTS))
     arguments.add_argument("--model", default="CIFAR-96x4/4")
@@ -101,7 +126,9 @@ def main() -> None:
     arguments.add_argument("--lr", type=float, default=3e-3)
     arguments.add_argument("--seed", type=int, default=0)
     arguments.add_argument("--device", default="auto")
-    arguments.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "data" / "weights")
+    arguments.add_argument(
+        "--out", type=Path, default=Path(__file__).parent.parent / "data" / "weights"
+    )
     args = arguments.parse_args()
     command = shlex.join(["python", "benchmarks/weights.py", *shown(args.data)])
     args.out.mkdir(parents=True, exist_ok=True)
@@ -109,10 +136,15 @@ def main() -> None:
         data = sources.load(source, device=machine.pick_device(args.device), seed=args.seed)
     if args.provenance:
         data = dataclasses.replace(data, provenance=args.provenance)
-    settings = training.TrainSettings(epochs=args.epochs, lr=args.lr, schedule="linear", seed=args.seed, num_evaluations=25)
+    settings = training.TrainSettings(
+        epochs=args.epochs, lr=args.lr, schedule="linear", seed=args.seed, num_evaluations=25
+    )
     for start in args.starts:
         facts = build(start, args.model, data, settings, args.out, command)
-        print(f"start {start}: validation {facts['validation_accuracy']:.2%}, test {facts['test_accuracy']:.2%}", flush=True)
+        print(
+            f"start {start}: validation {facts['validation_accuracy']:.2%}, test {facts['test_accuracy']:.2%}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -22,14 +22,23 @@ def test_a_contract_that_is_broken_is_seen(tmp_path):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     attention = tmp_path / "vit_tutorial" / "model" / "attention.py"
-    attention.write_text(attention.read_text(encoding="utf-8") + "\n\ndef f():\n    from ..training import train\n")
-    run = subprocess.run(["lint-imports", "--no-cache"], cwd=tmp_path, capture_output=True, text=True)
-    assert run.returncode != 0 and "vit_tutorial.model.attention -> vit_tutorial.training" in run.stdout
+    attention.write_text(
+        attention.read_text(encoding="utf-8") + "\n\ndef f():\n    from ..training import train\n"
+    )
+    run = subprocess.run(
+        ["lint-imports", "--no-cache"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (
+        run.returncode != 0
+        and "vit_tutorial.model.attention -> vit_tutorial.training" in run.stdout
+    )
 
 
 def test_importing_the_package_loads_few_modules():
     code = "import sys, vit_tutorial; print(*[name for name in sys.modules if name.startswith('vit_tutorial')])"
-    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
     assert len(loaded) <= MOST_MODULES, loaded
     above = ("training", "inspection", "studies", "cli", "data")
     assert not [name for name in loaded if name.split(".")[1:2] and name.split(".")[1] in above]

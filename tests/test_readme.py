@@ -36,6 +36,16 @@ def test_the_map_names_every_lesson_once():
 
 def test_the_claim_about_the_length_of_the_model_holds():
     claimed = int(re.search(r"from pixels to logits takes (\d+) lines", README)[1])
-    path = ["patches.py", "position_utils.py", "positions.py", "attention.py", "encoder.py", "vit.py"]
-    counted = sum(len((ROOT / "vit_tutorial" / "model" / name).read_text(encoding="utf-8").splitlines()) for name in path)
-    assert claimed == counted and counted < 420
+    path = [
+        "patches.py",
+        "position_utils.py",
+        "positions.py",
+        "attention.py",
+        "encoder.py",
+        "vit.py",
+    ]
+    counted = sum(
+        len((ROOT / "vit_tutorial" / "model" / name).read_text(encoding="utf-8").splitlines())
+        for name in path
+    )
+    assert claimed == counted and counted < 460

@@ -35,20 +35,33 @@ ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 TEXT = ROOT / ".lessons"
 TIMES = ROOT / "data" / "results" / "lesson_times.csv"
-REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
+REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+    "urls"
+]["Repository"]
 
 SETUP_TAGS = ["setup", "nbval-ignore-output"]
 MAX_BYTES = 2_000_000
 MAX_STUDENT_BYTES = 300_000
 # What execution and Colab leave in a notebook and nobody reads; outputs, execution counts and ids stay.
-STRIP = ["nbstripout", "--keep-output", "--keep-count", "--keep-id", "--unix-newlines", "--extra-keys"] + [
+STRIP = [
+    "nbstripout",
+    "--keep-output",
+    "--keep-count",
+    "--keep-id",
+    "--unix-newlines",
+    "--extra-keys",
+] + [
     "metadata.widgets metadata.colab metadata.accelerator metadata.jupytext metadata.language_info.version "
     "cell.metadata.id cell.metadata.outputId cell.metadata.colab cell.metadata.execution"
 ]
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 # A path of one machine. The look-behind leaves words with a slash alone (read/work), and addresses.
-ABSOLUTE = re.compile(r"(?<![\w.~/-])/(?:work|root|tmp|home|Users|content|private)/[\w.-]+|\b[A-Z]:\\\\?Users\b")
-TIME_LINE = re.compile(r"^(?P<comment>(?:# )?)\*\*Time\.\*\*.*?(?P<gpu>; on a GPU:.*)?$", re.MULTILINE)
+ABSOLUTE = re.compile(
+    r"(?<![\w.~/-])/(?:work|root|tmp|home|Users|content|private)/[\w.-]+|\b[A-Z]:\\\\?Users\b"
+)
+TIME_LINE = re.compile(
+    r"^(?P<comment>(?:# )?)\*\*Time\.\*\*.*?(?P<gpu>; on a GPU:.*)?$", re.MULTILINE
+)
 
 
 def number(path: Path) -> str:
@@ -82,7 +95,9 @@ def student_copy(nb):
     """The student copy of a lesson, by this checkout's package."""
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))
-    from vit_classroom.course.student import student_copy  # only this needs the package and nbgrader
+    from vit_classroom.course.student import (
+        student_copy,
+    )  # only this needs the package and nbgrader
 
     return student_copy(nb)
 
@@ -106,7 +121,9 @@ def code_cells(nb) -> list:
 
 def write(nb, path: Path) -> None:
     """Write the notebook, without what execution left in it."""
-    for cell in code_cells(nb):  # a widget lives as long as its kernel: stored, its view is an error message on the page
+    for cell in code_cells(
+        nb
+    ):  # a widget lives as long as its kernel: stored, its view is an error message on the page
         for out in cell.outputs:
             out.get("data", {}).pop(WIDGET_VIEW, None)
     nbformat.write(nb, path)
@@ -146,8 +163,14 @@ def put_in_place(nb, path: Path) -> None:
         nb.cells.insert(1, setup[0])
     setup[0].source = setup_cell(path)
     setup[0].metadata["tags"] = SETUP_TAGS
-    lines = [line for line in nb.cells[0].source.split("\n") if not line.startswith("[![Open the student copy in Colab]")]
-    nb.cells[0].source = "\n".join(badge(path) if line.startswith("[![Open in Colab]") else line for line in lines)
+    lines = [
+        line
+        for line in nb.cells[0].source.split("\n")
+        if not line.startswith("[![Open the student copy in Colab]")
+    ]
+    nb.cells[0].source = "\n".join(
+        badge(path) if line.startswith("[![Open in Colab]") else line for line in lines
+    )
 
 
 # --- execution ---------------------------------------------------------------------------------------------------------
@@ -159,12 +182,17 @@ def execute(nb, folder: Path) -> tuple[float, float]:
     The seconds include the start of the kernel. Raises nbclient's CellExecutionError, which shows the cell, at the first error.
     """
     empty = Path(tempfile.gettempdir()) / "vit_tutorial_no_data"
-    environment = os.environ | {
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # figures as in a browser, whatever the shell says
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),  # this checkout's package
-        "VIT_TUTORIAL_DATA": str(empty),  # no CIFAR-10 at hand: its images must not be stored
-        "VIT_TUTORIAL_LESSON_SOURCE": "shapes",  # nor fetched, where the machine could train on it
-    }
+    environment = (
+        os.environ
+        | {
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # figures as in a browser, whatever the shell says
+            "PYTHONPATH": os.pathsep.join(
+                filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
+            ),  # this checkout's package
+            "VIT_TUTORIAL_DATA": str(empty),  # no CIFAR-10 at hand: its images must not be stored
+            "VIT_TUTORIAL_LESSON_SOURCE": "shapes",  # nor fetched, where the machine could train on it
+        }
+    )
     client = NotebookClient(
         nb,
         timeout=600,
@@ -183,7 +211,9 @@ def execute(nb, folder: Path) -> tuple[float, float]:
 
 def peak_memory(client) -> float:
     """The most memory, in MB, that the client's kernel has held; asked of the kernel itself, in a cell that is not kept."""
-    probe = nbformat.v4.new_code_cell("import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)")
+    probe = nbformat.v4.new_code_cell(
+        "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
     client.nb.cells.append(probe)
     client.execute_cell(probe, len(client.nb.cells) - 1, store_history=False)
     client.nb.cells.pop()
@@ -197,7 +227,9 @@ def build(text: Path) -> dict:
     nb = from_text(text, path)
     seconds, peak = execute(nb, NOTEBOOKS)
     write(nb, path)
-    lengths = sorted(len([line for line in cell.source.split("\n") if line.strip()]) for cell in code_cells(nb))
+    lengths = sorted(
+        len([line for line in cell.source.split("\n") if line.strip()]) for cell in code_cells(nb)
+    )
     print(
         f"{path.stem}: {seconds:.1f} s, peak {peak:.0f} MB, {len(lengths)} code cells, "
         f"median {lengths[len(lengths) // 2]} and longest {lengths[-1]} lines, {path.stat().st_size / 1000:.0f} kB",
@@ -214,8 +246,12 @@ def check(path: Path) -> list[str]:
     nb = nbformat.read(path, as_version=4)
     found = check_cells(nb) + check_head(nb, path) + addresses(path.read_text(encoding="utf-8"))
     if path.stat().st_size > MAX_BYTES:
-        found.append(f"{path.stat().st_size:,} bytes: at most {MAX_BYTES:,}, so that GitHub shows it and a clone stays small")
-    if subprocess.run([sys.executable, "-m", *STRIP, "--verify", str(path)], capture_output=True).returncode:
+        found.append(
+            f"{path.stat().st_size:,} bytes: at most {MAX_BYTES:,}, so that GitHub shows it and a clone stays small"
+        )
+    if subprocess.run(
+        [sys.executable, "-m", *STRIP, "--verify", str(path)], capture_output=True
+    ).returncode:
         found.append("holds metadata that execution or Colab left: build it again")
     return [f"{path.name}: {line}" for line in found]
 
@@ -228,22 +264,50 @@ def check_cells(nb) -> list[str]:
     for count, cell in enumerate(code_cells(nb), start=1):
         head = cell.source.split("\n")[0][:60]
         if cell.execution_count != count:
-            found.append(f"code cell {count} ({head!r}) was executed as number {cell.execution_count}: build the lesson again")
-        found += [f"code cell {count} ({head!r}) stores a {out.ename}" for out in cell.outputs if out.output_type == "error"]
+            found.append(
+                f"code cell {count} ({head!r}) was executed as number {cell.execution_count}: build the lesson again"
+            )
+        found += [
+            f"code cell {count} ({head!r}) stores a {out.ename}"
+            for out in cell.outputs
+            if out.output_type == "error"
+        ]
         if any(WIDGET_VIEW in out.get("data", {}) for out in cell.outputs):
-            found.append(f"code cell {count} ({head!r}) stores the view of a widget that is gone: build the lesson again")
-        unknown = [tag for tag in cell.metadata.get("tags", []) if tag.startswith("nbval") and tag not in metadata_tags]
-        found += [f"code cell {count} ({head!r}) has the tag {tag!r}, which nbval does not know" for tag in unknown]
+            found.append(
+                f"code cell {count} ({head!r}) stores the view of a widget that is gone: build the lesson again"
+            )
+        unknown = [
+            tag
+            for tag in cell.metadata.get("tags", [])
+            if tag.startswith("nbval") and tag not in metadata_tags
+        ]
+        found += [
+            f"code cell {count} ({head!r}) has the tag {tag!r}, which nbval does not know"
+            for tag in unknown
+        ]
     for cell in nb.cells:
-        texts = [cell.source] + [text for out in cell.get("outputs", []) for text in output_texts(out)]
-        found += [f"the path {path!r} of one machine stands in a cell" for text in texts for path in ABSOLUTE.findall(text)]
+        texts = [cell.source] + [
+            text for out in cell.get("outputs", []) for text in output_texts(out)
+        ]
+        found += [
+            f"the path {path!r} of one machine stands in a cell"
+            for text in texts
+            for path in ABSOLUTE.findall(text)
+        ]
     return found
 
 
 def output_texts(output) -> list[str]:
     """The texts in one stored output; pictures are left out (base64 may spell anything)."""
-    data = {key: value for key, value in output.get("data", {}).items() if not key.startswith("image/") or "svg" in key}
-    return [str(value) for value in [*data.values(), output.get("text", ""), *output.get("traceback", [])]]
+    data = {
+        key: value
+        for key, value in output.get("data", {}).items()
+        if not key.startswith("image/") or "svg" in key
+    }
+    return [
+        str(value)
+        for value in [*data.values(), output.get("text", ""), *output.get("traceback", [])]
+    ]
 
 
 def check_head(nb, path: Path) -> list[str]:
@@ -253,7 +317,9 @@ def check_head(nb, path: Path) -> list[str]:
     if not first.startswith(f"# {number(path)} · "):
         found.append(f"the first cell does not start with '# {number(path)} · ' and a title")
     if f"\n{first}\n".count(f"\n{badge(path)}\n") != 1:
-        found.append(f"the first cell does not hold the two badge lines, one after the other:\n{badge(path)}")
+        found.append(
+            f"the first cell does not hold the two badge lines, one after the other:\n{badge(path)}"
+        )
     if not TIME_LINE.search(first):
         found.append("the first cell has no line that starts with **Time.**")
     cells = code_cells(nb)
@@ -283,8 +349,13 @@ def check_student(lesson: Path) -> list[str]:
     if any(cell.outputs or cell.execution_count for cell in code_cells(nb)):
         found.append("holds outputs")
     if path.stat().st_size > MAX_STUDENT_BYTES:
-        found.append(f"{path.stat().st_size:,} bytes: at most {MAX_STUDENT_BYTES:,}; is a picture attached to a cell?")
-    found += [f"the path {found_path!r} of one machine stands in a cell" for found_path in ABSOLUTE.findall(text)]
+        found.append(
+            f"{path.stat().st_size:,} bytes: at most {MAX_STUDENT_BYTES:,}; is a picture attached to a cell?"
+        )
+    found += [
+        f"the path {found_path!r} of one machine stands in a cell"
+        for found_path in ABSOLUTE.findall(text)
+    ]
     return [f"student/{path.name}: {line}" for line in found]
 
 
@@ -341,17 +412,26 @@ def write_times(rows: list[dict]) -> None:
     merged = {row["lesson"]: row for row in [*old, *rows]}
     TIMES.parent.mkdir(parents=True, exist_ok=True)
     with TIMES.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, fieldnames=list(rows[0]), extrasaction="ignore", lineterminator="\n")
+        table = csv.DictWriter(
+            file, fieldnames=list(rows[0]), extrasaction="ignore", lineterminator="\n"
+        )
         table.writeheader()
-        table.writerows(merged[name] for name in sorted(merged) if (NOTEBOOKS / f"{name}.ipynb").exists())
+        table.writerows(
+            merged[name] for name in sorted(merged) if (NOTEBOOKS / f"{name}.ipynb").exists()
+        )
     for row in rows:
         path, text = NOTEBOOKS / f"{row['lesson']}.ipynb", TEXT / f"{row['lesson']}.py"
         nb = nbformat.read(path, as_version=4)
-        nb.cells[0].source = TIME_LINE.sub(lambda line, row=row: time_line(row, line), nb.cells[0].source, count=1)
+        nb.cells[0].source = TIME_LINE.sub(
+            lambda line, row=row: time_line(row, line), nb.cells[0].source, count=1
+        )
         write(nb, path)
         if text.exists():
             source = text.read_text(encoding="utf-8")
-            text.write_text(TIME_LINE.sub(lambda line, row=row: time_line(row, line), source, count=1), encoding="utf-8")
+            text.write_text(
+                TIME_LINE.sub(lambda line, row=row: time_line(row, line), source, count=1),
+                encoding="utf-8",
+            )
 
 
 # --- command line ------------------------------------------------------------------------------------------------------
@@ -362,16 +442,26 @@ def chosen(folder: Path, pattern: str, numbers: list[str]) -> list[Path]:
     files = sorted(folder.glob(f"[0-9][0-9]*_*{pattern}"))
     missing = set(numbers) - {number(file) for file in files}
     if missing:
-        sys.exit(f"no lesson {', '.join(sorted(missing))} in {folder.name}/: there are {', '.join(map(number, files)) or 'none'}")
+        sys.exit(
+            f"no lesson {', '.join(sorted(missing))} in {folder.name}/: there are {', '.join(map(number, files)) or 'none'}"
+        )
     return [file for file in files if not numbers or number(file) in numbers]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("command", choices=["text", "build", "student", "check", "times"])
-    parser.add_argument("numbers", nargs="*", metavar="NN", help="lesson numbers; all lessons without them")
-    parser.add_argument("--force", action="store_true", help="text: overwrite a text form that is there already")
-    parser.add_argument("--times", action="store_true", help="build: let this execution count as the measured time")
+    parser.add_argument(
+        "numbers", nargs="*", metavar="NN", help="lesson numbers; all lessons without them"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="text: overwrite a text form that is there already"
+    )
+    parser.add_argument(
+        "--times", action="store_true", help="build: let this execution count as the measured time"
+    )
     args = parser.parse_args()
 
     if args.command == "build":
@@ -385,7 +475,9 @@ def main() -> int:
         for path in lessons:
             text = TEXT / f"{path.stem}.py"
             if text.exists() and not args.force:
-                print(f".lessons/{text.name} is there already and was left as it is; --force makes it anew")
+                print(
+                    f".lessons/{text.name} is there already and was left as it is; --force makes it anew"
+                )
             else:
                 to_text(path, text)
         return 0
@@ -401,13 +493,18 @@ def main() -> int:
         failed = []
         for path in lessons:
             try:
-                print(f"student/{write_student(path).name}: {student_path(path).stat().st_size / 1000:.0f} kB")
+                print(
+                    f"student/{write_student(path).name}: {student_path(path).stat().st_size / 1000:.0f} kB"
+                )
             except ValueError as error:
                 failed.append(f"{path.name}: {error}")
         print("\n".join(failed), file=sys.stderr, end="\n" if failed else "")
         return 1 if failed else 0
     problems = [line for path in lessons for line in check(path) + check_student(path)]
-    print("\n".join(problems) or f"{len(lessons)} lessons and their student copies checked: nothing to mend")
+    print(
+        "\n".join(problems)
+        or f"{len(lessons)} lessons and their student copies checked: nothing to mend"
+    )
     return 1 if problems else 0
 
 

@@ -26,8 +26,14 @@ from vit_tutorial.training import load_model
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 BEGIN, END = "<!-- results: made by tools/readme.py -->", "<!-- end of results -->"
-CLASSROOM_BEGIN, CLASSROOM_END = "<!-- classroom: made by tools/readme.py -->", "<!-- end of classroom -->"
-POSITIONS_BEGIN, POSITIONS_END = "<!-- positions: made by tools/readme.py -->", "<!-- end of positions -->"
+CLASSROOM_BEGIN, CLASSROOM_END = (
+    "<!-- classroom: made by tools/readme.py -->",
+    "<!-- end of classroom -->",
+)
+POSITIONS_BEGIN, POSITIONS_END = (
+    "<!-- positions: made by tools/readme.py -->",
+    "<!-- end of positions -->",
+)
 WEIGHTS = ("vit_cifar10_start_0.02", "vit_cifar10_start_randn")
 CHECKS_BEGIN, CHECKS_END = "<!-- checks: made by tools/readme.py -->", "<!-- end of checks -->"
 
@@ -45,7 +51,15 @@ def maps(tables: dict[str, torch.Tensor]):
     figure = Figure(figsize=(4.3 * len(tables) + 0.9, 4.5), dpi=110)
     widths = ([1] * 4 + [0.4]) * len(tables) + [0.2]
     places = figure.add_gridspec(
-        4, len(widths), width_ratios=widths, left=0.03, right=0.93, top=0.9, bottom=0.06, wspace=0.12, hspace=0.06
+        4,
+        len(widths),
+        width_ratios=widths,
+        left=0.03,
+        right=0.93,
+        top=0.9,
+        bottom=0.06,
+        wspace=0.12,
+        hspace=0.06,
     )
     for block, (title, table) in enumerate(tables.items()):
         rows, (height, width) = analysis.patch_rows(table)
@@ -60,7 +74,9 @@ def maps(tables: dict[str, torch.Tensor]):
                 ax.set_xlabel(f"column {2 * j}", fontsize=9)
         left, right = (places[0, 5 * block + j].get_position(figure) for j in (0, 3))
         figure.text((left.x0 + right.x1) / 2, 0.94, title, ha="center", fontsize=12)
-    figure.colorbar(drawn, cax=figure.add_subplot(places[:, -1]), label="cosine similarity with the patch there")
+    figure.colorbar(
+        drawn, cax=figure.add_subplot(places[:, -1]), label="cosine similarity with the patch there"
+    )
     return figure
 
 
@@ -73,7 +89,11 @@ def three_tables(name: str) -> dict[str, torch.Tensor]:
     """The positions (N, D) of shipped weights: before training, after it, and those in another order."""
     end = load_model(weights_path(f"{name}.safetensors"))[0].position.table[0].detach()
     start = load_file(weights_path(f"{name}.start.safetensors"))["table"].float()
-    return {"at the random start": start, "after training": end, "after training, shuffled": shuffled(end)}
+    return {
+        "at the random start": start,
+        "after training": end,
+        "after training, shuffled": shuffled(end),
+    }
 
 
 def budget() -> str:
@@ -87,7 +107,9 @@ def budget() -> str:
         what = "a small CNN, for honesty" if model == "cnn" else f"plain ViT, `{model}`"
         each = ", ".join(f"{value:.1f}" for value in test)
         seeds = ", ".join(row["seed"] for row in mine)
-        seeds = f"seeds {seeds}" if len(mine) > 1 else f"seed {seeds} alone, so the spread is unknown"
+        seeds = (
+            f"seeds {seeds}" if len(mine) > 1 else f"seed {seeds} alone, so the spread is unknown"
+        )
         reached = f"**{statistics.mean(test):.1f} %** ({each}; {seeds})"
         table.append([what, f"{int(mine[0]['parameters']):,}", f"{passes:.1f}", reached])
     first = rows[0]
@@ -106,15 +128,33 @@ def steps() -> str:
     rows = [row for row in read("step_cpu.csv") if row.get("ended", "measured") == "measured"]
     table = []
     for row in rows:
-        middle, low, high = (float(row[name]) for name in ("ratio_to_best_other", "ratio_q1", "ratio_q3"))
+        middle, low, high = (
+            float(row[name]) for name in ("ratio_to_best_other", "ratio_q1", "ratio_q3")
+        )
         speed = f"{float(row['images_per_second']):.0f}"
         how = row["attention"] + (", compiled" if row["compiled"] == "yes" else "")
         pays = row.get("pays_after_minutes", "")
         pays = f"{pays} min" if pays not in ("", "never") else pays or "-"
         share = f"{float(row['share_of_peak']):.0%}" if row.get("share_of_peak") else "-"
-        table.append([row["precision"], row["model"], how, speed, f"{middle:.2f} ({low:.2f} to {high:.2f})", share, pays])
+        table.append(
+            [
+                row["precision"],
+                row["model"],
+                how,
+                speed,
+                f"{middle:.2f} ({low:.2f} to {high:.2f})",
+                share,
+                pays,
+            ]
+        )
     first = rows[0]
-    head = ["precision", "library", "attention", "images a second", "ratio to the best other (quartiles)"]
+    head = [
+        "precision",
+        "library",
+        "attention",
+        "images a second",
+        "ratio to the best other (quartiles)",
+    ]
     head += ["of the matmul peak", "compiling pays after"]
     return (
         f"**One training step beside the other libraries**, {first['width']}x{first['depth']}, {first['tokens']} tokens, batch "
@@ -127,7 +167,11 @@ def steps() -> str:
 def times() -> str:
     """How long the lessons take."""
     rows = read("lesson_times.csv")
-    cells = lambda r: [r["lesson"].split("_")[0], f"{float(r['seconds']):.0f} s", f"{int(r['peak_mb']) / 1000:.1f} GB"]
+    cells = lambda r: [
+        r["lesson"].split("_")[0],
+        f"{float(r['seconds']):.0f} s",
+        f"{int(r['peak_mb']) / 1000:.1f} GB",
+    ]
     table = [cells(row) for row in rows]
     whole = sum(float(row["seconds"]) for row in rows)
     first = rows[0]
@@ -142,7 +186,11 @@ def times() -> str:
 def checks() -> str:
     """What the checks are worth, a row for each, between its two markers."""
     rows = read("checks.csv")
-    counts = [name for name in rows[0] if name not in ("check", "seconds_slowest", "date", "torch", "hardware")]
+    counts = [
+        name
+        for name in rows[0]
+        if name not in ("check", "seconds_slowest", "date", "torch", "hardware")
+    ]
     total = {name: str(sum(int(row[name]) for row in rows)) for name in counts}
     total |= {"check": "**all**", "seconds_slowest": max(row["seconds_slowest"] for row in rows)}
     wrong = lambda r, what: sum(int(r[name]) for name in what)
@@ -151,10 +199,20 @@ def checks() -> str:
         tried = wrong(r, ("corpus_wrong", "unknown_wrong", "two_at_once"))
         rejected = wrong(r, ("corpus_rejected", "unknown_rejected", "two_at_once_rejected"))
         cells = [r["check"].removeprefix("check_"), r["mistakes_known"], f"{rejected} of {tried}"]
-        cells += [f"{r['corpus_named']} of {r['corpus_wrong']}", f"{r['variants_accepted']} of {r['variants']}"]
+        cells += [
+            f"{r['corpus_named']} of {r['corpus_wrong']}",
+            f"{r['variants_accepted']} of {r['variants']}",
+        ]
         table.append([*cells, f"{float(r['seconds_slowest']):.2f} s"])
     named = 100 * int(total["corpus_named"]) / int(total["corpus_wrong"])
-    head = ["check", "known mistakes", "wrong code rejected", "named rightly", "correct code accepted", "slowest"]
+    head = [
+        "check",
+        "known mistakes",
+        "wrong code rejected",
+        "named rightly",
+        "correct code accepted",
+        "slowest",
+    ]
     first = rows[0]
     return (
         f"{CHECKS_BEGIN}\n\n{grid(head, table)}\n\nTried on functions by an author who had not seen the library's code "
@@ -173,7 +231,9 @@ def classroom() -> str:
         groups.setdefault(row["kind"].split(":")[0], []).append(row)
     table = []
     for name, mine in groups.items():
-        number, good = (sum(int(row[column]) for row in mine) for column in ("number", "as_expected"))
+        number, good = (
+            sum(int(row[column]) for row in mine) for column in ("number", "as_expected")
+        )
         table.append([name, str(len(mine)), str(number), str(good)])
     words = (
         f"A made-up class of {facts['submissions']}: {facts['accounted_for']} accounted for, {facts['as_expected']} came out as "
@@ -196,13 +256,17 @@ def against(entry: dict | None) -> str:
     if entry is None or "verdict" not in entry:
         return "-"
     gap, half = 100 * entry["difference"], 100 * entry["difference_half"]
-    return f"{gap:+.2f} ± {half:.2f}" + (" (noise)" if entry["verdict"] == "within the noise" else "")
+    return f"{gap:+.2f} ± {half:.2f}" + (
+        " (noise)" if entry["verdict"] == "within the noise" else ""
+    )
 
 
 def both(study: str, reference: str) -> tuple[list[dict], dict[str, dict], dict[str, dict]]:
     """The rows of a study on shapes, and its summaries by variant on shapes and on CIFAR-10, against `reference`."""
     found = [read(f"ablation_{study}_{name}.csv") for name in ("shapes", "cifar10")]
-    small, photos = ({entry["variant"]: entry for entry in summary(rows, reference=reference)} for rows in found)
+    small, photos = (
+        {entry["variant"]: entry for entry in summary(rows, reference=reference)} for rows in found
+    )
     return found[0], small, photos
 
 
@@ -260,12 +324,31 @@ def starts() -> str:
     table = []
     for name in small:
         mine = [row for row in rows if row["variant"] == name]
-        mean = lambda key, mine=mine: statistics.mean(float(row[key]) for row in mine) if mine[0][key] else None
+        mean = lambda key, mine=mine: (
+            statistics.mean(float(row[key]) for row in mine) if mine[0][key] else None
+        )
         shown = lambda value, digits: "-" if value is None else f"{value:.{digits}f}"
-        left = "-" if mean("start_left") is None else f"{mean('start_left_predicted'):.3f}, {mean('start_left'):.3f}"
-        table.append([name, percent(small[name]), against(small[name]), shown(mean("epochs_to_90"), 1)])
-        table[-1] += [left, shown(mean("cosine_with_start"), 2), percent(photos.get(name)), against(photos.get(name))]
-    head = ["start", "embedded data, %", "against 0.02", "passes to 90 %", "start left: predicted, measured"]
+        left = (
+            "-"
+            if mean("start_left") is None
+            else f"{mean('start_left_predicted'):.3f}, {mean('start_left'):.3f}"
+        )
+        table.append(
+            [name, percent(small[name]), against(small[name]), shown(mean("epochs_to_90"), 1)]
+        )
+        table[-1] += [
+            left,
+            shown(mean("cosine_with_start"), 2),
+            percent(photos.get(name)),
+            against(photos.get(name)),
+        ]
+    head = [
+        "start",
+        "embedded data, %",
+        "against 0.02",
+        "passes to 90 %",
+        "start left: predicted, measured",
+    ]
     head += ["cosine with the start", "CIFAR-10, %", "against 0.02"]
     return (
         f"**Which start?** Learned 1-D positions at the stem.\n\n{grid(head, table)}\n\nPredicted: exp(-weight decay · sum of "
@@ -279,9 +362,24 @@ def structure() -> str:
     for name in WEIGHTS:
         for when, rows in three_tables(name).items():
             numbers = similarity_numbers(rows, (8, 8), extra=0)
-            keys = ("cosine_1", "cosine_4", "rows_recovered", "columns_recovered", "sinusoidal_share")
-            table.append([f"{name.split('_')[-1]}, {when}", *(f"{numbers[key]:.2f}" for key in keys)])
-    head = ["positions", "cosine of neighbours", "at distance 4", "rows recovered", "columns recovered", "sinusoidal share"]
+            keys = (
+                "cosine_1",
+                "cosine_4",
+                "rows_recovered",
+                "columns_recovered",
+                "sinusoidal_share",
+            )
+            table.append(
+                [f"{name.split('_')[-1]}, {when}", *(f"{numbers[key]:.2f}" for key in keys)]
+            )
+    head = [
+        "positions",
+        "cosine of neighbours",
+        "at distance 4",
+        "rows recovered",
+        "columns recovered",
+        "sinusoidal share",
+    ]
     return (
         f"**Is the grid in them?** The shipped weights, 64 patches.\n\n{grid(head, table)}\n\n"
         f"`python -m vit_tutorial similarity data/weights/{WEIGHTS[0]}.safetensors`"
@@ -294,8 +392,18 @@ def shipped() -> str:
     for name in WEIGHTS:
         path = weights_path(f"{name}.safetensors")
         notes = load_model(path)[1]["notes"]
-        table.append([f"[{name}](data/weights/{name}.md)", f"{path.stat().st_size / 1e6:.1f} MB", f"{notes['epochs']:g}"])
-        table[-1] += [f"{notes['minutes']:.0f}", f"{notes['validation_accuracy']:.1%}", f"{notes['test_accuracy']:.1%}"]
+        table.append(
+            [
+                f"[{name}](data/weights/{name}.md)",
+                f"{path.stat().st_size / 1e6:.1f} MB",
+                f"{notes['epochs']:g}",
+            ]
+        )
+        table[-1] += [
+            f"{notes['minutes']:.0f}",
+            f"{notes['validation_accuracy']:.1%}",
+            f"{notes['test_accuracy']:.1%}",
+        ]
     return (
         f"**Weights that come with it.** {notes['variant'].split(',')[0]}, {notes['trained_on']}; one seed each, "
         f"{notes['hardware']} ({notes['date']}).\n\n"

@@ -21,7 +21,10 @@ BUDGETS = (
     ("one A100 or H200", "a100", 10, 94, 95.5),
     ("one A100 or H200", "a100, convolutional stem", 10, 96, 97),
 )
-T4_FLOPS, T4_SHARE = 20e12, 0.25  # fp16 as measured by others, and what of it a small ViT may reach: an assumption
+T4_FLOPS, T4_SHARE = (
+    20e12,
+    0.25,
+)  # fp16 as measured by others, and what of it a small ViT may reach: an assumption
 
 
 def read(name: str, missing: bool = False) -> list[dict]:
@@ -37,7 +40,9 @@ def read(name: str, missing: bool = False) -> list[dict]:
 
 def grid(head: list[str], rows: list[list[str]]) -> str:
     """A table in Markdown."""
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *rows])
+    return "\n".join(
+        "| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *rows]
+    )
 
 
 def step_flops(preset: training.Recipe) -> int:
@@ -61,15 +66,18 @@ def budget() -> str:
         if mine:
             test = [100 * float(row["test_accuracy"]) for row in mine]
             seeds = ", ".join(row["seed"] for row in mine)
-            reached = (
-                f"**{statistics.mean(test):.1f} %** ({', '.join(f'{t:.1f}' for t in test)}; seed{'s' * (len(mine) > 1)} {seeds})"
-            )
+            reached = f"**{statistics.mean(test):.1f} %** ({', '.join(f'{t:.1f}' for t in test)}; seed{'s' * (len(mine) > 1)} {seeds})"
             passes = f"{statistics.mean(float(row['epochs']) for row in mine):.1f}"
             speed = f"{statistics.mean(float(row['images_per_second']) for row in mine):,.0f}"
         elif name == "t4":
             planned = T4_FLOPS * T4_SHARE / step_flops(preset)
-            passes, speed = f"{planned * 60 * minutes / 45_000:.0f} (planned)", f"{planned:,.0f} (planned)"
-        table.append([f"{machine}, {minutes} min", model, reached, f"{least} %, {aim} %", passes, speed])
+            passes, speed = (
+                f"{planned * 60 * minutes / 45_000:.0f} (planned)",
+                f"{planned:,.0f} (planned)",
+            )
+        table.append(
+            [f"{machine}, {minutes} min", model, reached, f"{least} %, {aim} %", passes, speed]
+        )
     head = ["budget", "recipe", "test images", "at least, aim", "epochs", "images a second"]
     t4 = training.recipe("t4")
     how = "Nothing here is measured yet: `python benchmarks/budgets.py FOLDER --recipe NAME` does."
@@ -91,29 +99,57 @@ def recipe() -> str:
     runs: dict[tuple[str, str], dict[int, dict]] = {}
     for row in rows:
         runs.setdefault((row["study"], row["ingredient"]), {})[int(row["seed"])] = row
-    accuracy = lambda key: {seed: float(row["validation_accuracy"]) for seed, row in runs[key].items()}
+    accuracy = lambda key: {
+        seed: float(row["validation_accuracy"]) for seed, row in runs[key].items()
+    }
 
     def gain(study: str, name: str) -> str:
         against = next(iter(runs[study, name].values()))["against"]
         if not against:
             return "-"
         mean, half, _ = difference(accuracy((study, name)), accuracy((study, against)))
-        return f"{100 * mean:+.2f} ± {100 * half:.2f}" + (" (noise)" if verdict(mean, half) == "within the noise" else "")
+        return f"{100 * mean:+.2f} ± {100 * half:.2f}" + (
+            " (noise)" if verdict(mean, half) == "within the noise" else ""
+        )
 
-    percent = lambda key: f"{100 * interval(list(accuracy(key).values()))[0]:.1f}" if key in runs else "-"
+    percent = lambda key: (
+        f"{100 * interval(list(accuracy(key).values()))[0]:.1f}" if key in runs else "-"
+    )
     for study, name in runs:
         if study == "ladder":
             table.append([name, percent((study, name)), gain(study, name), "-", "-"])
     for study, name in runs:
         if study == "alone":
             seen = ("reuse", name)
-            table.append([name, percent((study, name)), gain(study, name), percent(seen), gain(*seen) if seen in runs else "-"])
-    with_half = lambda key: "{:.1f} ± {:.1f}".format(*(100 * value for value in interval(list(accuracy(key).values()))))
-    rates = [[name, with_half((study, name)), str(len(runs[study, name]))] for study, name in runs if study == "optimizer"]
+            table.append(
+                [
+                    name,
+                    percent((study, name)),
+                    gain(study, name),
+                    percent(seen),
+                    gain(*seen) if seen in runs else "-",
+                ]
+            )
+    with_half = lambda key: "{:.1f} ± {:.1f}".format(
+        *(100 * value for value in interval(list(accuracy(key).values())))
+    )
+    rates = [
+        [name, with_half((study, name)), str(len(runs[study, name]))]
+        for study, name in runs
+        if study == "optimizer"
+    ]
     first, often = rows[0], next(row for row in rows if row["study"] == "reuse")
     seeds, fewer = len(runs["ladder", "a first attempt"]), len(runs["reuse", "the ladder"])
-    seeds = f"{seeds} seeds" if seeds == fewer else f"{seeds} seeds on the ladder and {fewer} elsewhere"
-    head = ["ingredient", "each image seen 3 times, %", "gain", "few images, seen 27 times, %", "gain"]
+    seeds = (
+        f"{seeds} seeds" if seeds == fewer else f"{seeds} seeds on the ladder and {fewer} elsewhere"
+    )
+    head = [
+        "ingredient",
+        "each image seen 3 times, %",
+        "gain",
+        "few images, seen 27 times, %",
+        "gain",
+    ]
     return (
         f"**What each ingredient buys**, accuracy on the validation images, {first['model']}, {seeds}, "
         f"differences paired by seed "
@@ -133,14 +169,30 @@ def recipe() -> str:
 def loops() -> str:
     """Whole training loops beside each other."""
     rows, table = [row for row in read("loop_cpu.csv") if row["ended"] == "measured"], []
-    three = lambda row, name: f"{float(row[name]):.2f} ({float(row[f'{name}_q1']):.2f} to {float(row[f'{name}_q3']):.2f})"
+    three = lambda row, name: (
+        f"{float(row[name]):.2f} ({float(row[f'{name}_q1']):.2f} to {float(row[f'{name}_q3']):.2f})"
+    )
     for row in rows:
         ratio = three(row, "ratio_to_dataloader") if row["ratio_to_dataloader"] else "-"
         share = f"{float(row['share_of_peak']):.0%}" if row["share_of_peak"] else "-"
         how = " (compiled)" if row["compiled"] == "yes" else ""
-        table.append([row["loop"] + how, row["model"] or "-", f"{float(row['images_per_second']):,.0f}", ratio, share])
+        table.append(
+            [
+                row["loop"] + how,
+                row["model"] or "-",
+                f"{float(row['images_per_second']):,.0f}",
+                ratio,
+                share,
+            ]
+        )
     first = rows[0]
-    head = ["loop", "model", "images a second", "ratio to the DataLoader's (quartiles)", "of the matmul peak"]
+    head = [
+        "loop",
+        "model",
+        "images a second",
+        "ratio to the DataLoader's (quartiles)",
+        "of the matmul peak",
+    ]
     return (
         f"**The whole loop**, {first['width']}x{first['depth']}, {first['tokens']} tokens, batch {first['batch']}, "
         f"{first['precision']}, all in turns in one run ({first['hardware']}, {first['threads']} threads, {first['versions']}, "
@@ -155,10 +207,24 @@ def faults() -> str:
     rows, table = read("faults.csv"), []
     for row in rows:
         table.append(
-            [row["fault"], row["tried"], row["resumed"], row["most_steps_lost"], row["most_seconds_lost"], row["same_weights"]]
+            [
+                row["fault"],
+                row["tried"],
+                row["resumed"],
+                row["most_steps_lost"],
+                row["most_seconds_lost"],
+                row["same_weights"],
+            ]
         )
     first = rows[0]
-    head = ["fault", "times", "went on", "most steps lost", "most seconds lost", "the same weights in the end"]
+    head = [
+        "fault",
+        "times",
+        "went on",
+        "most steps lost",
+        "most seconds lost",
+        "the same weights in the end",
+    ]
     return (
         f"**Nothing lost**, the real command line, `--save-every` a fraction of a second ({first['hardware']}, "
         f"{first['date']}). The "

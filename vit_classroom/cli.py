@@ -27,12 +27,26 @@ def parser() -> argparse.ArgumentParser:
     steps = top.add_subparsers(dest="step", required=True, metavar="STEP")
 
     new = _step(steps, "new", run_new, "make an nbgrader course from the lessons")
-    new.add_argument("--lessons", default="01-05", help="which lessons: 01-05 (the default), 01,03 or 04")
-    new.add_argument("--source", type=Path, metavar="DIR", help="folder with the lessons (default: notebooks/ of this clone)")
+    new.add_argument(
+        "--lessons", default="01-05", help="which lessons: 01-05 (the default), 01,03 or 04"
+    )
+    new.add_argument(
+        "--source",
+        type=Path,
+        metavar="DIR",
+        help="folder with the lessons (default: notebooks/ of this clone)",
+    )
 
-    collect = _step(steps, "collect", run_collect, "sort a folder of submissions, as downloaded, into the course")
+    collect = _step(
+        steps,
+        "collect",
+        run_collect,
+        "sort a folder of submissions, as downloaded, into the course",
+    )
     collect.add_argument(
-        "folder", type=Path, help="the folder, or the zip file, with the submissions: any names, zip files inside"
+        "folder",
+        type=Path,
+        help="the folder, or the zip file, with the submissions: any names, zip files inside",
     )
     collect.add_argument(
         "--pattern",
@@ -40,16 +54,45 @@ def parser() -> argparse.ArgumentParser:
         help="how names are read: auto (the default), moodle, canvas, folders, files, or a regular expression with (?P<student>)",
     )
 
-    grade = _step(steps, "grade", run_grade, "run and grade what was collected, each submission in isolation")
-    grade.add_argument("--student", action="append", metavar="ID", help="only this student; may be given again")
-    grade.add_argument(
-        "--assignment", action="append", metavar="NAME", help="only this lesson, e.g. 01_patches; may be given again"
+    grade = _step(
+        steps, "grade", run_grade, "run and grade what was collected, each submission in isolation"
     )
-    grade.add_argument("--again", action="store_true", help="also what has a result that is up to date")
-    grade.add_argument("--jobs", type=int, metavar="N", help="submissions at a time (default: one for each core)")
-    grade.add_argument("--seconds", type=float, default=180, metavar="S", help="time limit for a submission (default 180)")
-    grade.add_argument("--cell-seconds", type=float, default=20, metavar="S", help="time limit for a cell (default 20)")
-    grade.add_argument("--memory", type=int, default=2048, metavar="MB", help="memory limit for a submission (default 2048)")
+    grade.add_argument(
+        "--student", action="append", metavar="ID", help="only this student; may be given again"
+    )
+    grade.add_argument(
+        "--assignment",
+        action="append",
+        metavar="NAME",
+        help="only this lesson, e.g. 01_patches; may be given again",
+    )
+    grade.add_argument(
+        "--again", action="store_true", help="also what has a result that is up to date"
+    )
+    grade.add_argument(
+        "--jobs", type=int, metavar="N", help="submissions at a time (default: one for each core)"
+    )
+    grade.add_argument(
+        "--seconds",
+        type=float,
+        default=180,
+        metavar="S",
+        help="time limit for a submission (default 180)",
+    )
+    grade.add_argument(
+        "--cell-seconds",
+        type=float,
+        default=20,
+        metavar="S",
+        help="time limit for a cell (default 20)",
+    )
+    grade.add_argument(
+        "--memory",
+        type=int,
+        default=2048,
+        metavar="MB",
+        help="memory limit for a submission (default 2048)",
+    )
     grade.add_argument(
         FLAG,
         dest="isolated",
@@ -57,7 +100,9 @@ def parser() -> argparse.ArgumentParser:
         help="run submissions as you, with your files and your network: for code whose authors you trust",
     )
 
-    _step(steps, "report", run_report, "write grades.csv, the feedback pages and the teacher's page")
+    _step(
+        steps, "report", run_report, "write grades.csv, the feedback pages and the teacher's page"
+    )
     return top
 
 
@@ -88,8 +133,12 @@ def run_new(args) -> int:
     made = course.new(args.course, args.lessons, args.source)
     for each in made:
         print(f"{each['assignment']}: {each['exercises']} exercises, {each['points']:g} points")
-    print(f"{args.course}: source/ (with solutions: keep it to yourself), release/ (for the learners), gradebook.db")
-    print("next: hand out the notebooks in release/, or the links of the student copies; then python -m vit_classroom collect")
+    print(
+        f"{args.course}: source/ (with solutions: keep it to yourself), release/ (for the learners), gradebook.db"
+    )
+    print(
+        "next: hand out the notebooks in release/, or the links of the student copies; then python -m vit_classroom collect"
+    )
     return 0
 
 
@@ -102,7 +151,9 @@ def run_collect(args) -> int:
         print(note)
     taken = [entry for entry in done.entries if entry["status"] == "collected"]
     for assignment in sorted({entry["assignment"] for entry in taken}):
-        print(f"{assignment}: {sum(entry['assignment'] == assignment for entry in taken)} submissions")
+        print(
+            f"{assignment}: {sum(entry['assignment'] == assignment for entry in taken)} submissions"
+        )
     for entry in done.entries:
         if entry["status"] == "listed":
             print(f"not used: {printable(entry['original'])}: {entry['reason']}")
@@ -118,14 +169,27 @@ def run_grade(args) -> int:
     from . import grade
     from .sandbox import execute, isolation
 
-    if args.seconds <= 0 or args.cell_seconds <= 0 or args.memory < 256 or (args.jobs is not None and args.jobs < 1):
+    if (
+        args.seconds <= 0
+        or args.cell_seconds <= 0
+        or args.memory < 256
+        or (args.jobs is not None and args.jobs < 1)
+    ):
         raise ValueError(
             "the limits are too small: --seconds and --cell-seconds above 0, --memory at least 256, --jobs at least 1"
         )
     limits = isolation.Limits(seconds=args.seconds, memory=args.memory << 20)
     settings = execute.Settings(limits=limits, cell_seconds=args.cell_seconds)
     try:
-        done = grade.grade(args.course, args.student, args.assignment, args.jobs, args.again, args.isolated, settings)
+        done = grade.grade(
+            args.course,
+            args.student,
+            args.assignment,
+            args.jobs,
+            args.again,
+            args.isolated,
+            settings,
+        )
     except isolation.NotIsolatedError as error:
         raise ValueError(str(error)) from None
     print(f"next: python -m vit_classroom report {args.course}")
@@ -151,4 +215,6 @@ def printable(text: str) -> str:
 def _need(*modules: str) -> None:
     missing = [name for name in modules if find_spec(name) is None]
     if missing:
-        raise ValueError(f"{', '.join(missing)} is not installed: in a clone, run python -m pip install -e '.[classroom]'")
+        raise ValueError(
+            f"{', '.join(missing)} is not installed: in a clone, run python -m pip install -e '.[classroom]'"
+        )

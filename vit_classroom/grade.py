@@ -42,13 +42,17 @@ def grade(
     "seconds", "per_minute", "interrupted", "line"}; the line is also printed. Raises ValueError when the folder is no course or a
     name is unknown, isolation.NotIsolatedError where there is no isolation. Ctrl-C ends it; what is done stays, the next call goes on.
     """
-    course = Path(course).resolve()  # nbgrader changes the working directory while other threads write
+    course = Path(
+        course
+    ).resolve()  # nbgrader changes the working directory while other threads write
     found = submissions(course, students, assignments)
     if isolated:
         isolation.probe()
     todo = [each for each in found if again or not _is_done(course, *each)]
     grader = Grader(course, replace(settings or Settings(), isolated=isolated, hidden=(course,)))
-    jobs = jobs or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    jobs = jobs or (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     start, status, interrupted = time.monotonic(), [], False
     pool = ThreadPoolExecutor(max(1, jobs))
     bar = _bar(len(todo), progress)
@@ -79,12 +83,22 @@ def submissions(course: Path, students=None, assignments=None) -> list[tuple[str
         if wanted not in names:
             raise ValueError(f"no assignment {wanted!r} in {course}: there are {', '.join(names)}")
     folder = Path(course) / "submitted"
-    there = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    there = (
+        sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    )
     for wanted in students or []:
         if wanted not in there:
-            raise ValueError(f"no student {wanted!r} in {folder}: {len(there)} students handed something in")
-    found = [(student, name) for student in there for name in names if (folder / student / name).is_dir()]
-    return [(s, a) for s, a in found if (not students or s in students) and (not assignments or a in assignments)]
+            raise ValueError(
+                f"no student {wanted!r} in {folder}: {len(there)} students handed something in"
+            )
+    found = [
+        (student, name) for student in there for name in names if (folder / student / name).is_dir()
+    ]
+    return [
+        (s, a)
+        for s, a in found
+        if (not students or s in students) and (not assignments or a in assignments)
+    ]
 
 
 class Grader:
@@ -97,12 +111,22 @@ class Grader:
         self.notebooks: dict[str, tuple] = {}
         self.cases: dict[str, bytes] = {}
         # Reading takes turns since ast.parse in two threads at once is a SystemError now and then (gh-106905, seen with 3.11.7).
-        self.reading, self.judging, self.recording = threading.Lock(), threading.Lock(), threading.Lock()
+        self.reading, self.judging, self.recording = (
+            threading.Lock(),
+            threading.Lock(),
+            threading.Lock(),
+        )
 
     def one(self, student: str, assignment: str) -> str:
         """Grade one submission; "graded", "not graded" or "interrupted". Never raises: a fault of ours is a reason too."""
         start = time.monotonic()
-        row = {"student": student, "assignment": assignment, "status": "not graded", "reason": None, "repairs": []}
+        row = {
+            "student": student,
+            "assignment": assignment,
+            "status": "not graded",
+            "reason": None,
+            "repairs": [],
+        }
         row |= {"seconds": 0.0, "events": [], "exercises": []}
         notebook = None
         if self.stopped.is_set():
@@ -128,7 +152,9 @@ class Grader:
             if problem:
                 row["events"].append(f"nbgrader could not take the result: {problem}")
         row["seconds"] = round(time.monotonic() - start, 2)
-        _write(target, json.dumps(row, indent=1, ensure_ascii=False))  # last: the others are there when it is
+        _write(
+            target, json.dumps(row, indent=1, ensure_ascii=False)
+        )  # last: the others are there when it is
         return row["status"]
 
     def _grade(self, row: dict, student: str, assignment: str):
@@ -140,7 +166,9 @@ class Grader:
             return None
         size = path.stat().st_size
         if size > MOST_BYTES:
-            row["reason"] = f"The file has {size / 1e6:.0f} MB; at most {MOST_BYTES / 1e6:.0f} MB are read."
+            row["reason"] = (
+                f"The file has {size / 1e6:.0f} MB; at most {MOST_BYTES / 1e6:.0f} MB are read."
+            )
             return None
         with self.reading:
             source, release = self._course(assignment)
@@ -169,20 +197,36 @@ class Grader:
                 "message": "Your teacher marks it.",
             }
         pieces = todo.pieces[number]
-        verdicts = [self._verdict((number, i), piece, seen) for i, piece in enumerate(pieces) if piece.kind != "neutral"]
+        verdicts = [
+            self._verdict((number, i), piece, seen)
+            for i, piece in enumerate(pieces)
+            if piece.kind != "neutral"
+        ]
         failed = next((verdict for verdict in verdicts if not verdict.passed), None)
         judged = "inside" if any(piece.kind == "inside" for piece in pieces) else "outside"
-        message = failed.message if failed else "\n".join(dict.fromkeys(v.message for v in verdicts))
+        message = (
+            failed.message if failed else "\n".join(dict.fromkeys(v.message for v in verdicts))
+        )
         mistake = failed.mistake if failed else None
         score = 0 if failed else each["points"]
-        return row | {"score": score, "passed": failed is None, "mistake": mistake, "judged": judged, "message": message}
+        return row | {
+            "score": score,
+            "passed": failed is None,
+            "mistake": mistake,
+            "judged": judged,
+            "message": message,
+        }
 
     def _verdict(self, key: tuple, piece: plan.Piece, seen: Seen) -> Verdict:
         problem = seen.problems.get(key)
         what = piece.check or "The check"
         if piece.kind == "inside" and piece.hidden:
             passed = seen.passed.get(key, False)
-            return Verdict(passed, None, "The hidden tests passed." if passed else "A hidden test of this exercise failed.")
+            return Verdict(
+                passed,
+                None,
+                "The hidden tests passed." if passed else "A hidden test of this exercise failed.",
+            )
         if piece.kind == "inside":
             if seen.passed.get(key):
                 return Verdict(True, None, "The check passed.")
@@ -200,7 +244,10 @@ class Grader:
     def _course(self, assignment: str) -> tuple:
         """The course's own (source, release) of an assignment."""
         if assignment not in self.notebooks:
-            read = [self.course / kind / assignment / f"{assignment}.ipynb" for kind in ("source", "release")]
+            read = [
+                self.course / kind / assignment / f"{assignment}.ipynb"
+                for kind in ("source", "release")
+            ]
             self.notebooks[assignment] = tuple(nbformat.read(path, as_version=4) for path in read)
         return self.notebooks[assignment]
 
@@ -221,7 +268,11 @@ class Grader:
 def with_outputs(todo: plan.Plan, seen: Seen, exercises: list[dict]):
     """The repaired notebook with what its cells gave; the outputs of check cells are the judge's, as nbgrader reads them."""
     nb = nbformat.from_dict(todo.notebook)
-    graded = {each["cell"]: row for each, row in zip(todo.exercises, exercises) if each.get("cell") in todo.pieces}
+    graded = {
+        each["cell"]: row
+        for each, row in zip(todo.exercises, exercises)
+        if each.get("cell") in todo.pieces
+    }
     count = 0
     for number, cell in enumerate(nb.cells):
         if cell.cell_type != "code":
@@ -230,10 +281,19 @@ def with_outputs(todo: plan.Plan, seen: Seen, exercises: list[dict]):
         if number in graded:
             row = graded[number]
             if row["passed"]:
-                outputs = [{"output_type": "stream", "name": "stdout", "text": row["message"] + "\n"}]
+                outputs = [
+                    {"output_type": "stream", "name": "stdout", "text": row["message"] + "\n"}
+                ]
             else:
                 text = f"CheckFailed in {row['message']}"
-                outputs = [{"output_type": "error", "ename": "CheckFailed", "evalue": row["message"], "traceback": [text]}]
+                outputs = [
+                    {
+                        "output_type": "error",
+                        "ename": "CheckFailed",
+                        "evalue": row["message"],
+                        "traceback": [text],
+                    }
+                ]
         count += bool(outputs)
         cell.outputs = [nbformat.from_dict(output) for output in outputs]
         cell.execution_count = count if outputs else None
@@ -257,8 +317,14 @@ def _missing(piece: plan.Piece, problem: str | None) -> str:
 def _is_done(course: Path, student: str, assignment: str) -> bool:
     try:
         result = (course / "results" / student / f"{assignment}.json").stat().st_mtime
-        names = [f"{kind}/{assignment}/{assignment}.ipynb" for kind in ("source", "release", f"submitted/{student}")]
-        return all(not (course / name).exists() or (course / name).stat().st_mtime < result for name in names)
+        names = [
+            f"{kind}/{assignment}/{assignment}.ipynb"
+            for kind in ("source", "release", f"submitted/{student}")
+        ]
+        return all(
+            not (course / name).exists() or (course / name).stat().st_mtime < result
+            for name in names
+        )
     except OSError:
         return False
 
@@ -276,7 +342,9 @@ def _bar(total: int, show: bool):
     return tqdm(total=total, unit="submission", desc="grading", disable=not show or not total)
 
 
-def _summary(status: list[str], kept: int, todo: int, seconds: float, interrupted: bool, jobs: int) -> dict:
+def _summary(
+    status: list[str], kept: int, todo: int, seconds: float, interrupted: bool, jobs: int
+) -> dict:
     graded, failed = status.count("graded"), status.count("not graded")
     rate = (graded + failed) / seconds * 60 if seconds > 0 else 0.0
     line = f"{graded} graded, {failed} not graded, {kept} had a result already; {seconds:.0f} s"

@@ -2,8 +2,18 @@
 
 try:
     from . import checks, interop
-    from .model import EncoderBlock, MultiHeadSelfAttention, PatchEmbedding, VisionTransformer, ViTConfig, patchify, unpatchify
-except ModuleNotFoundError as error:  # installed alone, with --no-deps: say which one package is needed first
+    from .model import (
+        EncoderBlock,
+        MultiHeadSelfAttention,
+        PatchEmbedding,
+        VisionTransformer,
+        ViTConfig,
+        patchify,
+        unpatchify,
+    )
+except (
+    ModuleNotFoundError
+) as error:  # installed alone, with --no-deps: say which one package is needed first
     if error.name != "torch":
         raise
     message = "vit_tutorial needs PyTorch, which is not installed here. In a notebook, run: %pip install torch torchvision"

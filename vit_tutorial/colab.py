@@ -6,7 +6,9 @@ import os
 import platform
 
 # What pyproject.toml asks for, as {name in Python: name for pip}; a package installed with --no-deps has to look for itself.
-_PIP_NAMES = "torch torchvision numpy matplotlib einops pooch requests safetensors tqdm ipywidgets filelock"
+_PIP_NAMES = (
+    "torch torchvision numpy matplotlib einops pooch requests safetensors tqdm ipywidgets filelock"
+)
 NEEDED = {name: name for name in _PIP_NAMES.split()} | {"PIL": "pillow"}
 
 
@@ -29,7 +31,9 @@ def setup(lesson: str):
 
     device = machine.pick_device()
     place = "on Colab" if on_colab() else "on this machine"
-    print(f"Lesson {lesson} {place}: Python {platform.python_version()}, torch {torch.__version__}.")
+    print(
+        f"Lesson {lesson} {place}: Python {platform.python_version()}, torch {torch.__version__}."
+    )
     print(f"Device: {describe_device(device)}.")
     print(_device_note(lesson, device.type))
     return device
@@ -51,10 +55,16 @@ def _device_note(lesson: str, kind: str) -> str:
     row = _measured(lesson)
     took = "takes less than two minutes on 2 CPU cores"
     if row:
-        took = f"took {float(row['seconds']):.0f} s on {row['cores']} CPU cores when it was measured"
+        took = (
+            f"took {float(row['seconds']):.0f} s on {row['cores']} CPU cores when it was measured"
+        )
     if kind == "cuda":
         return f"This lesson {took}; a GPU is not needed."
-    more = " With a GPU it can train on CIFAR-10 (on Colab: Runtime, Change runtime type)." if lesson == "06" else ""
+    more = (
+        " With a GPU it can train on CIFAR-10 (on Colab: Runtime, Change runtime type)."
+        if lesson == "06"
+        else ""
+    )
     return f"This lesson {took}; here are {os.cpu_count()}. No GPU is needed.{more}"
 
 

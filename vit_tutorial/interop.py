@@ -45,8 +45,26 @@ _PARTS = {  # what a plain ViT of each library is made of; any other part comput
     "all": {"Sequential", "Linear", "LayerNorm", "GELU", "Dropout"},
     "torchvision": {"VisionTransformer", "Encoder", "EncoderBlock", "MLPBlock", "Conv2d"}
     | {"MultiheadAttention", "NonDynamicallyQuantizableLinear"},
-    "timm": {"VisionTransformer", "PatchEmbed", "Conv2d", "Block", "Attention", "Mlp", "LayerNormFp32", "Identity"},
-    "vit_pytorch": {"ViT", "Rearrange", "Transformer", "ModuleList", "Attention", "FeedForward", "Softmax", "Identity"},
+    "timm": {
+        "VisionTransformer",
+        "PatchEmbed",
+        "Conv2d",
+        "Block",
+        "Attention",
+        "Mlp",
+        "LayerNormFp32",
+        "Identity",
+    },
+    "vit_pytorch": {
+        "ViT",
+        "Rearrange",
+        "Transformer",
+        "ModuleList",
+        "Attention",
+        "FeedForward",
+        "Softmax",
+        "Identity",
+    },
 }
 _EXTRA_DROPOUT = {  # dropout on attention weights and before the head, which ours does not have
     "torchvision": "self_attention",
@@ -74,7 +92,9 @@ _FEATURES = {  # part of the name of a weight or module -> the feature that it b
 }
 
 
-def load_from(model: nn.Module, image_size: int | tuple[int, int] | None = None) -> VisionTransformer:
+def load_from(
+    model: nn.Module, image_size: int | tuple[int, int] | None = None
+) -> VisionTransformer:
     """A VisionTransformer of ours with the configuration and a copy of the weights of a torchvision, timm or vit-pytorch ViT.
 
     Logits for the same images agree up to rounding. Dtype, device and train or eval mode are kept; every parameter is trainable.
@@ -83,11 +103,16 @@ def load_from(model: nn.Module, image_size: int | tuple[int, int] | None = None)
     """
     library = _library(model)
     config = _read_config(model, library, image_size)
-    with torch.device("meta"):  # shapes without numbers: the weights come from `model`, and the random generator stays as it was
+    with torch.device(
+        "meta"
+    ):  # shapes without numbers: the weights come from `model`, and the random generator stays as it was
         ours = VisionTransformer(config)
     source = _weights(model)
     names = _match(ours, model, library)
-    ours.load_state_dict({name: _to_ours(source[names[name]], slot) for name, slot in ours.state_dict().items()}, assign=True)
+    ours.load_state_dict(
+        {name: _to_ours(source[names[name]], slot) for name, slot in ours.state_dict().items()},
+        assign=True,
+    )
     return ours.train(model.training)
 
 
@@ -107,10 +132,16 @@ def export_to(model: VisionTransformer, target: str | nn.Module) -> nn.Module:
     if isinstance(target, str):
         require_choice("library", target, LIBRARIES)
         first = next(model.parameters())
-        with torch.random.fork_rng(devices=[]):  # their random start is overwritten: leave the generator as it was
-            target = _build(model.config, target).to(first.device, first.dtype).train(model.training)
+        with torch.random.fork_rng(
+            devices=[]
+        ):  # their random start is overwritten: leave the generator as it was
+            target = (
+                _build(model.config, target).to(first.device, first.dtype).train(model.training)
+            )
     library = _library(target)
-    theirs = _read_config(target, library, model.config.image_size if library == "vit_pytorch" else None)
+    theirs = _read_config(
+        target, library, model.config.image_size if library == "vit_pytorch" else None
+    )
     _check_same(model.config, theirs, library)
     slots = _weights(target)  # these share their memory with the target's parameters
     names = _match(model, target, library)
@@ -128,19 +159,38 @@ def _library(model) -> str:
     if (name := _class_name(model)) in _CLASSES:
         return _CLASSES[name]
     if isinstance(model, VisionTransformer):
-        raise ValueError("this is a VisionTransformer of vit_tutorial already: copy.deepcopy(model) makes a second one")
-    feature = next((f" (with {what})" for part, what in _FEATURES.items() if getattr(model, part, None) is not None), "")
-    wrapped = [inner for inner in ("_orig_mod", "module") if isinstance(getattr(model, inner, None), nn.Module)]
+        raise ValueError(
+            "this is a VisionTransformer of vit_tutorial already: copy.deepcopy(model) makes a second one"
+        )
+    feature = next(
+        (
+            f" (with {what})"
+            for part, what in _FEATURES.items()
+            if getattr(model, part, None) is not None
+        ),
+        "",
+    )
+    wrapped = [
+        inner
+        for inner in ("_orig_mod", "module")
+        if isinstance(getattr(model, inner, None), nn.Module)
+    ]
     hint = f". It wraps a model: pass model.{wrapped[0]}" if wrapped else ""
-    raise ValueError(f"unknown class of model {name}{feature}: known are {', '.join(_CLASSES)}{hint}")
+    raise ValueError(
+        f"unknown class of model {name}{feature}: known are {', '.join(_CLASSES)}{hint}"
+    )
 
 
 def _refuse(library: str, feature: str, value) -> None:
-    raise ValueError(f"this {library} ViT has a feature that vit_tutorial's model lacks, {feature}: {value}")
+    raise ValueError(
+        f"this {library} ViT has a feature that vit_tutorial's model lacks, {feature}: {value}"
+    )
 
 
 def _feature(name: str) -> str:
-    return next((what for part, what in _FEATURES.items() if part in name), "a part of another kind")
+    return next(
+        (what for part, what in _FEATURES.items() if part in name), "a part of another kind"
+    )
 
 
 def _weights(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -152,15 +202,21 @@ def _read_config(model: nn.Module, library: str, image_size) -> ViTConfig:
     """The ViTConfig of their `model`. Raises ValueError for what no ViTConfig can say."""
     for name, part in model.named_modules():
         if type(part).__name__ not in _PARTS["all"] | _PARTS[library]:
-            weight = next((f", first weight {value.flatten()[0]:.3g}" for value in part.parameters()), "")
+            weight = next(
+                (f", first weight {value.flatten()[0]:.3g}" for value in part.parameters()), ""
+            )
             _refuse(library, _feature(name), f"{name} is a {type(part).__name__}{weight}")
         if getattr(part, "approximate", "none") != "none":
             _refuse(library, "an approximate GELU", f"{name} is {part}")
-    read = {"torchvision": _read_torchvision, "timm": _read_timm, "vit_pytorch": _read_vit_pytorch}[library]
+    read = {"torchvision": _read_torchvision, "timm": _read_timm, "vit_pytorch": _read_vit_pytorch}[
+        library
+    ]
     try:
         fields, refused = read(model, image_size)
     except (AttributeError, IndexError, KeyError, TypeError) as error:
-        raise ValueError(f"this {library} ViT is not built like the releases that interop was tried with: {error}") from error
+        raise ValueError(
+            f"this {library} ViT is not built like the releases that interop was tried with: {error}"
+        ) from error
     for feature, value in refused.items():
         if value is not None:
             _refuse(library, feature, value)
@@ -170,15 +226,23 @@ def _read_config(model: nn.Module, library: str, image_size) -> ViTConfig:
     config = ViTConfig(**fields, norm_eps=eps.pop(), dropout=_read_dropout(model, library))
     given = (image_size, image_size) if isinstance(image_size, int) else image_size
     if given is not None and tuple(given) != config.image_size:
-        raise ValueError(f"this {library} ViT takes images of {config.image_size}, not of {tuple(given)}")
+        raise ValueError(
+            f"this {library} ViT takes images of {config.image_size}, not of {tuple(given)}"
+        )
     return config
 
 
 def _read_dropout(model: nn.Module, library: str) -> float:
     """Their one dropout probability. Raises ValueError where they drop at several rates, or in places where ours does not."""
     rates = {name: part.p for name, part in model.named_modules() if isinstance(part, nn.Dropout)}
-    rates |= {name: part.dropout for name, part in model.named_modules() if isinstance(part, nn.MultiheadAttention)}
-    elsewhere = {name: rate for name, rate in rates.items() if re.search(_EXTRA_DROPOUT[library], name)}
+    rates |= {
+        name: part.dropout
+        for name, part in model.named_modules()
+        if isinstance(part, nn.MultiheadAttention)
+    }
+    elsewhere = {
+        name: rate for name, rate in rates.items() if re.search(_EXTRA_DROPOUT[library], name)
+    }
     shared = {rate for name, rate in rates.items() if name not in elsewhere}
     if len(shared) > 1 or any(elsewhere.values()):
         found = [f"{name} {rate}" for name, rate in (elsewhere | rates).items() if rate]
@@ -218,7 +282,9 @@ def _read_timm(model, image_size) -> tuple[dict, dict]:
         "pre_norm": None if isinstance(model.norm_pre, nn.Identity) else True,
         "final_norm": False if no_norm else None,
         "num_classes": 0 if isinstance(model.head, nn.Identity) else None,
-        "heads that do not add up to the width": _not_dim(attention.num_heads, attention.scale, embed.proj.out_channels),
+        "heads that do not add up to the width": _not_dim(
+            attention.num_heads, attention.scale, embed.proj.out_channels
+        ),
     }
     fields = dict(
         image_size=embed.img_size,
@@ -241,21 +307,38 @@ def _read_timm(model, image_size) -> tuple[dict, dict]:
 
 def _read_vit_pytorch(model, image_size) -> tuple[dict, dict]:
     if model.cls_token.ndim != 2:
-        raise TypeError(f"cls_token is {tuple(model.cls_token.shape)}, it is (1, D) from vit-pytorch 1.17 on")
-    (cut, _, projection, _), (attention, mlp) = model.to_patch_embedding, model.transformer.layers[0]
+        raise TypeError(
+            f"cls_token is {tuple(model.cls_token.shape)}, it is (1, D) from vit-pytorch 1.17 on"
+        )
+    (cut, _, projection, _), (attention, mlp) = (
+        model.to_patch_embedding,
+        model.transformer.layers[0],
+    )
     patch_size = cut.axes_lengths["p1"], cut.axes_lengths["p2"]
     P, N = patch_size[0], len(model.pos_embedding) - len(model.cls_token)
     if image_size is None and math.isqrt(N) ** 2 != N:
         raise ValueError(
             f"{N} patches of {P}x{P} do not make a square image, and vit-pytorch keeps no size: give image_size=(H, W)"
         )
-    H, W = (math.isqrt(N) * P,) * 2 if image_size is None else (image_size,) * 2 if isinstance(image_size, int) else image_size
+    H, W = (
+        (math.isqrt(N) * P,) * 2
+        if image_size is None
+        else (image_size,) * 2
+        if isinstance(image_size, int)
+        else image_size
+    )
     if (H // P) * (W // P) != N:
-        raise ValueError(f"an image of {H}x{W} has {H // P} x {W // P} patches of {P}x{P}, but this vit-pytorch ViT has {N}")
+        raise ValueError(
+            f"an image of {H}x{W} has {H // P} x {W // P} patches of {P}x{P}, but this vit-pytorch ViT has {N}"
+        )
     refused = {
         "patches that are not square tiles": None if patch_size == (P, P) else patch_size,
-        "patches cut in another order": None if cut.pattern.endswith("-> b (h w) (p1 p2 c)") else cut.pattern,
-        "heads that do not add up to the width": _not_dim(attention.heads, attention.scale, projection.out_features),
+        "patches cut in another order": None
+        if cut.pattern.endswith("-> b (h w) (p1 p2 c)")
+        else cut.pattern,
+        "heads that do not add up to the width": _not_dim(
+            attention.heads, attention.scale, projection.out_features
+        ),
         "no projection after attention, as heads = 1 and dim_head = dim": None
         if isinstance(attention.to_out, nn.Sequential)
         else f"to_out is {attention.to_out}",
@@ -282,12 +365,20 @@ def _read_vit_pytorch(model, image_size) -> tuple[dict, dict]:
 def _not_tiles(conv: nn.Conv2d) -> dict:
     K, S, padding = conv.kernel_size, conv.stride, conv.padding
     tiles = K == S and K[0] == K[1] and padding == (0, 0)
-    return {"patches that are not square tiles": None if tiles else f"kernel {K}, stride {S}, padding {padding}"}
+    return {
+        "patches that are not square tiles": None
+        if tiles
+        else f"kernel {K}, stride {S}, padding {padding}"
+    }
 
 
 def _not_dim(heads: int, scale: float, dim: int) -> str | None:
     width = scale**-2  # they scale by 1 / sqrt(width of a head)
-    return None if math.isclose(heads * width, dim) else f"{heads} heads x {width:g} (dim_head) = {heads * width:g}, width {dim}"
+    return (
+        None
+        if math.isclose(heads * width, dim)
+        else f"{heads} heads x {width:g} (dim_head) = {heads * width:g}, width {dim}"
+    )
 
 
 def _check_same(ours: ViTConfig, theirs: ViTConfig, library: str) -> None:
@@ -296,9 +387,18 @@ def _check_same(ours: ViTConfig, theirs: ViTConfig, library: str) -> None:
     for config in (ours, theirs):
         for start in ("position_std", "position_init", "position_frozen"):
             del config[start]
-        config["norm_after_pool"] |= config["pool"] == "class"  # one token is read: both orders are the same
-        config["position_class_token"] |= "none" in (config["class_token"], config["position"])  # there is no such row
-    different = [f"{name} is {ours[name]!r} here and {theirs[name]!r} there" for name in ours if ours[name] != theirs[name]]
+        config["norm_after_pool"] |= (
+            config["pool"] == "class"
+        )  # one token is read: both orders are the same
+        config["position_class_token"] |= "none" in (
+            config["class_token"],
+            config["position"],
+        )  # there is no such row
+    different = [
+        f"{name} is {ours[name]!r} here and {theirs[name]!r} there"
+        for name in ours
+        if ours[name] != theirs[name]
+    ]
     if different:
         raise ValueError(f"this {library} ViT cannot hold these weights: {'; '.join(different)}")
 
@@ -314,18 +414,24 @@ def _match(ours: VisionTransformer, model: nn.Module, library: str) -> dict[str,
         stem, dot, leaf = name.rpartition(".")
         if block := re.fullmatch(r"encoder\.blocks\.(\d+)\.(.+)", stem):
             stem_there = f"{outside['encoder.blocks.{}'].format(block[1])}.{inside[block[2]]}"
-            joint = "_" if stem_there.endswith("in_proj") else "."  # MultiheadAttention calls them in_proj_weight, in_proj_bias
+            joint = (
+                "_" if stem_there.endswith("in_proj") else "."
+            )  # MultiheadAttention calls them in_proj_weight, in_proj_bias
             names[name] = f"{stem_there}{joint}{leaf}"
         else:
             names[name] = outside[name] if name in outside else f"{outside[stem]}.{leaf}"
     left = [name for name in theirs if name not in names.values()]
     if left:
         more = f" and {len(left) - 1} more" if len(left) > 1 else ""
-        _refuse(library, _feature(left[0]), f"weights {left[0]} {tuple(theirs[left[0]].shape)}{more}")
+        _refuse(
+            library, _feature(left[0]), f"weights {left[0]} {tuple(theirs[left[0]].shape)}{more}"
+        )
     for name, value in ours.state_dict().items():
         shape = tuple(theirs[names[name]].shape) if names[name] in theirs else "missing"
         if shape == "missing" or math.prod(shape) != value.numel():
-            raise ValueError(f"{names[name]} is {shape} in this {library} ViT: our {name} is {tuple(value.shape)}")
+            raise ValueError(
+                f"{names[name]} is {shape} in this {library} ViT: our {name} is {tuple(value.shape)}"
+            )
     return names
 
 

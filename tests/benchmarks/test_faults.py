@@ -11,10 +11,17 @@ import pytest
 import torch
 from script_common import script
 
-from vit_tutorial.training.runtime.checkpoint import CURRENT, PREVIOUS, load_checkpoint, save_checkpoint
+from vit_tutorial.training.runtime.checkpoint import (
+    CURRENT,
+    PREVIOUS,
+    load_checkpoint,
+    save_checkpoint,
+)
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="made with Linux signals and mounts")
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="made with Linux signals and mounts"
+)
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +29,9 @@ def faults():
     return script("benchmarks/faults.py")
 
 
-def test_one_run_killed_damaged_and_stopped_ends_with_the_weights_of_a_run_left_alone(faults, tmp_path, monkeypatch):
+def test_one_run_killed_damaged_and_stopped_ends_with_the_weights_of_a_run_left_alone(
+    faults, tmp_path, monkeypatch
+):
     """SIGKILL once there is a state; SIGKILL while one is written; then the newest is cut short; then SIGTERM."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     expected, _ = faults.undisturbed(tmp_path)
@@ -47,7 +56,9 @@ def test_one_run_killed_damaged_and_stopped_ends_with_the_weights_of_a_run_left_
     run.process.send_signal(signal.SIGTERM)
     status, said = run.end()
     assert status == -signal.SIGTERM and "damaged" in said, said
-    assert run.kept()[0] == before["history"]["steps"] + run.steps(), "asked to stop, it loses no step"
+    assert run.kept()[0] == before["history"]["steps"] + run.steps(), (
+        "asked to stop, it loses no step"
+    )
 
     tally.go_on(run)
     assert tally.row()["same_weights"] == "yes" and tally.resumed == 1, tally.row()
@@ -70,4 +81,6 @@ def test_a_count_of_what_is_lost(faults, tmp_path):
     run.counter.write_text("9")
     assert tally.strike(run, before=3) == 5
     row = tally.row()
-    assert (row["most_steps_lost"], row["while_writing"], row["tried"]) == (7, 1, 1) and 30 <= row["most_seconds_lost"] < 40
+    assert (row["most_steps_lost"], row["while_writing"], row["tried"]) == (7, 1, 1) and 30 <= row[
+        "most_seconds_lost"
+    ] < 40

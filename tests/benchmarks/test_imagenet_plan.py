@@ -22,7 +22,9 @@ def plan():
 
 def test_the_tables_are_what_the_script_prints(plan):
     page = plan.PAGE.read_text(encoding="utf-8")
-    assert len(plan.tables().splitlines()) > 40 and plan.tables() in page, "run: python benchmarks/imagenet_plan.py --write"
+    assert len(plan.tables().splitlines()) > 40 and plan.tables() in page, (
+        "run: python benchmarks/imagenet_plan.py --write"
+    )
     assert plan.with_tables(page.replace("22.05 M", "21 M")) == page
 
 
@@ -40,9 +42,20 @@ def test_the_command_is_one_that_the_command_line_takes(plan):
     line = re.search(r"<!-- command -->\n```\n(.*)\n```", page)[1]
     words = shlex.split(line)
     start = words.index("vit_tutorial") + 1
-    assert words[:start] == ["accelerate", "launch", "--num_processes", str(plan.GPUS), "-m", "vit_tutorial"]
+    assert words[:start] == [
+        "accelerate",
+        "launch",
+        "--num_processes",
+        str(plan.GPUS),
+        "-m",
+        "vit_tutorial",
+    ]
     args = parser().parse_args(words[start:])
-    assert args.batch_size == plan.BATCH and args.image_size == plan.SIDE and args.epochs in plan.PASSES
+    assert (
+        args.batch_size == plan.BATCH
+        and args.image_size == plan.SIDE
+        and args.epochs in plan.PASSES
+    )
     assert args.model == "ViT-S/16"
 
 

@@ -25,7 +25,11 @@ def scripts(monkeypatch):
     import time_groups
 
     measured = speed.matmul_peak
-    monkeypatch.setattr(speed, "matmul_peak", lambda device, dtype: measured(device, dtype, sides=(64, 128), tries=2))
+    monkeypatch.setattr(
+        speed,
+        "matmul_peak",
+        lambda device, dtype: measured(device, dtype, sides=(64, 128), tries=2),
+    )
     return speed, step, loop, time_groups
 
 
@@ -63,10 +67,21 @@ def test_all_libraries_do_the_same_products(scripts):
 def test_what_step_is_told(scripts, capsys):
     step = scripts[1]
     assert step.arguments(["--device", "cpu"]).precisions == ["fp32", "bf16", "bf16 weights"]
-    assert step.arguments(["--device", "cuda"]).precisions == ["fp32", "bf16", "bf16 weights", "fp16"]
+    assert step.arguments(["--device", "cuda"]).precisions == [
+        "fp32",
+        "bf16",
+        "bf16 weights",
+        "fp16",
+    ]
     assert len(step.arguments([]).models) == 6
-    assert step.arguments(["--models", "timm:fused", "timm"]).models == [("timm", "fused"), ("timm", "explicit")]
-    for words, complaint in (["--models", "tim"], "no model 'tim': there are"), (["--precisions", "fp16"], "fp16 is for GPUs"):
+    assert step.arguments(["--models", "timm:fused", "timm"]).models == [
+        ("timm", "fused"),
+        ("timm", "explicit"),
+    ]
+    for words, complaint in (
+        (["--models", "tim"], "no model 'tim': there are"),
+        (["--precisions", "fp16"], "fp16 is for GPUs"),
+    ):
         with pytest.raises(SystemExit):
             step.arguments(["--device", "cpu", *words])
         assert complaint in capsys.readouterr().err
@@ -74,7 +89,10 @@ def test_what_step_is_told(scripts, capsys):
 
 def test_what_loop_is_told(scripts, capsys):
     loop = scripts[2]
-    assert loop.arguments(["--device", "cpu"]).epochs == 1 and loop.arguments(["--device", "cuda"]).epochs == 20
+    assert (
+        loop.arguments(["--device", "cpu"]).epochs == 1
+        and loop.arguments(["--device", "cuda"]).epochs == 20
+    )
     with pytest.raises(SystemExit):
         loop.arguments(["--images", "100", "--batch", "128"])
     assert "a batch of 128 does not fit into 100 images" in capsys.readouterr().err
@@ -85,7 +103,15 @@ def test_everyone_has_a_turn_in_every_round_and_not_always_the_same_one_first(sc
 
 
 def test_step_compares_and_says_what_share_of_the_peak(scripts, tmp_path):
-    words = ("--batch", "8", "--models", "vit_tutorial:explicit", "timm", "--out", str(tmp_path / "step.csv"))
+    words = (
+        "--batch",
+        "8",
+        "--models",
+        "vit_tutorial:explicit",
+        "timm",
+        "--out",
+        str(tmp_path / "step.csv"),
+    )
     scripts[1].main([*TINY, *words])
     rows = table(tmp_path / "step.csv")
     assert [(row["precision"], row["model"], row["attention"]) for row in rows] == [
@@ -94,21 +120,35 @@ def test_step_compares_and_says_what_share_of_the_peak(scripts, tmp_path):
         for name in (("vit_tutorial", "explicit"), ("timm", "fused"), ("timm", "explicit"))
     ]
     for row in rows:
-        speed, share, peak = (float(row[name]) for name in ("images_per_second", "share_of_peak", "matmul_peak_gflops"))
-        assert share == pytest.approx(3 * formula(32, 1, 1) * speed / (1e9 * peak), rel=0.02, abs=1e-4)
+        speed, share, peak = (
+            float(row[name])
+            for name in ("images_per_second", "share_of_peak", "matmul_peak_gflops")
+        )
+        assert share == pytest.approx(
+            3 * formula(32, 1, 1) * speed / (1e9 * peak), rel=0.02, abs=1e-4
+        )
         others = [
-            float(r["images_per_second"]) for r in rows if r["precision"] == row["precision"] and r["model"] != "vit_tutorial"
+            float(r["images_per_second"])
+            for r in rows
+            if r["precision"] == row["precision"] and r["model"] != "vit_tutorial"
         ]
         is_best = row["best_other"] == f"{row['model']} {row['attention']}"
         assert is_best == (row["model"] != "vit_tutorial" and speed == max(others))
         assert not is_best or float(row["ratio_to_best_other"]) == 1
-        assert row["ended"] == "measured" and row["compile_seconds"] == row["pays_after_minutes"] == ""
-    assert {row["best_of_all"].split(", ")[1] for row in rows if row["precision"] != "fp32"} <= {"bf16", "bf16 weights"}
+        assert (
+            row["ended"] == "measured" and row["compile_seconds"] == row["pays_after_minutes"] == ""
+        )
+    assert {row["best_of_all"].split(", ")[1] for row in rows if row["precision"] != "fp32"} <= {
+        "bf16",
+        "bf16 weights",
+    }
 
 
 def test_when_compiling_pays_by_hand(scripts):
     gain = scripts[1].gain
-    found = gain([3.0, 2.4, 2.0], [2.0, 2.0, 2.0], 60.0)  # 1.2 times as fast: in 6 minutes 5 * 1.2 = 6 minutes' worth
+    found = gain(
+        [3.0, 2.4, 2.0], [2.0, 2.0, 2.0], 60.0
+    )  # 1.2 times as fast: in 6 minutes 5 * 1.2 = 6 minutes' worth
     assert (found["compiled_to_eager"], found["pays_after_minutes"]) == (1.2, 6.0)
     assert gain([1.0, 1.0], [1.0, 2.0], 60.0)["pays_after_minutes"] == "never"
     assert gain(None, [1.0], 60.0) == gain([1.0], None, 60.0) == dict.fromkeys(found, "")
@@ -119,13 +159,17 @@ def test_weights_in_bf16_are_that_and_autocast_leaves_them_alone(scripts):
     images, labels = torch.randn(4, 3, 32, 32), torch.randint(10, (4,))
     kinds = {}
     for precision in ("bf16", "bf16 weights"):
-        runner = step.Runner(speed.ours(speed.sizes(32, 1, 1)), torch.device("cpu"), precision, False, images, labels)
+        runner = step.Runner(
+            speed.ours(speed.sizes(32, 1, 1)), torch.device("cpu"), precision, False, images, labels
+        )
         runner.steps(1)
         kinds[precision] = ({p.dtype for p in runner.model.parameters()}, runner.autocast)
     assert kinds == {"bf16": ({torch.float32}, True), "bf16 weights": ({torch.bfloat16}, False)}
 
 
-def test_a_model_that_compiles_too_long_or_not_at_all_gets_a_row_that_says_so(scripts, tmp_path, monkeypatch):
+def test_a_model_that_compiles_too_long_or_not_at_all_gets_a_row_that_says_so(
+    scripts, tmp_path, monkeypatch
+):
     speed, step = scripts[:2]
 
     def slow_or_broken(model):
@@ -139,19 +183,45 @@ def test_a_model_that_compiles_too_long_or_not_at_all_gets_a_row_that_says_so(sc
 
     monkeypatch.setattr(torch, "compile", slow_or_broken)
     monkeypatch.setattr(speed, "compiled_anew", contextlib.nullcontext)
-    words = ("--batch", "4", "--compile", "--limit", "0.2", "--precisions", "fp32", "--out", str(tmp_path / "step.csv"))
+    words = (
+        "--batch",
+        "4",
+        "--compile",
+        "--limit",
+        "0.2",
+        "--precisions",
+        "fp32",
+        "--out",
+        str(tmp_path / "step.csv"),
+    )
     step.main([*TINY, *words, "--models", "timm:fused", "vit-pytorch"])
     rows = {(row["model"], row["compiled"]): row for row in table(tmp_path / "step.csv")}
     assert rows["vit-pytorch", "yes"]["ended"] == "left out: compiling took more than 0.2 s"
     assert rows["timm", "yes"]["ended"] == "left out: RuntimeError in compiling: no compiler"
     assert rows["timm", "yes"]["images_per_second"] == rows["timm", "yes"]["share_of_peak"] == ""
-    assert rows["timm", "no"]["ended"] == "measured" and float(rows["timm", "no"]["images_per_second"]) > 0
+    assert (
+        rows["timm", "no"]["ended"] == "measured"
+        and float(rows["timm", "no"]["images_per_second"]) > 0
+    )
 
 
 def test_loop_compares_and_leaves_a_profile(scripts, tmp_path):
     loops = scripts[2].LOOPS
-    words = ("--images", "64", "--batch", "16", "--workers", "0", "--precision", "bf16", "--out", str(tmp_path / "loop.csv"))
-    scripts[2].main([*TINY, *words, "--loops", *(name for name in loops if "torchvision" not in name)])
+    words = (
+        "--images",
+        "64",
+        "--batch",
+        "16",
+        "--workers",
+        "0",
+        "--precision",
+        "bf16",
+        "--out",
+        str(tmp_path / "loop.csv"),
+    )
+    scripts[2].main(
+        [*TINY, *words, "--loops", *(name for name in loops if "torchvision" not in name)]
+    )
     rows = {(row["loop"], row["model"]): row for row in table(tmp_path / "loop.csv")}
     assert set(rows) == {
         ("train", "vit_tutorial"),
@@ -163,30 +233,47 @@ def test_loop_compares_and_leaves_a_profile(scripts, tmp_path):
     }
     assert float(rows["DataLoader", "vit_tutorial"]["ratio_to_dataloader"]) == 1
     assert float(rows["train", "vit_tutorial"]["ratio_to_ours"]) == 1
-    assert float(rows["input only: train", ""]["ratio_to_dataloader"]) > 2  # no PIL, no image by itself
+    assert (
+        float(rows["input only: train", ""]["ratio_to_dataloader"]) > 2
+    )  # no PIL, no image by itself
     shares = {row["group"]: float(row["share"]) for row in table(tmp_path / "profile.csv")}
     assert sum(shares.values()) == pytest.approx(1, abs=0.01)
-    assert all(shares[group] > 0 for group in ("data", "matmul", "attention", "norm", "elementwise", "optimizer"))
+    assert all(
+        shares[group] > 0
+        for group in ("data", "matmul", "attention", "norm", "elementwise", "optimizer")
+    )
 
 
 def test_both_loops_look_at_the_same_images_and_count_alike(scripts):
     speed, _, loop, _ = scripts
-    loops = loop.Loops(loop.arguments([*TINY, "--images", "1280", "--batch", "64", "--workers", "0"]), torch.device("cpu"))
+    loops = loop.Loops(
+        loop.arguments([*TINY, "--images", "1280", "--batch", "64", "--workers", "0"]),
+        torch.device("cpu"),
+    )
     looked, split = list(loops.looker), loops.data.validation
     assert torch.equal(torch.cat([labels for _, labels in looked]), split.labels)
-    torch.testing.assert_close(torch.cat([images for images, _ in looked]), loops.data.normalise(split.images))
+    torch.testing.assert_close(
+        torch.cat([images for images, _ in looked]), loops.data.normalise(split.images)
+    )
     model = loops.model(loop.OURS, False)
     with torch.no_grad():
         model.head.weight.normal_()
         model.head.bias[split.labels[0]] += 100  # one answer for all
     share = training.evaluate(model, split, loops.data, precision=loops.precision)[1]
-    assert loops.look(model) == pytest.approx(share) == (split.labels == split.labels[0]).float().mean().item()
+    assert (
+        loops.look(model)
+        == pytest.approx(share)
+        == (split.labels == split.labels[0]).float().mean().item()
+    )
 
 
 def test_both_loops_see_every_image_once_and_as_bright_as_the_other(scripts):
     """What is compared is the same work: same number of images, same normalisation."""
     speed, _, loop, _ = scripts
-    loops = loop.Loops(loop.arguments([*TINY, "--images", "128", "--batch", "64", "--workers", "0"]), torch.device("cpu"))
+    loops = loop.Loops(
+        loop.arguments([*TINY, "--images", "128", "--batch", "64", "--workers", "0"]),
+        torch.device("cpu"),
+    )
     assert loops.seen == 128
     plain = torch.cat([images for images, _ in loops.loaded()])
     batches = loop.Batches(loops.data, loops.settings())
@@ -199,7 +286,10 @@ def test_both_loops_see_every_image_once_and_as_bright_as_the_other(scripts):
 
 def test_all_that_happens_inside_a_batch_is_data(scripts):
     _, _, loop, groups = scripts
-    loops = loop.Loops(loop.arguments([*TINY, "--images", "2048", "--batch", "512", "--workers", "0"]), torch.device("cpu"))
+    loops = loop.Loops(
+        loop.arguments([*TINY, "--images", "2048", "--batch", "512", "--workers", "0"]),
+        torch.device("cpu"),
+    )
     rows = groups.profile(loops.batches_only, torch.device("cpu"))
     assert {row["group"]: row["share"] for row in rows}["data"] > 0.7
 
@@ -218,6 +308,9 @@ def test_operations_are_put_into_groups(scripts):
         "aten::empty": "the rest",
     }.items():
         assert groups.group_of(name) == group, name
-    rows = {row["group"]: row for row in groups.add_up([("aten::mm", 3000.0), ("data", 500.0), ("aten::mm", 1000.0)])}
+    rows = {
+        row["group"]: row
+        for row in groups.add_up([("aten::mm", 3000.0), ("data", 500.0), ("aten::mm", 1000.0)])
+    }
     assert rows["matmul"]["milliseconds"] == 4 and rows["matmul"]["share"] == pytest.approx(0.8889)
     assert rows["data"]["longest"] == "data 11.1%"

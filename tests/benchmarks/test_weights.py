@@ -27,9 +27,21 @@ def test_shipped_weights_and_their_card(name):
     model, meta = training.load_model(path)
     notes, card = meta["notes"], path.with_suffix(".md").read_text()
     assert hashlib.sha256(path.read_bytes()).hexdigest() in card
-    for key in ("command", "trained_on", "seed", "validation_accuracy", "test_accuracy", "hardware", "minutes", "date"):
+    for key in (
+        "command",
+        "trained_on",
+        "seed",
+        "validation_accuracy",
+        "test_accuracy",
+        "hardware",
+        "minutes",
+        "date",
+    ):
         assert str(notes[key]) in card, key
-    assert notes["command"].startswith("python benchmarks/weights.py FOLDER ") and notes["test_accuracy"] > 0.7
+    assert (
+        notes["command"].startswith("python benchmarks/weights.py FOLDER ")
+        and notes["test_accuracy"] > 0.7
+    )
     assert "JPEG" in notes["trained_on"] and meta["data"]["class_names"][0] == "airplane"
     assert model.position.table.shape == (1, 64, 96) and len(meta["data"]["class_names"]) == 10
 
@@ -54,17 +66,34 @@ def test_start_is_the_seeds_own_and_what_became_of_it():
 def test_one_call_trains_ships_and_writes_the_card(benchmark, tmp_path, monkeypatch, capsys):
     little = small()
     monkeypatch.setattr(benchmark.sources, "load", lambda *_, **__: little)
-    words = ["somewhere", "--provenance", "made up", "--epochs", "1", "--model", "CIFAR-32x1/8", "--out", str(tmp_path)]
+    words = [
+        "somewhere",
+        "--provenance",
+        "made up",
+        "--epochs",
+        "1",
+        "--model",
+        "CIFAR-32x1/8",
+        "--out",
+        str(tmp_path),
+    ]
     monkeypatch.setattr("sys.argv", ["weights.py", *words])
     benchmark.main()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
-        f"{name}{end}" for name in NAMES for end in (".csv", ".md", ".safetensors", ".start.safetensors")
+        f"{name}{end}"
+        for name in NAMES
+        for end in (".csv", ".md", ".safetensors", ".start.safetensors")
     )
     for name in NAMES:
         model, meta = training.load_model(tmp_path / f"{name}.safetensors")
         card = (tmp_path / f"{name}.md").read_text()
-        assert meta["notes"]["test_accuracy"] == round(training.evaluate(model, little.test, little)[1], 4)
-        assert meta["notes"]["trained_on"].startswith("made up: 320 images to train") and str(tmp_path) not in card
+        assert meta["notes"]["test_accuracy"] == round(
+            training.evaluate(model, little.test, little)[1], 4
+        )
+        assert (
+            meta["notes"]["trained_on"].startswith("made up: 320 images to train")
+            and str(tmp_path) not in card
+        )
         assert "`python benchmarks/weights.py FOLDER --provenance 'made up'" in card
     assert "start randn: validation" in capsys.readouterr().out
 

@@ -50,35 +50,48 @@ def stable_softmax_by_hand(q, k, v):
 
 
 def query_by_query(q, k, v):
-    rows = [((q[:, :, i : i + 1] * k).sum(-1) / q.shape[-1] ** 0.5).softmax(-1) for i in range(q.shape[2])]
+    rows = [
+        ((q[:, :, i : i + 1] * k).sum(-1) / q.shape[-1] ** 0.5).softmax(-1)
+        for i in range(q.shape[2])
+    ]
     weights = torch.stack(rows, dim=2)
     return (weights[..., None] * v[:, :, None]).sum(3), weights
 
 
 def joined_linear(x, w_qkv, b_qkv, w_out, b_out, num_heads):
     B, T, D = x.shape
-    q, k, v = F.linear(x, w_qkv, b_qkv).reshape(B, T, 3, num_heads, D // num_heads).permute(2, 0, 3, 1, 4)
-    return F.linear(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(B, T, D), w_out, b_out)
+    q, k, v = (
+        F.linear(x, w_qkv, b_qkv).reshape(B, T, 3, num_heads, D // num_heads).permute(2, 0, 3, 1, 4)
+    )
+    return F.linear(
+        F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(B, T, D), w_out, b_out
+    )
 
 
 def slices_of_heads(x, w_qkv, b_qkv, w_out, b_out, h):
     d = x.shape[2] // h
     q, k, v = (x @ w_qkv.T + b_qkv).chunk(3, -1)
-    heads = [with_matmul(*(part[..., i * d : (i + 1) * d] for part in (q, k, v)))[0] for i in range(h)]
+    heads = [
+        with_matmul(*(part[..., i * d : (i + 1) * d] for part in (q, k, v)))[0] for i in range(h)
+    ]
     return torch.cat(heads, -1) @ w_out.T + b_out
 
 
 def pytorchs_function(x, w_qkv, b_qkv, w_out, b_out, h):
     x = x.transpose(0, 1)
     no = (None, None, False, 0.0)
-    y, _ = F.multi_head_attention_forward(x, x, x, x.shape[-1], h, w_qkv, b_qkv, *no, w_out, b_out, need_weights=False)
+    y, _ = F.multi_head_attention_forward(
+        x, x, x, x.shape[-1], h, w_qkv, b_qkv, *no, w_out, b_out, need_weights=False
+    )
     return y.transpose(0, 1)
 
 
 def pytorchs_module(x, w_qkv, b_qkv, w_out, b_out, h):
     layer = nn.MultiheadAttention(x.shape[-1], h, batch_first=True, device=x.device, dtype=x.dtype)
     names = ("in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias")
-    return torch.func.functional_call(layer, dict(zip(names, (w_qkv, b_qkv, w_out, b_out))), (x, x, x))[0]
+    return torch.func.functional_call(
+        layer, dict(zip(names, (w_qkv, b_qkv, w_out, b_out))), (x, x, x)
+    )[0]
 
 
 def our_module(x, w_qkv, b_qkv, w_out, b_out, h):
@@ -121,7 +134,9 @@ STYLES = {
 
 
 @pytest.mark.parametrize(
-    ("name", "fn"), [(n, f) for n, fs in STYLES.items() for f in fs], ids=lambda v: getattr(v, "__name__", v)
+    ("name", "fn"),
+    [(n, f) for n, fs in STYLES.items() for f in fs],
+    ids=lambda v: getattr(v, "__name__", v),
 )
 def test_each_style_is_accepted(name, fn, tmp_path):
     is_accepted(name, fn, tmp_path)
@@ -145,7 +160,9 @@ READS = {
 
 @pytest.mark.parametrize(("one", "two"), list(itertools.product(SCALES, READS)))
 def test_two_mistakes_in_attention(one, two):
-    names_one_of_two("check_attention", lambda q, k, v: READS[two](q @ k.mT / SCALES[one](q), q, k, v), one, two)
+    names_one_of_two(
+        "check_attention", lambda q, k, v: READS[two](q @ k.mT / SCALES[one](q), q, k, v), one, two
+    )
 
 
 FIRST = {
@@ -158,21 +175,37 @@ SECOND = {
     "output_projection_missing": dict(project=lambda z, w, b: z),
     "weight_not_transposed": dict(project=lambda z, w, b: z @ w + b),
     "no_scale": dict(attend=lambda q, k, v: (q @ k.mT).softmax(-1) @ v),
-    "softmax_over_queries": dict(attend=lambda q, k, v: (q @ k.mT / q.shape[3] ** 0.5).softmax(-2) @ v),
+    "softmax_over_queries": dict(
+        attend=lambda q, k, v: (q @ k.mT / q.shape[3] ** 0.5).softmax(-2) @ v
+    ),
 }
 
 
 @pytest.mark.parametrize(("one", "two"), list(itertools.product(FIRST, SECOND)))
 def test_two_mistakes_in_heads(one, two):
-    names_one_of_two("check_multi_head", lambda *inputs: steps(*inputs, **FIRST[one], **SECOND[two]), one, two)
+    names_one_of_two(
+        "check_multi_head", lambda *inputs: steps(*inputs, **FIRST[one], **SECOND[two]), one, two
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "fn", "told"),
     [
-        ("check_attention", lambda q, k, v: (2 * with_matmul(q, k, v)[0], with_matmul(q, k, v)[1]), "times 2"),
-        ("check_attention", lambda q, k, v: with_matmul(q.flip(2), k, v), "reverse order along axis 2"),
-        ("check_attention", lambda q, k, v: (with_matmul(q, k, v)[0].transpose(1, 2), q), "axes 1 and 2 exchanged"),
+        (
+            "check_attention",
+            lambda q, k, v: (2 * with_matmul(q, k, v)[0], with_matmul(q, k, v)[1]),
+            "times 2",
+        ),
+        (
+            "check_attention",
+            lambda q, k, v: with_matmul(q.flip(2), k, v),
+            "reverse order along axis 2",
+        ),
+        (
+            "check_attention",
+            lambda q, k, v: (with_matmul(q, k, v)[0].transpose(1, 2), q),
+            "axes 1 and 2 exchanged",
+        ),
         ("check_multi_head", lambda *a: multi_head(*a) + 1, "plus 1"),
         ("check_multi_head", lambda *a: multi_head(*a).roll(1, 1), "shifted by 1"),
     ],

@@ -65,7 +65,9 @@ def norm_after_reading(images, model):
 
 def block_by_block(images, model):
     x = model.patch_embedding(images)
-    z = model.dropout(model.position(torch.cat((model.class_token.repeat(x.shape[0], 1, 1), x), dim=1)))
+    z = model.dropout(
+        model.position(torch.cat((model.class_token.repeat(x.shape[0], 1, 1), x), dim=1))
+    )
     for layer in model.encoder.blocks:
         z = layer(z)
     return model.head(model.norm(z[:, 0]))
@@ -87,7 +89,9 @@ def with_the_models_own_pool(images, model, verbose=False):
 def table_added_by_hand(images, model):
     x = model.patch_embedding(images)
     table = model.position.table
-    x = torch.cat([model.class_token.expand(len(x), -1, -1) + table[:, :1], x + table[:, 1:]], dim=1)
+    x = torch.cat(
+        [model.class_token.expand(len(x), -1, -1) + table[:, :1], x + table[:, 1:]], dim=1
+    )
     return model.head(model.norm(model.encoder(x))[:, 0])
 
 
@@ -113,7 +117,9 @@ STYLES = {
 
 
 @pytest.mark.parametrize(
-    ("name", "fn"), [(n, f) for n, fs in STYLES.items() for f in fs], ids=lambda v: getattr(v, "__name__", v)
+    ("name", "fn"),
+    [(n, f) for n, fs in STYLES.items() for f in fs],
+    ids=lambda v: getattr(v, "__name__", v),
 )
 def test_each_style_is_accepted(name, fn, tmp_path):
     is_accepted(name, fn, tmp_path)
@@ -131,12 +137,17 @@ OTHERS = {
     "second_norm_missing": lambda x, n, f: x + f(x),
     "post_norm": lambda x, n, f: n(x + f(x)),
 }
-TOGETHER = {("first_residual_forgotten", "second_residual_forgotten"), ("first_norm_missing", "second_norm_missing")}
+TOGETHER = {
+    ("first_residual_forgotten", "second_residual_forgotten"),
+    ("first_norm_missing", "second_norm_missing"),
+}
 
 
 @pytest.mark.parametrize(
     ("one", "two"),
-    [pair for pair in itertools.product(HALVES, OTHERS) if pair not in TOGETHER],  # those two have a name of their own
+    [
+        pair for pair in itertools.product(HALVES, OTHERS) if pair not in TOGETHER
+    ],  # those two have a name of their own
 )
 def test_two_mistakes_in_the_block(one, two):
     def both(x, n1, a, n2, m):
@@ -161,7 +172,10 @@ READS = {
 @pytest.mark.parametrize(("one", "two"), list(itertools.product(STEMS, READS)))
 def test_two_mistakes_in_the_whole(one, two):
     names_one_of_two(
-        "check_vit_forward", lambda images, model: READS[two](model.encoder(STEMS[one](images, model)), model), one, two
+        "check_vit_forward",
+        lambda images, model: READS[two](model.encoder(STEMS[one](images, model)), model),
+        one,
+        two,
     )
 
 
@@ -182,7 +196,10 @@ def test_an_unknown_mistake_is_told_by_its_difference(name, fn, told):
 
 @pytest.mark.parametrize("shortcut", ["forward", "representation", "tokens"])
 def test_a_shortcut_through_the_model_composes_nothing(shortcut):
-    assert verdict("check_vit_forward", lambda images, model: getattr(model, shortcut)(images)).mistake == "whole_model_called"
+    assert (
+        verdict("check_vit_forward", lambda images, model: getattr(model, shortcut)(images)).mistake
+        == "whole_model_called"
+    )
 
 
 def test_an_overwritten_tensor_is_told_as_that():

@@ -47,7 +47,9 @@ def test_friendly_eq_gets_nothing():
         def __eq__(self, other):
             return True
 
-    assert "must be a torch.Tensor" in str(failure(lambda images, P: patchify(images, P).as_subclass(Friendly)))
+    assert "must be a torch.Tensor" in str(
+        failure(lambda images, P: patchify(images, P).as_subclass(Friendly))
+    )
     assert "must be a torch.Tensor" in str(failure(lambda images, P: Anything()))
 
 
@@ -98,7 +100,9 @@ def test_no_trace_is_left():
 def test_a_learners_own_settings_are_put_back_too():
     torch.set_default_dtype(torch.float64)
     try:
-        checks.check_patchify(patchify)  # the check itself works in float32 whatever the notebook has set
+        checks.check_patchify(
+            patchify
+        )  # the check itself works in float32 whatever the notebook has set
         assert torch.get_default_dtype() == torch.float64
     finally:
         torch.set_default_dtype(torch.float32)
@@ -145,7 +149,9 @@ def test_first_wrong_index_is_told():
     wanted = torch.arange(6.0).reshape(2, 3)
     seen = wanted.clone()
     seen[1, 1] = 9
-    assert "1 of 6 values are wrong, the first at [1, 1]: 9, expected 4" in value_difference(seen, wanted)
+    assert "1 of 6 values are wrong, the first at [1, 1]: 9, expected 4" in value_difference(
+        seen, wanted
+    )
 
 
 def test_telling_difference_of_shapes():
@@ -163,7 +169,9 @@ def test_observed_in_one_process_judged_in_another(tmp_path):
         "import sys; from vit_tutorial import checks, patchify\n"
         "checks.observe_file('check_patchify', lambda i, p: patchify(i, p).flip(1), sys.argv[1], sys.argv[2])"
     )
-    subprocess.run([sys.executable, "-c", code, tmp_path / "cases", tmp_path / "result"], check=True)
+    subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "cases", tmp_path / "result"], check=True
+    )
     verdict = checks.judge_file("check_patchify", 41, tmp_path / "result")
     assert not verdict.passed and "reverse order along axis 1" in verdict.message
     checks.observe_file("check_patchify", patchify, tmp_path / "cases", tmp_path / "result")
@@ -225,4 +233,7 @@ def test_guess_is_answered(guess, seen, line, capsys):
 
 def test_guess_with_keys(capsys):
     checks.check_guess({"tokens": 16, "more": None}, {"tokens": 16, "more": True})
-    assert capsys.readouterr().out == "tokens  your guess 16: right\nmore    no guess recorded; it is True\n"
+    assert (
+        capsys.readouterr().out
+        == "tokens  your guess 16: right\nmore    no guess recorded; it is True\n"
+    )

@@ -27,7 +27,12 @@ def outcomes() -> dict[str, list[Outcome]]:
 def test_the_corpus_is_large_enough():
     for name in names():
         count = {kind: len(entries(name, kind)) for kind in ("known", "unknown", "two", "right")}
-        assert count["known"] >= 12 and count["unknown"] >= 3 and count["two"] >= 3 and count["right"] >= 5, (name, count)
+        assert (
+            count["known"] >= 12
+            and count["unknown"] >= 3
+            and count["two"] >= 3
+            and count["right"] >= 5
+        ), (name, count)
 
 
 @pytest.mark.parametrize("kind", ["known", "unknown", "two"])
@@ -36,7 +41,11 @@ def test_everything_wrong_is_rejected(outcomes, kind):
 
 
 def test_everything_right_is_accepted(outcomes):
-    assert [f"{outcome}\n{outcome.verdict.message}" for outcome in outcomes["right"] if not outcome.verdict.passed] == []
+    assert [
+        f"{outcome}\n{outcome.verdict.message}"
+        for outcome in outcomes["right"]
+        if not outcome.verdict.passed
+    ] == []
 
 
 def test_known_mistakes_carry_their_name(outcomes):

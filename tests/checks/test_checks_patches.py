@@ -15,7 +15,11 @@ from vit_tutorial.checks.mistakes.convolution import convolve
 from vit_tutorial.checks.mistakes.patches import patchify_mistakes
 from vit_tutorial.checks.mistakes.pictures import unpatchify_mistakes
 
-ALL = [*mistakes("check_patchify"), *mistakes("check_unpatchify"), *mistakes("check_linear_to_conv")]
+ALL = [
+    *mistakes("check_patchify"),
+    *mistakes("check_unpatchify"),
+    *mistakes("check_linear_to_conv"),
+]
 
 
 @pytest.mark.parametrize(("name", "mistake"), ALL, ids=mistake_id)
@@ -33,7 +37,9 @@ def cut_with_loops(images, patch_size):
     n = 0
     for top in range(0, H, P):
         for left in range(0, W, P):
-            result[:, n] = images[:, :, top : top + P, left : left + P].permute(0, 2, 3, 1).flatten(1)
+            result[:, n] = (
+                images[:, :, top : top + P, left : left + P].permute(0, 2, 3, 1).flatten(1)
+            )
             n += 1
     return result
 
@@ -53,7 +59,11 @@ def cut_with_tensor_unfold(images, P):
 
 def cut_with_a_convolution(images, P):
     C = images.shape[1]
-    kernel = torch.eye(P * P * C, dtype=images.dtype, device=images.device).reshape(-1, P, P, C).permute(0, 3, 1, 2)
+    kernel = (
+        torch.eye(P * P * C, dtype=images.dtype, device=images.device)
+        .reshape(-1, P, P, C)
+        .permute(0, 3, 1, 2)
+    )
     return F.conv2d(images, kernel, stride=P).flatten(2).mT
 
 
@@ -86,12 +96,16 @@ def paste_with_loops(patches, P, image_size):
     image = patches.new_zeros(len(patches), patches.shape[2] // P**2, H, W)
     for n in range(patches.shape[1]):
         top, left = n // (W // P) * P, n % (W // P) * P
-        image[:, :, top : top + P, left : left + P] = patches[:, n].unflatten(1, (P, P, -1)).movedim(-1, 1)
+        image[:, :, top : top + P, left : left + P] = (
+            patches[:, n].unflatten(1, (P, P, -1)).movedim(-1, 1)
+        )
     return image
 
 
 def paste_with_einops(patches, P, image_size):
-    return einops.rearrange(patches, "b (h w) (p1 p2 c) -> b c (h p1) (w p2)", h=image_size[0] // P, p1=P, p2=P)
+    return einops.rearrange(
+        patches, "b (h w) (p1 p2 c) -> b c (h p1) (w p2)", h=image_size[0] // P, p1=P, p2=P
+    )
 
 
 def paste_with_fold(patches, P, image_size):
@@ -106,7 +120,11 @@ def paste_with_pixel_shuffle(patches, P, image_size):
 
 def paste_with_transposed_convolution(patches, P, image_size):
     L = patches.shape[2]
-    kernel = torch.eye(L, dtype=patches.dtype, device=patches.device).reshape(L, P, P, -1).permute(0, 3, 1, 2)
+    kernel = (
+        torch.eye(L, dtype=patches.dtype, device=patches.device)
+        .reshape(L, P, P, -1)
+        .permute(0, 3, 1, 2)
+    )
     return F.conv_transpose2d(patches.mT.unflatten(2, (image_size[0] // P, -1)), kernel, stride=P)
 
 
@@ -135,7 +153,9 @@ def conv_from_data(linear, P, C):
 
 def conv_from_parameters(linear, P, C):
     conv = nn.Conv2d(C, linear.out_features, (P, P), stride=(P, P), padding="valid", bias=False)
-    conv.weight = nn.Parameter(einops.rearrange(linear.weight.detach(), "d (p q c) -> d c p q", p=P, q=P))
+    conv.weight = nn.Parameter(
+        einops.rearrange(linear.weight.detach(), "d (p q c) -> d c p q", p=P, q=P)
+    )
     conv.bias = linear.bias
     return conv
 
@@ -150,7 +170,9 @@ def conv_from_a_state(linear, P, C):
 
 
 def conv_from_loops(linear, P, C):
-    conv = nn.utils.skip_init(nn.Conv2d, C, linear.out_features, P, stride=P, bias=linear.bias is not None)
+    conv = nn.utils.skip_init(
+        nn.Conv2d, C, linear.out_features, P, stride=P, bias=linear.bias is not None
+    )
     conv = conv.to(dtype=linear.weight.dtype, device=linear.weight.device)
     with torch.no_grad():
         for i, j, c in itertools.product(range(P), range(P), range(C)):
@@ -163,7 +185,9 @@ def conv_from_loops(linear, P, C):
 def conv_from_responses(linear, P, C, tidy=True):
     """Each weight is what the linear layer answers to an image with a single 1."""
     conv = nn.Conv2d(C, linear.out_features, P, P, bias=linear.bias is not None).to(linear.weight)
-    ones = torch.eye(C * P * P, dtype=linear.weight.dtype, device=linear.weight.device).reshape(-1, C, P, P)
+    ones = torch.eye(C * P * P, dtype=linear.weight.dtype, device=linear.weight.device).reshape(
+        -1, C, P, P
+    )
     with torch.no_grad():
         answers = F.linear(patchify(ones, P)[:, 0], linear.weight)  # (C*P*P, D)
         conv.weight.copy_(answers.T.reshape(-1, C, P, P))
@@ -193,18 +217,37 @@ STYLES = {
         paste_with_cat,
         paste_with_einsum,
     ],
-    "check_linear_to_conv": [conv_from_data, conv_from_parameters, conv_from_a_state, conv_from_loops, conv_from_responses],
+    "check_linear_to_conv": [
+        conv_from_data,
+        conv_from_parameters,
+        conv_from_a_state,
+        conv_from_loops,
+        conv_from_responses,
+    ],
 }
 VARIANTS = [(name, fn) for name, styles in STYLES.items() for fn in styles]
 
 
-@pytest.mark.parametrize(("name", "fn"), VARIANTS, ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize(
+    ("name", "fn"), VARIANTS, ids=lambda value: getattr(value, "__name__", value)
+)
 def test_each_style_is_accepted(name, fn, tmp_path):
     is_accepted(name, fn, tmp_path)
 
 
-REARRANGED = ("channel_first", "pixels_transposed", "patches_in_column_order", "reshape_without_permute")
-RESHAPED = ("patches_last", "pixels_not_flattened", "grid_not_flattened", "batch_merged", "first_image_only")
+REARRANGED = (
+    "channel_first",
+    "pixels_transposed",
+    "patches_in_column_order",
+    "reshape_without_permute",
+)
+RESHAPED = (
+    "patches_last",
+    "pixels_not_flattened",
+    "grid_not_flattened",
+    "batch_merged",
+    "first_image_only",
+)
 
 
 PAIRS = [pair for pair in itertools.permutations(REARRANGED + RESHAPED, 2) if pair[0] in REARRANGED]
@@ -227,8 +270,14 @@ def test_two_mistakes_in_patchify(one, two):
     ("one", "two"),
     [
         pair
-        for pair in itertools.permutations((*REARRANGED, "grid_beside_grid", "channel_last", "height_and_width_swapped"), 2)
-        if pair[0] not in ("channel_last", "height_and_width_swapped")  # not an image that the second function could take
+        for pair in itertools.permutations(
+            (*REARRANGED, "grid_beside_grid", "channel_last", "height_and_width_swapped"), 2
+        )
+        if pair[0]
+        not in (
+            "channel_last",
+            "height_and_width_swapped",
+        )  # not an image that the second function could take
     ],
 )
 def test_two_mistakes_in_unpatchify(one, two):
@@ -251,12 +300,23 @@ BIASES = {"bias_dropped": "none", "fresh_bias": "fresh", "bias_always_expected":
 
 @pytest.mark.parametrize(
     ("one", "two"),
-    [*itertools.product(KERNELS, SETTINGS), *itertools.product(KERNELS, BIASES), *itertools.product(SETTINGS, BIASES)],
+    [
+        *itertools.product(KERNELS, SETTINGS),
+        *itertools.product(KERNELS, BIASES),
+        *itertools.product(SETTINGS, BIASES),
+    ],
 )
 def test_two_mistakes_in_the_convolution(one, two):
     def both(linear, P, C):
         kernel = KERNELS.get(one)
-        return convolve(linear, P, C, kernel, {**SETTINGS.get(one, {}), **SETTINGS.get(two, {})}, BIASES.get(two))
+        return convolve(
+            linear,
+            P,
+            C,
+            kernel,
+            {**SETTINGS.get(one, {}), **SETTINGS.get(two, {})},
+            BIASES.get(two),
+        )
 
     names_one_of_two("check_linear_to_conv", both, one, two)
 
@@ -265,14 +325,38 @@ def test_two_mistakes_in_the_convolution(one, two):
     ("name", "fn", "told"),
     [
         ("check_patchify", lambda x, P: patchify(x, P).flip(2), "reverse order along axis 2"),
-        ("check_patchify", lambda x, P: patchify(x, P).roll(1, 0), "shifted by 1 of 2 along axis 0"),
+        (
+            "check_patchify",
+            lambda x, P: patchify(x, P).roll(1, 0),
+            "shifted by 1 of 2 along axis 0",
+        ),
         ("check_patchify", lambda x, P: patchify(x / 255, P), "times 0.003922"),
-        ("check_unpatchify", lambda x, P, size: unpatchify(x, P, size).mT, "axes 2 and 3 exchanged"),
+        (
+            "check_unpatchify",
+            lambda x, P, size: unpatchify(x, P, size).mT,
+            "axes 2 and 3 exchanged",
+        ),
         ("check_unpatchify", lambda x, P, size: unpatchify(x, P, size) + 1, "plus 1"),
-        ("check_unpatchify", lambda x, P, size: unpatchify(x, P, size).flip(1), "reverse order along axis 1"),
-        ("check_linear_to_conv", lambda x, P, C: convolve(x, P, C, settings={"dilation": 2}), "It is (2, 2), expected (1, 1)"),
-        ("check_linear_to_conv", lambda x, P, C: convolve(x, P, C, lambda w: 2 * w.permute(0, 3, 1, 2)), "times 2"),
-        ("check_linear_to_conv", lambda x, P, C: convolve(x, P, C, settings={"kernel_size": 1}), "stopped with an error"),
+        (
+            "check_unpatchify",
+            lambda x, P, size: unpatchify(x, P, size).flip(1),
+            "reverse order along axis 1",
+        ),
+        (
+            "check_linear_to_conv",
+            lambda x, P, C: convolve(x, P, C, settings={"dilation": 2}),
+            "It is (2, 2), expected (1, 1)",
+        ),
+        (
+            "check_linear_to_conv",
+            lambda x, P, C: convolve(x, P, C, lambda w: 2 * w.permute(0, 3, 1, 2)),
+            "times 2",
+        ),
+        (
+            "check_linear_to_conv",
+            lambda x, P, C: convolve(x, P, C, settings={"kernel_size": 1}),
+            "stopped with an error",
+        ),
     ],
 )
 def test_an_unknown_mistake_is_told_by_its_difference(name, fn, told):
@@ -291,8 +375,14 @@ def test_only_the_layer_itself_counts_as_a_convolution():
         return conv
 
     assert verdict("check_linear_to_conv", subclass).mistake == "not_a_convolution"
-    assert verdict("check_linear_to_conv", lambda linear, P, C: lambda x: x).mistake == "not_a_convolution"
-    assert verdict("check_linear_to_conv", lambda linear, P, C: linear.weight).mistake == "not_a_convolution"
+    assert (
+        verdict("check_linear_to_conv", lambda linear, P, C: lambda x: x).mistake
+        == "not_a_convolution"
+    )
+    assert (
+        verdict("check_linear_to_conv", lambda linear, P, C: linear.weight).mistake
+        == "not_a_convolution"
+    )
 
 
 def test_a_friendly_name_is_no_convolution():

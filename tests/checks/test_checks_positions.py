@@ -35,7 +35,9 @@ def with_numpy(grid, dim):
     omega = 1 / 10_000 ** (np.arange(dim // 4, dtype=np.float64) / (dim / 4))
     row, column = np.indices(grid).reshape(2, -1)
     angles = [np.einsum("m,d->md", place, omega) for place in (row, column)]
-    return torch.from_numpy(np.concatenate([f(a) for a in angles for f in (np.sin, np.cos)], axis=1)).float()
+    return torch.from_numpy(
+        np.concatenate([f(a) for a in angles for f in (np.sin, np.cos)], axis=1)
+    ).float()
 
 
 def with_meshgrid(size, dim, temperature=10_000):
@@ -46,7 +48,9 @@ def with_meshgrid(size, dim, temperature=10_000):
 
 
 def with_logarithms(grid, dim):
-    frequency = torch.exp(torch.arange(0, dim // 2, 2, dtype=torch.float64) * (-math.log(10_000.0) / (dim // 2)))
+    frequency = torch.exp(
+        torch.arange(0, dim // 2, 2, dtype=torch.float64) * (-math.log(10_000.0) / (dim // 2))
+    )
     places = torch.cartesian_prod(torch.arange(grid[0]), torch.arange(grid[1])).double()  # (N, 2)
     angle = places[:, :, None] * frequency
     return torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1).float()
@@ -57,7 +61,10 @@ def with_expand(grid, dim):
         angle = torch.outer(torch.arange(length), 10_000 ** (-torch.arange(dim // 4) / (dim // 4)))
         return torch.cat([angle.sin(), angle.cos()], dim=1)
 
-    row, column = one(grid[0])[:, None].expand(-1, grid[1], -1), one(grid[1])[None].expand(grid[0], -1, -1)
+    row, column = (
+        one(grid[0])[:, None].expand(-1, grid[1], -1),
+        one(grid[1])[None].expand(grid[0], -1, -1),
+    )
     return torch.cat([row, column], dim=2).flatten(0, 1)
 
 
@@ -75,11 +82,22 @@ def in_place(grid, dim):
 def with_complex_numbers(grid, dim):
     frequency = 10_000 ** (-torch.arange(dim // 4) / (dim // 4))
     n = torch.arange(grid[0] * grid[1])
-    waves = [torch.polar(torch.ones(1), torch.outer(place, frequency)) for place in (n // grid[1], n % grid[1])]
+    waves = [
+        torch.polar(torch.ones(1), torch.outer(place, frequency))
+        for place in (n // grid[1], n % grid[1])
+    ]
     return torch.cat([part for wave in waves for part in (wave.imag, wave.real)], dim=1)
 
 
-STYLES = [with_loops, with_numpy, with_meshgrid, with_logarithms, with_expand, in_place, with_complex_numbers]
+STYLES = [
+    with_loops,
+    with_numpy,
+    with_meshgrid,
+    with_logarithms,
+    with_expand,
+    in_place,
+    with_complex_numbers,
+]
 
 
 @pytest.mark.parametrize("fn", STYLES)
@@ -136,7 +154,10 @@ def test_an_unknown_mistake_is_told_by_its_difference(fn, told):
 
 @pytest.mark.parametrize("base", [50, 1_000, 100_000])
 def test_the_base_is_told(base):
-    assert f"base {base:.4g}," in verdict(NAME, lambda grid, dim: table(grid, dim, base=float(base))).message
+    assert (
+        f"base {base:.4g},"
+        in verdict(NAME, lambda grid, dim: table(grid, dim, base=float(base))).message
+    )
 
 
 def test_a_base_that_is_nearly_right_has_no_name():
@@ -151,6 +172,8 @@ def test_the_grid_turned_round_is_named():
 
 @pytest.mark.parametrize("over", [2, 4])
 def test_both_wrong_widths_are_named(over):
-    found = verdict(NAME, lambda grid, dim: table(grid, dim, exponent=lambda m: torch.arange(m) / (over * m)))
+    found = verdict(
+        NAME, lambda grid, dim: table(grid, dim, exponent=lambda m: torch.arange(m) / (over * m))
+    )
     assert found.mistake == "frequency_of_whole_width"
     assert f"divided by {10_000 ** (1 / (over * 2)):.3g} instead of 100" in found.message

@@ -65,7 +65,9 @@ def add_in_place_on_a_copy(tokens, position):
 
 
 def add_with_loops(tokens, position):
-    return torch.stack([torch.stack([x + position[0, t] for t, x in enumerate(image)]) for image in tokens])
+    return torch.stack(
+        [torch.stack([x + position[0, t] for t, x in enumerate(image)]) for image in tokens]
+    )
 
 
 def add_with_expand(tokens, position, scale=1):
@@ -81,7 +83,9 @@ def add_with_einops(tokens, position):
 
 
 def add_with_a_product(tokens, position):
-    eye = torch.eye(tokens.shape[2], dtype=tokens.dtype, device=tokens.device).expand(len(tokens), -1, -1)
+    eye = torch.eye(tokens.shape[2], dtype=tokens.dtype, device=tokens.device).expand(
+        len(tokens), -1, -1
+    )
     return torch.baddbmm(position, tokens, eye)
 
 
@@ -108,17 +112,35 @@ STYLES = {
 VARIANTS = [(name, fn) for name, styles in STYLES.items() for fn in styles]
 
 
-@pytest.mark.parametrize(("name", "fn"), VARIANTS, ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize(
+    ("name", "fn"), VARIANTS, ids=lambda value: getattr(value, "__name__", value)
+)
 def test_each_style_is_accepted(name, fn, tmp_path):
     is_accepted(name, fn, tmp_path)
 
 
 # A second mistake is made on what the first one gave, taken apart into tokens again.
-FIRST = ("appended", "first_image_only", "fresh_token", "class_token_sized_by_batch", "added_not_joined", "class_token_detached")
-SECOND = ("appended", "batch_flattened", "joined_along_batch", "joined_along_width", "one_for_each_patch", "last_patch_lost")
+FIRST = (
+    "appended",
+    "first_image_only",
+    "fresh_token",
+    "class_token_sized_by_batch",
+    "added_not_joined",
+    "class_token_detached",
+)
+SECOND = (
+    "appended",
+    "batch_flattened",
+    "joined_along_batch",
+    "joined_along_width",
+    "one_for_each_patch",
+    "last_patch_lost",
+)
 
 
-@pytest.mark.parametrize(("one", "two"), [pair for pair in itertools.product(FIRST, SECOND) if pair[0] != pair[1]])
+@pytest.mark.parametrize(
+    ("one", "two"), [pair for pair in itertools.product(FIRST, SECOND) if pair[0] != pair[1]]
+)
 def test_two_mistakes_with_the_class_token(one, two):
     wrong = {mistake.name: mistake.wrong for mistake in prepend_class_token_mistakes()}
 
@@ -131,8 +153,22 @@ def test_two_mistakes_with_the_class_token(one, two):
     names_one_of_two("check_prepend_class_token", both, one, two)
 
 
-PLACES = ("shifted_by_one", "reversed_order", "one_position_for_all", "added_twice", "position_scaled", "position_detached")
-SUMS = ("patches_only", "position_by_image", "first_image_only", "multiplied", "joined_not_added", "tokens_scaled")
+PLACES = (
+    "shifted_by_one",
+    "reversed_order",
+    "one_position_for_all",
+    "added_twice",
+    "position_scaled",
+    "position_detached",
+)
+SUMS = (
+    "patches_only",
+    "position_by_image",
+    "first_image_only",
+    "multiplied",
+    "joined_not_added",
+    "tokens_scaled",
+)
 
 
 @pytest.mark.parametrize(("one", "two"), list(itertools.product(PLACES, SUMS)))
@@ -150,13 +186,25 @@ def test_two_mistakes_with_the_position(one, two):
     ("name", "fn", "told"),
     [
         ("check_prepend_class_token", lambda x, c: prepend(x, c).roll(2, 1), "shifted by"),
-        ("check_prepend_class_token", lambda x, c: prepend(x, c).flip(2), "reverse order along axis 2"),
+        (
+            "check_prepend_class_token",
+            lambda x, c: prepend(x, c).flip(2),
+            "reverse order along axis 2",
+        ),
         ("check_prepend_class_token", lambda x, c: prepend(x, c).mT, "axes 1 and 2 exchanged"),
-        ("check_prepend_class_token", lambda x, c: prepend(x, 2 * c), "14 of 98 values are wrong, the first at [0, 0, 0]"),
+        (
+            "check_prepend_class_token",
+            lambda x, c: prepend(x, 2 * c),
+            "14 of 98 values are wrong, the first at [0, 0, 0]",
+        ),
         ("check_add_position", lambda x, p: 2 * add(x, p), "times 2"),
         ("check_add_position", lambda x, p: add(x, p) + 0.5, "plus 0.5"),
         ("check_add_position", lambda x, p: -add(x, p), "wrong sign"),
-        ("check_add_position", lambda x, p: add(x.double(), p.double()).to(torch.bfloat16).to(x.dtype), "values are wrong"),
+        (
+            "check_add_position",
+            lambda x, p: add(x.double(), p.double()).to(torch.bfloat16).to(x.dtype),
+            "values are wrong",
+        ),
     ],
 )
 def test_an_unknown_mistake_is_told_by_its_difference(name, fn, told):
@@ -174,16 +222,31 @@ def test_adding_in_place_is_named_and_no_error():
     assert found.mistake == "changed_input" and "wrote into tokens" in found.message
 
 
-@pytest.mark.parametrize("strip", [lambda x: x.data, torch.detach, lambda x: torch.tensor(x.tolist(), dtype=x.dtype)])
+@pytest.mark.parametrize(
+    "strip", [lambda x: x.data, torch.detach, lambda x: torch.tensor(x.tolist(), dtype=x.dtype)]
+)
 def test_a_parameter_without_gradient_is_named(strip):
-    assert verdict("check_prepend_class_token", lambda x, c: prepend(x, strip(c))).mistake == "class_token_detached"
-    assert verdict("check_add_position", lambda x, p: add(x, strip(p))).mistake == "position_detached"
+    assert (
+        verdict("check_prepend_class_token", lambda x, c: prepend(x, strip(c))).mistake
+        == "class_token_detached"
+    )
+    assert (
+        verdict("check_add_position", lambda x, p: add(x, strip(p))).mistake == "position_detached"
+    )
 
 
 def test_a_token_of_zeros_is_named_too():
-    assert verdict("check_prepend_class_token", lambda x, c: prepend(x, torch.zeros_like(c))).mistake == "fresh_token"
+    assert (
+        verdict("check_prepend_class_token", lambda x, c: prepend(x, torch.zeros_like(c))).mistake
+        == "fresh_token"
+    )
 
 
 def test_the_factor_is_told():
-    assert "tokens + 0.1 × position" in verdict("check_add_position", lambda x, p: x + 0.1 * p).message
-    assert "Your result is 3 × tokens + position.\n" in verdict("check_add_position", lambda x, p: 3 * x + p).message
+    assert (
+        "tokens + 0.1 × position" in verdict("check_add_position", lambda x, p: x + 0.1 * p).message
+    )
+    assert (
+        "Your result is 3 × tokens + position.\n"
+        in verdict("check_add_position", lambda x, p: 3 * x + p).message
+    )

@@ -24,7 +24,9 @@ def test_each_mistake_is_rejected_and_named(name, mistake, tmp_path):
 def with_if(step, total_steps, warmup_steps, peak):
     if step < warmup_steps:
         return peak * step / warmup_steps
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup_steps) / (total_steps - warmup_steps)))
+    return (
+        peak * 0.5 * (1 + math.cos(math.pi * (step - warmup_steps) / (total_steps - warmup_steps)))
+    )
 
 
 def with_numpy(step, total, warmup, peak, floor=0.0):
@@ -64,7 +66,13 @@ def with_slices(model, images, labels, batch_size):
 @torch.inference_mode()
 def answers_first(model, images, labels, batch_size):
     model.eval()
-    return torch.cat([model(part) for part in images.split(batch_size)]).argmax(-1).eq(labels).float().mean()
+    return (
+        torch.cat([model(part) for part in images.split(batch_size)])
+        .argmax(-1)
+        .eq(labels)
+        .float()
+        .mean()
+    )
 
 
 def with_a_data_loader(model, images, labels, batch_size):
@@ -80,7 +88,11 @@ def with_a_data_loader(model, images, labels, batch_size):
 def through_numpy(model, images, labels, batch_size):
     model.train(False)
     with torch.no_grad():
-        found = [answer for part in images.split(batch_size) for answer in model(part).softmax(-1).argmax(-1).tolist()]
+        found = [
+            answer
+            for part in images.split(batch_size)
+            for answer in model(part).softmax(-1).argmax(-1).tolist()
+        ]
     return np.mean(np.array(found) == labels.numpy())
 
 
@@ -102,13 +114,30 @@ def on_a_copy(model, images, labels, batch_size):
 
 
 STYLES = {
-    "check_warmup_cosine": [with_if, with_numpy, with_torch, in_single_precision, as_a_product, with_interpolation],
-    "check_evaluate": [with_slices, answers_first, with_a_data_loader, through_numpy, weighted_means, one_by_one, on_a_copy],
+    "check_warmup_cosine": [
+        with_if,
+        with_numpy,
+        with_torch,
+        in_single_precision,
+        as_a_product,
+        with_interpolation,
+    ],
+    "check_evaluate": [
+        with_slices,
+        answers_first,
+        with_a_data_loader,
+        through_numpy,
+        weighted_means,
+        one_by_one,
+        on_a_copy,
+    ],
 }
 
 
 @pytest.mark.parametrize(
-    ("name", "fn"), [(n, f) for n, fs in STYLES.items() for f in fs], ids=lambda v: getattr(v, "__name__", v)
+    ("name", "fn"),
+    [(n, f) for n, fs in STYLES.items() for f in fs],
+    ids=lambda v: getattr(v, "__name__", v),
 )
 def test_each_style_is_accepted(name, fn, tmp_path):
     is_accepted(name, fn, tmp_path)
@@ -129,13 +158,20 @@ FALLS = {
 
 @pytest.mark.parametrize(("one", "two"), list(itertools.product(RISES, FALLS)))
 def test_two_mistakes_in_the_schedule(one, two):
-    names_one_of_two("check_warmup_cosine", lambda s, t, w, p: curve(s, t, w, p, RISES[one], FALLS[two]), one, two)
+    names_one_of_two(
+        "check_warmup_cosine",
+        lambda s, t, w, p: curve(s, t, w, p, RISES[one], FALLS[two]),
+        one,
+        two,
+    )
 
 
 COUNTS = {
     "divided_by_batches": lambda right, labels, size: sum(right) / len(right),
     "percent": lambda right, labels, size: 100 * sum(right) / len(labels),
-    "last_batch_dropped": lambda right, labels, size: sum(right[: len(labels) // size]) / max(1, len(labels) // size * size),
+    "last_batch_dropped": lambda right, labels, size: (
+        sum(right[: len(labels) // size]) / max(1, len(labels) // size * size)
+    ),
 }
 
 
@@ -162,8 +198,13 @@ def test_an_unknown_mistake_is_told_by_its_difference(name, fn, told):
 
 
 def test_a_number_is_asked_for_as_a_number():
-    assert "accuracy must be a number" in verdict("check_evaluate", lambda *a: print(evaluate(*a))).message
-    assert "learning rate must be a number" in verdict("check_warmup_cosine", lambda *a: "0.1").message
+    assert (
+        "accuracy must be a number"
+        in verdict("check_evaluate", lambda *a: print(evaluate(*a))).message
+    )
+    assert (
+        "learning rate must be a number" in verdict("check_warmup_cosine", lambda *a: "0.1").message
+    )
 
 
 @pytest.mark.parametrize("cut", [lambda y, i, n: y, lambda y, i, n: y[i : i + n - 1]])
@@ -172,7 +213,9 @@ def test_labels_that_are_cut_wrongly_are_not_called_a_wrong_argmax(cut):
     def wrong(model, images, labels, size):
         model.eval()
         starts = range(0, len(images), size)
-        return sum((model(images[i : i + size]).argmax(1) == cut(labels, i, size)).sum() for i in starts) / len(labels)
+        return sum(
+            (model(images[i : i + size]).argmax(1) == cut(labels, i, size)).sum() for i in starts
+        ) / len(labels)
 
     found = verdict("check_evaluate", wrong)
     assert not found.passed and found.mistake is None and "must match the size" in found.message

@@ -22,9 +22,16 @@ def second():
     nb = lesson()
     for cell in nb.cells:
         cell.id = f"two-{cell.id}"
-        cell.source = cell.source.replace("mean", "letter").replace("spread", "word").replace("01", "02").replace("list", "text")
+        cell.source = (
+            cell.source.replace("mean", "letter")
+            .replace("spread", "word")
+            .replace("01", "02")
+            .replace("list", "text")
+        )
         if "nbgrader" in cell.metadata:
-            cell.metadata["nbgrader"]["grade_id"] = cell.metadata["nbgrader"]["grade_id"].replace("01-", "02-two-")
+            cell.metadata["nbgrader"]["grade_id"] = cell.metadata["nbgrader"]["grade_id"].replace(
+                "01-", "02-two-"
+            )
     return nb
 
 
@@ -66,7 +73,11 @@ def put(folder: Path, files: dict[str, bytes]) -> Path:
 
 def submitted(course: Path) -> dict[str, bytes]:
     folder = course / "submitted"
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def run(course, tmp_path, files, pattern="auto"):
@@ -76,12 +87,18 @@ def run(course, tmp_path, files, pattern="auto"):
     for entry in stored:
         assert set(entry) == {"student", "assignment", "original", "status", "reason"}
         assert entry["status"] in ("collected", "listed") and entry["reason"]
-    assert len([entry for entry in stored if entry["status"] == "collected"]) == len(submitted(course))
+    assert len([entry for entry in stored if entry["status"] == "collected"]) == len(
+        submitted(course)
+    )
     return done
 
 
 def collected(done) -> dict:
-    return {(e["student"], e["assignment"]): e["original"] for e in done.entries if e["status"] == "collected"}
+    return {
+        (e["student"], e["assignment"]): e["original"]
+        for e in done.entries
+        if e["status"] == "collected"
+    }
 
 
 # --- names ---------------------------------------------------------------------------------------------------------
@@ -104,9 +121,13 @@ STYLES = {
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("wrapper", ["", "downloads/all of them/"])
 def test_names_of_every_style_are_read(course, tmp_path, style, wrapper):
-    done = run(course, tmp_path, {f"{wrapper}{name}": one(n) for n, name in enumerate(STYLES[style])})
+    done = run(
+        course, tmp_path, {f"{wrapper}{name}": one(n) for n, name in enumerate(STYLES[style])}
+    )
     assert done.pattern == style
-    assert {e["original"]: e["student"] for e in done.entries} == {f"{wrapper}{name}": who for name, who in STYLES[style].items()}
+    assert {e["original"]: e["student"] for e in done.entries} == {
+        f"{wrapper}{name}": who for name, who in STYLES[style].items()
+    }
     assert {e["assignment"] for e in done.entries} == {"01_numbers"}
     assert any(style in note for note in done.notes)
 
@@ -114,13 +135,18 @@ def test_names_of_every_style_are_read(course, tmp_path, style, wrapper):
 def test_an_own_pattern(course, tmp_path):
     files = {"hw1/s-007/x.ipynb": one(), "hw1/s-008/x.ipynb": one(1), "readme.ipynb": one(2)}
     done = run(course, tmp_path, files, r"/s-(?P<student>\d+)/")
-    assert collected(done) == {("007", "01_numbers"): "hw1/s-007/x.ipynb", ("008", "01_numbers"): "hw1/s-008/x.ipynb"}
+    assert collected(done) == {
+        ("007", "01_numbers"): "hw1/s-007/x.ipynb",
+        ("008", "01_numbers"): "hw1/s-008/x.ipynb",
+    }
     assert [e["reason"] for e in done.entries if e["status"] == "listed"] == [
         "No student's name can be read from its path: give --pattern."
     ]
 
 
-@pytest.mark.parametrize(("pattern", "says"), [("(", "no regular expression"), (r"(\w+)", r"no group \(\?P<student>")])
+@pytest.mark.parametrize(
+    ("pattern", "says"), [("(", "no regular expression"), (r"(\w+)", r"no group \(\?P<student>")]
+)
 def test_a_wrong_pattern_is_told(course, tmp_path, pattern, says):
     with pytest.raises(ValueError, match=says):
         collect.collect(course, put(tmp_path / "in", {"a.ipynb": one()}), pattern)
@@ -128,14 +154,21 @@ def test_a_wrong_pattern_is_told(course, tmp_path, pattern, says):
 
 
 def test_two_people_of_one_name_are_kept_apart(course, tmp_path):
-    files = {"Doe, Jane_11_assignsubmission_file_/a.ipynb": one(), "Doe, Jane_12_assignsubmission_file_/a.ipynb": one(1)}
+    files = {
+        "Doe, Jane_11_assignsubmission_file_/a.ipynb": one(),
+        "Doe, Jane_12_assignsubmission_file_/a.ipynb": one(1),
+    }
     done = run(course, tmp_path, files)
     assert set(collected(done)) == {("doe_jane_11", "01_numbers"), ("doe_jane_12", "01_numbers")}
     assert any("several students called 'doe_jane'" in note for note in done.notes)
 
 
 def test_names_that_fall_together_are_told(course, tmp_path):
-    done = run(course, tmp_path, {"Zoe/a.ipynb": one(), "Zoë/a.ipynb": one(1), "zoe/b.ipynb": two(), "ZOE/c.ipynb": two()})
+    done = run(
+        course,
+        tmp_path,
+        {"Zoe/a.ipynb": one(), "Zoë/a.ipynb": one(1), "zoe/b.ipynb": two(), "ZOE/c.ipynb": two()},
+    )
     assert len(submitted(course)) == 3
     assert {e["student"] for e in done.entries} == {"zoe", "zoe_2"}
     assert any("different people" in note for note in done.notes)
@@ -156,13 +189,23 @@ def test_student_ids_are_safe_for_any_file_system(name, safe):
 
 def test_the_lesson_is_recognised_by_content(course, tmp_path):
     colab = damaged.damage(solved(student.student_copy(second()), second()), 1, ["colab"])
-    done = run(course, tmp_path, {"jane/01_numbers.ipynb": two(), "bob/Untitled7.ipynb": one(), "ann/homework.ipynb": colab})
-    assert set(collected(done)) == {("jane", "02_letters"), ("bob", "01_numbers"), ("ann", "02_letters")}
+    done = run(
+        course,
+        tmp_path,
+        {"jane/01_numbers.ipynb": two(), "bob/Untitled7.ipynb": one(), "ann/homework.ipynb": colab},
+    )
+    assert set(collected(done)) == {
+        ("jane", "02_letters"),
+        ("bob", "01_numbers"),
+        ("ann", "02_letters"),
+    }
 
 
 def test_the_newest_counts_and_the_others_are_listed(course, tmp_path):
     folder = put(
-        tmp_path / "in", {f"jane/{n}.ipynb": one(n) for n in "abc"} | {"jane/same.ipynb": one("b"), "bob/x.ipynb": one(9)}
+        tmp_path / "in",
+        {f"jane/{n}.ipynb": one(n) for n in "abc"}
+        | {"jane/same.ipynb": one("b"), "bob/x.ipynb": one(9)},
     )
     for name, when in {"a": 100, "b": 900, "c": 500, "same": 300}.items():
         os.utime(folder / "jane" / f"{name}.ipynb", (10**9 + when,) * 2)
@@ -184,15 +227,27 @@ def test_the_number_in_a_name_decides_between_files_of_one_moment(course, tmp_pa
     folder = put(tmp_path / "in", files)
     for path in folder.rglob("*.ipynb"):
         os.utime(path, (10**9, 10**9))
-    assert collected(collect.collect(course, folder))["jane", "01_numbers"] == "jane/01_numbers (10).ipynb"
+    assert (
+        collected(collect.collect(course, folder))["jane", "01_numbers"]
+        == "jane/01_numbers (10).ipynb"
+    )
 
 
 def test_a_readable_file_counts_before_a_newer_broken_one(course, tmp_path):
-    folder = put(tmp_path / "in", {"jane/01_numbers.ipynb": one(), "jane/01_numbers (1).ipynb": b"", "bob/01_numbers.ipynb": b""})
+    folder = put(
+        tmp_path / "in",
+        {
+            "jane/01_numbers.ipynb": one(),
+            "jane/01_numbers (1).ipynb": b"",
+            "bob/01_numbers.ipynb": b"",
+        },
+    )
     os.utime(folder / "jane" / "01_numbers.ipynb", (10**9, 10**9))
     done = collect.collect(course, folder)
     assert collected(done)["jane", "01_numbers"] == "jane/01_numbers.ipynb"
-    assert collected(done)["bob", "01_numbers"] == "bob/01_numbers.ipynb"  # so that grading says why there are no points
+    assert (
+        collected(done)["bob", "01_numbers"] == "bob/01_numbers.ipynb"
+    )  # so that grading says why there are no points
     assert "The file is empty" in next(e["reason"] for e in done.entries if e["student"] == "bob")
 
 
@@ -206,18 +261,28 @@ def test_other_files_are_listed_with_a_reason(course, tmp_path):
     }
     done = run(course, tmp_path, files | {"jane/.DS_Store": b"x", "__MACOSX/jane/._a.ipynb": b"x"})
     assert {e["original"] for e in done.entries} == set(files)
-    assert {e["original"] for e in done.entries if e["status"] == "listed"} == {"jane/essay.pdf", "jane/data.csv", "bob/p.png"}
+    assert {e["original"] for e in done.entries if e["status"] == "listed"} == {
+        "jane/essay.pdf",
+        "jane/data.csv",
+        "bob/p.png",
+    }
 
 
 def test_a_python_export_is_collected(course, tmp_path):
-    export = damaged.damage(solved(student.student_copy(lesson()), lesson()), 1, file="script_nbconvert")
+    export = damaged.damage(
+        solved(student.student_copy(lesson()), lesson()), 1, file="script_nbconvert"
+    )
     done = run(course, tmp_path, {"jane/01_numbers.py": export, "bob/x.ipynb": one()})
     assert collected(done)["jane", "01_numbers"] == "jane/01_numbers.py"
 
 
 def test_collecting_again_keeps_what_was_found_before(course, tmp_path):
-    collect.collect(course, put(tmp_path / "first", {"jane/a.ipynb": one(1), "bob/a.ipynb": one(2)}))
-    collect.collect(course, put(tmp_path / "second", {"jane/b.ipynb": one(3), "ann/b.ipynb": one(4)}))
+    collect.collect(
+        course, put(tmp_path / "first", {"jane/a.ipynb": one(1), "bob/a.ipynb": one(2)})
+    )
+    collect.collect(
+        course, put(tmp_path / "second", {"jane/b.ipynb": one(3), "ann/b.ipynb": one(4)})
+    )
     stored = json.loads((course / "collected.json").read_text())
     assert {(e["original"], e["status"]) for e in stored} == {
         ("jane/a.ipynb", "listed"), ("bob/a.ipynb", "collected"), ("jane/b.ipynb", "collected"), ("ann/b.ipynb", "collected"),
@@ -230,7 +295,11 @@ def test_collecting_again_keeps_what_was_found_before(course, tmp_path):
 
 def test_zip_files_are_opened_also_inside_others(course, tmp_path):
     inner = zipped({"01 numbers.ipynb": one(), "notes.txt": b"hello"})
-    files = {"all.zip": zipped({"jane.zip": inner, "bob/x.ipynb": one(1), "__MACOSX/bob/._x.ipynb": b"x"})}
+    files = {
+        "all.zip": zipped(
+            {"jane.zip": inner, "bob/x.ipynb": one(1), "__MACOSX/bob/._x.ipynb": b"x"}
+        )
+    }
     done = run(course, tmp_path, files)
     assert collected(done) == {
         ("jane", "01_numbers"): "all.zip/jane.zip/01 numbers.ipynb",
@@ -267,7 +336,10 @@ BAD = {
     "password": (locked, "password"),
     "cut": (lambda: zipped({"01_numbers.ipynb": one()})[:-40], "damaged"),
     "noise": (lambda: b"not a zip", "damaged"),
-    "broken member": (lambda: zipped({"01_numbers.ipynb": one()}).replace(b"\x00\x00\x00", b"\x01\x00\x00", 3), "damaged"),
+    "broken member": (
+        lambda: zipped({"01_numbers.ipynb": one()}).replace(b"\x00\x00\x00", b"\x01\x00\x00", 3),
+        "damaged",
+    ),
     "bomb": (lambda: zipped({"01_numbers.ipynb": b"0" * 29_000_000}), "unpacks to"),
     "too large": (lambda: zipped({"01_numbers.ipynb": os.urandom(1000) * 31_000}), "unpacks to"),
     "matryoshka": (lambda: nested(7), "archive inside"),
@@ -286,7 +358,12 @@ def test_a_bad_archive_is_listed_and_stops_nothing(course, tmp_path, name):
 
 
 def test_an_archive_writes_nowhere_else(course, tmp_path):
-    files = {"../../escaped.ipynb": one(), "/tmp/absolute.ipynb": one(1), "..\\up.ipynb": one(2), "jane/../../x.ipynb": one(3)}
+    files = {
+        "../../escaped.ipynb": one(),
+        "/tmp/absolute.ipynb": one(1),
+        "..\\up.ipynb": one(2),
+        "jane/../../x.ipynb": one(3),
+    }
     before = {path for path in tmp_path.rglob("*") if course not in path.parents}
     done = run(course, tmp_path, {"bad.zip": zipped(files), "bob/x.ipynb": one(4)})
     after = {path for path in tmp_path.rglob("*") if course not in path.parents}
@@ -322,7 +399,11 @@ def test_links_in_the_folder_are_not_followed(course, tmp_path):
 
 def test_a_huge_file_is_listed_without_being_read(course, tmp_path, monkeypatch):
     monkeypatch.setattr(archives, "MAX_BYTES", 100_000)
-    done = run(course, tmp_path, {"jane/x.ipynb": b"x" * 100_001, "bob/x.ipynb": one(), "ann/x.ipynb": one(1)})
+    done = run(
+        course,
+        tmp_path,
+        {"jane/x.ipynb": b"x" * 100_001, "bob/x.ipynb": one(), "ann/x.ipynb": one(1)},
+    )
     assert "at most" in next(e["reason"] for e in done.entries if e["original"] == "jane/x.ipynb")
 
 

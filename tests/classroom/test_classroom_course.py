@@ -39,7 +39,9 @@ def test_course_has_nbgraders_layout(made):
     course, told = made
     files = {path.relative_to(course).as_posix() for path in course.rglob("*") if path.is_file()}
     names = ("01_numbers", "02_more")
-    assert files == {"nbgrader_config.py", "gradebook.db"} | {f"{a}/{n}/{n}.ipynb" for a in ("source", "release") for n in names}
+    assert files == {"nbgrader_config.py", "gradebook.db"} | {
+        f"{a}/{n}/{n}.ipynb" for a in ("source", "release") for n in names
+    }
     assert told[0] == {"assignment": "01_numbers", "exercises": 3, "points": 6}
 
 
@@ -69,15 +71,27 @@ def test_source_has_the_solutions_and_no_outputs(made):
 
 def test_gradebook_knows_the_points(made):
     with sqlite3.connect(made[0] / "gradebook.db") as book:
-        assert [row[0] for row in book.execute("select name from assignment order by name")] == ["01_numbers", "02_more"]
-        assert sorted(row[0] for row in book.execute("select max_score from grade_cells")) == [1, 1, 2, 2, 3, 3]
+        assert [row[0] for row in book.execute("select name from assignment order by name")] == [
+            "01_numbers",
+            "02_more",
+        ]
+        assert sorted(row[0] for row in book.execute("select max_score from grade_cells")) == [
+            1,
+            1,
+            2,
+            2,
+            3,
+            3,
+        ]
 
 
 def test_environment_need_not_be_activated(lessons, tmp_path, monkeypatch):
     """`.venv/bin/python -m vit_classroom new`: nbgrader calls `alembic` by name when it makes the grade book."""
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     tool.new(tmp_path / "course", "01", source=lessons)
-    assert (tmp_path / "course" / "gradebook.db").is_file() and os.environ["PATH"] == "/usr/bin:/bin"
+    assert (tmp_path / "course" / "gradebook.db").is_file() and os.environ[
+        "PATH"
+    ] == "/usr/bin:/bin"
 
 
 def test_release_again_after_a_change(lessons, tmp_path):
@@ -127,7 +141,11 @@ def test_a_folder_in_use_is_left_alone(lessons, tmp_path):
 
 @pytest.mark.parametrize(
     ("numbers", "says"),
-    [("01,07", "no lesson 07: there are 01, 02, 03"), ("01-03", "03_plain: no exercises"), ("03", "03_plain")],
+    [
+        ("01,07", "no lesson 07: there are 01, 02, 03"),
+        ("01-03", "03_plain: no exercises"),
+        ("03", "03_plain"),
+    ],
 )
 def test_what_cannot_be_taught_is_told_before_anything_is_written(lessons, tmp_path, numbers, says):
     with pytest.raises(ValueError, match=says):
@@ -183,7 +201,9 @@ def test_flag_of_the_command_line_is_the_one_that_the_message_names():
     assert cli.FLAG == isolation.FLAG
 
 
-@pytest.mark.parametrize("words", [["--jobs", "0"], ["--seconds", "0"], ["--memory", "10"], ["--cell-seconds", "-1"]])
+@pytest.mark.parametrize(
+    "words", [["--jobs", "0"], ["--seconds", "0"], ["--memory", "10"], ["--cell-seconds", "-1"]]
+)
 def test_limits_that_are_too_small_are_told(made, words, capsys):
     assert main(["grade", str(made[0]), *words]) == 2
     assert "too small" in capsys.readouterr().err
@@ -191,7 +211,12 @@ def test_limits_that_are_too_small_are_told(made, words, capsys):
 
 def test_a_missing_extra_is_told(made, monkeypatch, capsys):
     monkeypatch.setattr(cli, "find_spec", lambda name: None)
-    for words in (["new", "x"], ["collect", str(made[0]), "x"], ["grade", str(made[0])], ["report", str(made[0])]):
+    for words in (
+        ["new", "x"],
+        ["collect", str(made[0]), "x"],
+        ["grade", str(made[0])],
+        ["report", str(made[0])],
+    ):
         assert main([*words]) == 2
         assert "classroom" in capsys.readouterr().err
 

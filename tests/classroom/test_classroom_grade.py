@@ -41,8 +41,18 @@ def needs_isolation():
 
 
 def graded(grade_id: str, points: int | None = None) -> dict:
-    own = {"grade": points is not None, "grade_id": grade_id, "locked": points is not None, "schema_version": 3, "task": False}
-    return {"nbgrader": own | {"solution": points is None} | ({"points": points} if points is not None else {})}
+    own = {
+        "grade": points is not None,
+        "grade_id": grade_id,
+        "locked": points is not None,
+        "schema_version": 3,
+        "task": False,
+    }
+    return {
+        "nbgrader": own
+        | {"solution": points is None}
+        | ({"points": points} if points is not None else {})
+    }
 
 
 def solution(text: str) -> str:
@@ -54,7 +64,11 @@ def small_lesson():
     """Three exercises: one judged outside, one by the teacher's asserts, one with a hidden test."""
     hidden = f"### BEGIN HIDDEN TESTS\nassert triple(5) == 15, '{SECRET}'\n### END HIDDEN TESTS"
     code = [
-        ("setup", "import os\nfrom vit_tutorial import colab\n\ndevice = colab.setup(lesson='01')", {"tags": ["setup"]}),
+        (
+            "setup",
+            "import os\nfrom vit_tutorial import colab\n\ndevice = colab.setup(lesson='01')",
+            {"tags": ["setup"]},
+        ),
         ("imports", "import torch\n\nfrom vit_tutorial import checks", {"tags": ["exercise"]}),
         ("lesson", "helper_of_the_lesson = 2\nraise RuntimeError('a lesson cell ran')", {}),
         ("a", solution(LOOPS), graded("01-patchify")),
@@ -67,10 +81,17 @@ def small_lesson():
     cells = [new_markdown_cell("# 01 · Small", id="title")]
     for name, text, metadata in code:
         if name in "abc":
-            cells.append(new_markdown_cell(f"**Exercise 1.{'abc'.index(name) + 1}: {name}.** Write it.", id=f"text-{name}"))
+            cells.append(
+                new_markdown_cell(
+                    f"**Exercise 1.{'abc'.index(name) + 1}: {name}.** Write it.", id=f"text-{name}"
+                )
+            )
         cells.append(new_code_cell(text, id=name, metadata=metadata))
     return new_notebook(
-        cells=cells, metadata={"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+        cells=cells,
+        metadata={
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}
+        },
     )
 
 
@@ -83,7 +104,15 @@ def course(tmp_path) -> Path:
     return tmp_path / "course"
 
 
-def hand_in(course: Path, student: str, a=LOOPS, b=DOUBLE, c=TRIPLE, extra: str | None = None, data: bytes | None = None) -> None:
+def hand_in(
+    course: Path,
+    student: str,
+    a=LOOPS,
+    b=DOUBLE,
+    c=TRIPLE,
+    extra: str | None = None,
+    data: bytes | None = None,
+) -> None:
     """A submission: the release with these answers, and one cell of the learner's own above the first exercise."""
     nb = nbformat.read(course / "release" / NAME / f"{NAME}.ipynb", as_version=4)
     for cell in nb.cells:
@@ -116,9 +145,13 @@ def run(course: Path, **more) -> dict:
 
 def test_right_wrong_unsolved_and_broken_files(course, capsys):
     hand_in(course, "right")
-    hand_in(course, "wrong", a=CHANNEL_FIRST, b=DOUBLE.replace("2", "3"), c=TRIPLE.replace("3 * x", "6"))
+    hand_in(
+        course, "wrong", a=CHANNEL_FIRST, b=DOUBLE.replace("2", "3"), c=TRIPLE.replace("3 * x", "6")
+    )
     stub = "    raise NotImplementedError('write it')"
-    hand_in(course, "unsolved", *(text.split("\n")[0] + "\n" + stub for text in (LOOPS, DOUBLE, TRIPLE)))
+    hand_in(
+        course, "unsolved", *(text.split("\n")[0] + "\n" + stub for text in (LOOPS, DOUBLE, TRIPLE))
+    )
     hand_in(course, "syntax", b="def double(x)\n    return 2 * x")
     hand_in(course, "empty", data=b"")
     hand_in(course, "prose", data=b"Dear teacher, my dog ate it.")
@@ -130,7 +163,11 @@ def test_right_wrong_unsolved_and_broken_files(course, capsys):
     right = result(course, "right")
     assert right["status"] == "graded" and right["reason"] is None and right["events"] == []
     assert [each["judged"] for each in right["exercises"]] == ["outside", "inside", "inside"]
-    assert [each["grade_id"] for each in right["exercises"]] == ["01-patchify-check", "01-double-check", "01-triple-check"]
+    assert [each["grade_id"] for each in right["exercises"]] == [
+        "01-patchify-check",
+        "01-double-check",
+        "01-triple-check",
+    ]
 
     assert scores(course, "wrong") == [0, 0, 0]
     first, second, third = result(course, "wrong")["exercises"]
@@ -138,19 +175,29 @@ def test_right_wrong_unsolved_and_broken_files(course, capsys):
     assert "twice 4 is 8" in second["message"]
     assert third["message"] == "A hidden test of this exercise failed."
 
-    assert scores(course, "unsolved") == [0, 0, 0] and result(course, "unsolved")["exercises"][0]["mistake"] == "not_written"
+    assert (
+        scores(course, "unsolved") == [0, 0, 0]
+        and result(course, "unsolved")["exercises"][0]["mistake"] == "not_written"
+    )
     assert scores(course, "syntax") == [2, 0, 3]
     for student in ("empty", "prose"):
-        assert result(course, student)["status"] == "not graded" and result(course, student)["reason"]
+        assert (
+            result(course, student)["status"] == "not graded" and result(course, student)["reason"]
+        )
 
     # The same scores in nbgrader's grade book.
-    query = (
-        "select student.id, sum(grade.auto_score) from grade join submitted_notebook on grade.notebook_id=submitted_notebook.id "
+    query = "select student.id, sum(grade.auto_score) from grade join submitted_notebook on grade.notebook_id=submitted_notebook.id "
+    query += (
+        "join submitted_assignment on submitted_notebook.assignment_id=submitted_assignment.id "
     )
-    query += "join submitted_assignment on submitted_notebook.assignment_id=submitted_assignment.id "
     query += "join student on submitted_assignment.student_id=student.id group by student.id"
     with sqlite3.connect(course / "gradebook.db") as book:
-        assert dict(book.execute(query)) == {"right": 6.0, "wrong": 0.0, "unsolved": 0.0, "syntax": 5.0}
+        assert dict(book.execute(query)) == {
+            "right": 6.0,
+            "wrong": 0.0,
+            "unsolved": 0.0,
+            "syntax": 5.0,
+        }
 
     # Hidden tests are in no output, and the notebook holds the judge's words.
     for path in (course / "results").rglob("*"):
@@ -162,7 +209,9 @@ def test_right_wrong_unsolved_and_broken_files(course, capsys):
     # A second call has nothing to do, until something changes.
     assert (run(course)["kept"], run(course, students=["right"], again=True)["graded"]) == (6, 1)
     hand_in_again = course / "submitted" / "prose" / NAME / f"{NAME}.ipynb"
-    hand_in_again.write_bytes((course / "submitted" / "right" / NAME / f"{NAME}.ipynb").read_bytes())
+    hand_in_again.write_bytes(
+        (course / "submitted" / "right" / NAME / f"{NAME}.ipynb").read_bytes()
+    )
     assert run(course)["graded"] == 1 and scores(course, "prose") == [2, 1, 3]
 
 
@@ -188,7 +237,10 @@ HOSTILE = {
     "hard exit": ("import os\nos._exit(0)", "process ended"),
     "kill all": ("import os, signal\nos.kill(-1, signal.SIGKILL)", None),
     "segmentation fault": ("import ctypes\nctypes.string_at(0)", "process ended"),
-    "no disk": ("import itertools\nfor i in itertools.count():\n    open(f'/tmp/{i}', 'wb').write(b'x' * 2**24)", None),
+    "no disk": (
+        "import itertools\nfor i in itertools.count():\n    open(f'/tmp/{i}', 'wb').write(b'x' * 2**24)",
+        None,
+    ),
     "patched torch": (
         "import torch\ntorch.equal = torch.allclose = lambda *a, **k: True\ntorch.testing.assert_close = lambda *a, **k: None\n"
         "torch.Tensor.__eq__ = lambda *a: True",
@@ -236,7 +288,9 @@ open("/sandbox/out/01_small.json", "w").write(json.dumps({"status": "graded", "s
 """,
     )
     hand_in(
-        course, "link", a="def my_patchify(images, P):\n    import os\n    os.symlink('/etc/passwd', '/sandbox/out/observed-3')"
+        course,
+        "link",
+        a="def my_patchify(images, P):\n    import os\n    os.symlink('/etc/passwd', '/sandbox/out/observed-3')",
     )
     friendly = "class Yes:\n    shape = dtype = property(lambda s: s)\n    def __eq__(self, other):\n        return True\n"
     hand_in(course, "friendly", a=f"{friendly}def my_patchify(images, P):\n    return Yes()")
@@ -301,15 +355,29 @@ def test_nothing_outside_is_seen_or_reached(course, tmp_path, monkeypatch):
 
     thread = threading.Thread(target=listen, daemon=True)
     thread.start()
-    targets = [course / "gradebook.db", course / "source" / NAME / f"{NAME}.ipynb", tmp_path / "teacher.txt"]
-    targets += [course / "submitted" / "another" / NAME / f"{NAME}.ipynb", Path(plan.__file__).parents[2] / "README.md"]
+    targets = [
+        course / "gradebook.db",
+        course / "source" / NAME / f"{NAME}.ipynb",
+        tmp_path / "teacher.txt",
+    ]
+    targets += [
+        course / "submitted" / "another" / NAME / f"{NAME}.ipynb",
+        Path(plan.__file__).parents[2] / "README.md",
+    ]
     port = server.getsockname()[1]
-    spy = SPY.format(course=str(course), home=str(Path.home()), targets=[str(path) for path in targets], port=port)
+    spy = SPY.format(
+        course=str(course),
+        home=str(Path.home()),
+        targets=[str(path) for path in targets],
+        port=port,
+    )
     hand_in(course, "spy", extra=spy)
     run(course, students=["spy"])
     server.close()
     nb = nbformat.read(course / "results" / "spy" / f"{NAME}.ipynb", as_version=4)
-    text = next(cell for cell in nb.cells if cell.source == spy.strip("\n") or "NOTEBOOKS" in cell.source).outputs[0]["text"]
+    text = next(
+        cell for cell in nb.cells if cell.source == spy.strip("\n") or "NOTEBOOKS" in cell.source
+    ).outputs[0]["text"]
     assert "NOTEBOOKS []" in text and text.count("refused") == 2 * len(targets) + 2, text
     assert not any(word in text for word in ("LEAK", "WRITTEN", "CONNECTED", canary, SECRET)), text
     assert arrived == [] and not list(tmp_path.rglob("*.escaped"))
@@ -371,14 +439,20 @@ def test_fault_of_ours_is_a_reason_and_stops_nothing(course, monkeypatch):
 
     real = module.repair
     monkeypatch.setattr(
-        module, "repair", lambda release, data: 1 / 0 if not done.append(1) and len(done) == 1 else real(release, data)
+        module,
+        "repair",
+        lambda release, data: (
+            1 / 0 if not done.append(1) and len(done) == 1 else real(release, data)
+        ),
     )
     done = []
     monkeypatch.setattr(gradebook, "record", lambda *a: "nbgrader is out of order")
     told = run(course, jobs=1)
     assert (told["graded"], told["not graded"]) == (1, 1)
     assert "ZeroDivisionError" in result(course, "one")["reason"]
-    assert scores(course, "two") == [2, 1, 3] and "out of order" in result(course, "two")["events"][0]
+    assert (
+        scores(course, "two") == [2, 1, 3] and "out of order" in result(course, "two")["events"][0]
+    )
 
 
 def test_sandbox_that_does_not_start_is_tried_again(course, monkeypatch):
@@ -389,12 +463,17 @@ def test_sandbox_that_does_not_start_is_tried_again(course, monkeypatch):
     def fails(*given):
         starts.append(given)
         if len(starts) <= failing:
-            raise attempts.NotStartedError("the sandbox did not get as far as the first cell: no memory")
+            raise attempts.NotStartedError(
+                "the sandbox did not get as far as the first cell: no memory"
+            )
         return real(*given)
 
     monkeypatch.setattr(attempts, "_once", fails)
     failing = 2
-    assert run(course)["not graded"] == 1 and "as far as the first cell: no memory" in result(course, "ada")["reason"]
+    assert (
+        run(course)["not graded"] == 1
+        and "as far as the first cell: no memory" in result(course, "ada")["reason"]
+    )
     failing = 1
     starts.clear()
     assert run(course, again=True)["graded"] == 1 and scores(course, "ada") == [2, 1, 3]
@@ -457,15 +536,27 @@ def test_outputs_in_form_only():
     png = "iVBORw0KGgo="
     given = [
         {"output_type": "stream", "name": "stdout", "text": "x" * 10**6},
-        {"output_type": "display_data", "data": {"text/html": "<script>", "text/plain": "p", "image/png": "<script>"}},
+        {
+            "output_type": "display_data",
+            "data": {"text/html": "<script>", "text/plain": "p", "image/png": "<script>"},
+        },
         {"output_type": "display_data", "data": {"text/plain": "p", "image/png": png}},
         {"output_type": "error", "ename": 3, "evalue": "e", "traceback": "no list"},
         {"output_type": "widget"},
         "no output",
     ]
     kept = clean(given)
-    assert [each["output_type"] for each in kept] == ["stream", "display_data", "display_data", "error"]
-    assert len(kept[0]["text"]) < 30_000 and kept[1]["data"] == {"text/plain": "p"} and kept[2]["data"]["image/png"] == png
+    assert [each["output_type"] for each in kept] == [
+        "stream",
+        "display_data",
+        "display_data",
+        "error",
+    ]
+    assert (
+        len(kept[0]["text"]) < 30_000
+        and kept[1]["data"] == {"text/plain": "p"}
+        and kept[2]["data"]["image/png"] == png
+    )
     assert clean("nonsense") == [] == clean(None)
 
 

@@ -55,7 +55,9 @@ def test_only_plain_files_under_the_limit_come_out(sandbox, tmp_path):
         f"import os\nos.chdir('../out')\nos.symlink({str(tmp_path / 'mark')!r}, 'link')\nos.mkfifo('pipe')\nos.mkdir('folder')\n"
         "open('large', 'w').write('x' * 101)\nopen('good', 'w').write('x' * 100)\nos.link('large', 'hard')"
     )
-    outcome, files = python(code, wanted=dict.fromkeys(("link", "pipe", "folder", "large", "good", "hard"), 100))
+    outcome, files = python(
+        code, wanted=dict.fromkeys(("link", "pipe", "folder", "large", "good", "hard"), 100)
+    )
     assert outcome.code == 0 and files == {"good": b"x" * 100}
 
 
@@ -63,14 +65,28 @@ def test_only_what_is_listed_is_there(sandbox):
     """The root, this package without the lessons beside it, no user's home, no variable, no other process."""
     code = f"import os\nprint(os.listdir('/'), os.listdir({str(ROOT)!r}), os.environ, os.listdir('/proc'))"
     outcome, _ = python(code)
-    folders, beside, rest = outcome.output.split("] ")[0], outcome.output.split("] ")[1], outcome.output.split("] ", 2)[2]
-    lived = {Path(prefix).parts[1] for prefix in (sys.prefix, sys.base_prefix)}  # where Python itself lives is shown
-    assert set(ast.literal_eval(folders + "]")).isdisjoint({"mnt", "media", "boot", "srv", "opt", "run", "var"} - lived)
+    folders, beside, rest = (
+        outcome.output.split("] ")[0],
+        outcome.output.split("] ")[1],
+        outcome.output.split("] ", 2)[2],
+    )
+    lived = {
+        Path(prefix).parts[1] for prefix in (sys.prefix, sys.base_prefix)
+    }  # where Python itself lives is shown
+    assert set(ast.literal_eval(folders + "]")).isdisjoint(
+        {"mnt", "media", "boot", "srv", "opt", "run", "var"} - lived
+    )
     # An environment inside the clone (.venv, where the README puts it) is shown as well: Python runs from there.
-    environment = {Path(sys.prefix).relative_to(ROOT).parts[0]} if Path(sys.prefix).is_relative_to(ROOT) else set()
+    environment = (
+        {Path(sys.prefix).relative_to(ROOT).parts[0]}
+        if Path(sys.prefix).is_relative_to(ROOT)
+        else set()
+    )
     assert set(ast.literal_eval(beside + "]")) == {"vit_tutorial", "vit_classroom"} | environment
     assert "SHELL" not in rest and "USER" not in rest
-    assert sorted(name for name in ast.literal_eval(rest[rest.rindex("[") :]) if name.isdigit()) == ["1", "2"]
+    assert sorted(
+        name for name in ast.literal_eval(rest[rest.rindex("[") :]) if name.isdigit()
+    ) == ["1", "2"]
 
 
 def test_python_that_lives_in_tmp_is_there(sandbox, monkeypatch):
@@ -98,14 +114,28 @@ for place in {places!r}:
     outcome, _ = python(code)
     assert outcome.output.split() == ["refused"] * len(places)
     assert not any(os.path.exists(f"{place}/canary") for place in places)
-    outcome, _ = python("for p in ('/tmp', '/dev/shm', '../run', '../out'):\n    open(p + '/x', 'w')")
+    outcome, _ = python(
+        "for p in ('/tmp', '/dev/shm', '../run', '../out'):\n    open(p + '/x', 'w')"
+    )
     assert outcome.code == 0
 
 
 def test_every_folder_of_the_machine_is_mounted_read_only(sandbox):
     """Also where the files belong to the user who grades: then their permissions alone would not protect them."""
-    rows = [line.split() for line in python("print(open('/proc/self/mountinfo').read())")[0].output.strip().split("\n")]
-    own = {"/proc", "/tmp", "/dev/shm", init.PLACE, *init.FONTS, *(f"/dev/{name}" for name in init.DEVICES)}
+    rows = [
+        line.split()
+        for line in python("print(open('/proc/self/mountinfo').read())")[0]
+        .output.strip()
+        .split("\n")
+    ]
+    own = {
+        "/proc",
+        "/tmp",
+        "/dev/shm",
+        init.PLACE,
+        *init.FONTS,
+        *(f"/dev/{name}" for name in init.DEVICES),
+    }
     flags = {row[4]: row[5].split(",") for row in rows if row[4] not in own}
     assert {"/usr", str(PACKAGE)} <= flags.keys() or len(flags) > 2
     assert all("ro" in each and "nosuid" in each for each in flags.values()), flags
@@ -125,7 +155,9 @@ for call in (lambda: os.chroot("/tmp"), lambda: os.setuid(1), lambda: os.setgrou
         print("refused")
 """
     outcome, _ = python(code)
-    assert outcome.output.split("\n")[:2] == [f"{['0' * 16] * 5} True", "namespace -1 mount -1"], outcome.output
+    assert outcome.output.split("\n")[:2] == [f"{['0' * 16] * 5} True", "namespace -1 mount -1"], (
+        outcome.output
+    )
     assert outcome.output.split("\n")[2:5] == ["refused"] * 3
     assert outcome.code == 0  # process 1 does not hear a signal from inside
 
@@ -157,7 +189,9 @@ def test_time_memory_processes_output(sandbox):
     assert stopped("while True: pass", Limits(seconds=1)).startswith("time limit")
     grow = "kept = []\nwhile True:\n    kept.append(bytearray(2**24))"
     assert stopped(grow).startswith("memory limit")
-    children = "import os, time\nfor _ in range(14):\n    os.fork() or time.sleep(60)\ntime.sleep(60)"
+    children = (
+        "import os, time\nfor _ in range(14):\n    os.fork() or time.sleep(60)\ntime.sleep(60)"
+    )
     assert stopped(children).startswith("process limit")
     assert stopped("import os\nwhile True: os.write(1, b'x' * 4096)").startswith("output limit")
 
@@ -206,7 +240,10 @@ for name, number in (("/tmp/a", 3), ("/tmp/b", 9), ("/tmp/c", 9)):
 """
     limits = Limits(seconds=20, file=2 << 20, folder=4 << 20)
 
-    assert python(code, limits)[0].output.split("\n")[:2] == [f"/tmp/b {errno.EFBIG}", f"/tmp/c {errno.ENOSPC}"]
+    assert python(code, limits)[0].output.split("\n")[:2] == [
+        f"/tmp/b {errno.EFBIG}",
+        f"/tmp/c {errno.ENOSPC}",
+    ]
 
 
 def test_watch_can_stop_it_and_sees_its_files(sandbox):
@@ -216,7 +253,10 @@ def test_watch_can_stop_it_and_sees_its_files(sandbox):
         met.append(outbox.read("note", 100))
         return "enough" if met[-1] == b"hello" else None
 
-    assert stopped("import time\nopen('../out/note', 'w').write('hello')\ntime.sleep(60)", watch=watch) == "enough"
+    assert (
+        stopped("import time\nopen('../out/note', 'w').write('hello')\ntime.sleep(60)", watch=watch)
+        == "enough"
+    )
 
 
 def test_orphans_do_not_survive(sandbox):
@@ -244,7 +284,10 @@ def test_sandbox_dies_with_the_grader(sandbox, tmp_path):
         "import sys\nfrom vit_classroom.sandbox import isolation\n"
         "isolation.run([sys.executable, '-I', '-S', '-c', 'import time; time.sleep(100)'], {}, {})"
     )
-    grader = subprocess.Popen([sys.executable, "-c", code], env=dict(os.environ, OMP_NUM_THREADS="1", TMPDIR=str(tmp_path)))
+    grader = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=dict(os.environ, OMP_NUM_THREADS="1", TMPDIR=str(tmp_path)),
+    )
     end = time.monotonic() + 60
     while len(inside := isolation.family(grader.pid)) < 4 and time.monotonic() < end:
         time.sleep(0.1)
@@ -269,7 +312,11 @@ def test_lessons_and_their_solutions_are_not_visible():
     if not (root / "notebooks").is_dir():
         pytest.skip("an installed package has no lessons beside it")
     shown = isolation.visible()
-    assert not any(isolation._within(str(root / name), place) for place in shown for name in ("notebooks", ".lessons", "tests"))
+    assert not any(
+        isolation._within(str(root / name), place)
+        for place in shown
+        for name in ("notebooks", ".lessons", "tests")
+    )
     assert str(PACKAGE) in shown
 
 
@@ -278,7 +325,12 @@ def test_where_there_is_no_isolation_it_says_how_to_go_on(monkeypatch):
     with pytest.raises(NotIsolatedError) as caught:
         isolation.probe()
     text = str(caught.value)
-    assert "unshare" in text and isolation.FLAG in text and "container" in text and "read and change your files" in text
+    assert (
+        "unshare" in text
+        and isolation.FLAG in text
+        and "container" in text
+        and "read and change your files" in text
+    )
     monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(NotIsolatedError, match="darwin"):
         isolation.probe()

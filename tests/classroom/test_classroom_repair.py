@@ -29,7 +29,11 @@ def sources(nb) -> dict:
 
 def real_lessons() -> list[Path]:
     paths = sorted((ROOT / "notebooks").glob("[0-9][0-9]*_*.ipynb"))
-    return [path for path in paths if student.exercises(nbformat.read(path, as_version=4)) and tool.student_path(path).exists()]
+    return [
+        path
+        for path in paths
+        if student.exercises(nbformat.read(path, as_version=4)) and tool.student_path(path).exists()
+    ]
 
 
 @pytest.fixture(scope="module", params=["tiny", *(path.stem for path in real_lessons())])
@@ -90,7 +94,9 @@ def test_damage_to_cells(case, name):
         assert done.notes or name in QUIET, (name, seed)
 
 
-@pytest.mark.parametrize("name", [name for name in damaged.CELLS if name not in ("colab", "old_release", "reordered")])
+@pytest.mark.parametrize(
+    "name", [name for name in damaged.CELLS if name not in ("colab", "old_release", "reordered")]
+)
 def test_damage_to_cells_whose_marks_are_lost(case, name):
     for seed in seeds(case):
         same_as(case, run(case, seed, [name, "colab"]), (name, "colab", seed))
@@ -128,17 +134,34 @@ def test_a_cell_is_known_by_its_id_alone(tiny):
 
 def test_two_damages_and_a_file(case):
     rng = random.Random(1)
-    mild = [n for n in damaged.CELLS if n not in ("merged_all", "reordered", "split", "split_bare", "merged", "deleted_check")]
+    mild = [
+        n
+        for n in damaged.CELLS
+        if n not in ("merged_all", "reordered", "split", "split_bare", "merged", "deleted_check")
+    ]
     files = [name for name in damaged.FILES if "script" not in name and name != "version_3"]
     for seed in seeds(case, 60, 6):
         cells, file = rng.sample(mild, 2), rng.choice(files)
-        if cells[0] in ("colab", "ids_only"):  # afterwards nothing can be found by its marks, also not by the generator
+        if cells[0] in (
+            "colab",
+            "ids_only",
+        ):  # afterwards nothing can be found by its marks, also not by the generator
             cells.reverse()
-        if cells == ["answer_in_check", "check_changed"]:  # the second would delete the answer that the first put there
+        if cells == [
+            "answer_in_check",
+            "check_changed",
+        ]:  # the second would delete the answer that the first put there
             cells.reverse()
-            done = run(case, seed, cells, file)  # what is left of the changed check may trail the answer; it must be whole
+            done = run(
+                case, seed, cells, file
+            )  # what is left of the changed check may trail the answer; it must be whole
             wanted, found = sources(case[1]), sources(done.notebook)
-            assert all(found[name].startswith(wanted[name]) for name in wanted), (cells, file, seed, done.notes)
+            assert all(found[name].startswith(wanted[name]) for name in wanted), (
+                cells,
+                file,
+                seed,
+                done.notes,
+            )
             continue
         if {"colab", "ids_only"} >= set(cells):
             continue
@@ -164,9 +187,9 @@ def test_a_file_cut_off_keeps_its_complete_cells(case):
         shown = data.decode(errors="replace")
         for name, source in sources(done.notebook).items():
             whole = json.dumps(sources(right)[name], ensure_ascii=False)[1:-1] in shown
-            cell_ended = whole and shown.index(json.dumps(sources(right)[name], ensure_ascii=False)[1:-1]) + len(
-                source
-            ) + 40 < len(shown)
+            cell_ended = whole and shown.index(
+                json.dumps(sources(right)[name], ensure_ascii=False)[1:-1]
+            ) + len(source) + 40 < len(shown)
             assert source == sources(right)[name] or not cell_ended, (seed, name)
 
 
@@ -201,7 +224,9 @@ def test_the_last_complete_answer_counts(tiny):
     nb.cells[at : at + 1] = cells
     done = repair(release, damaged.utf8(nb, None))
     assert sources(done.notebook)["01-mean"] == "def mean(numbers):\n    return 2"
-    assert any("Exercise 1.1: there were 3 cells with an answer" in note for note in done.notes), done.notes
+    assert any("Exercise 1.1: there were 3 cells with an answer" in note for note in done.notes), (
+        done.notes
+    )
 
 
 def test_halves_that_were_moved_apart_are_joined(tiny):
@@ -220,19 +245,25 @@ def test_halves_that_were_moved_apart_are_joined(tiny):
 def test_playing_below_with_the_same_name_does_not_replace_the_answer(tiny):
     release, right = tiny
     nb = nbformat.reads(nbformat.writes(right), as_version=4)
-    nb.cells.append(nbformat.v4.new_code_cell("def mean(numbers):\n    return 0  # what does the check say?"))
+    nb.cells.append(
+        nbformat.v4.new_code_cell("def mean(numbers):\n    return 0  # what does the check say?")
+    )
     assert sources(repair(release, damaged.utf8(nb, None)).notebook) == sources(right)
 
 
 def test_a_helper_below_is_moved_above_the_answer_that_needs_it(tiny):
     release, right = tiny
     nb = nbformat.reads(nbformat.writes(right), as_version=4)
-    by_id(nb, "mean").source = "def mean(numbers):\n    return np.asarray(add(numbers)) / len(numbers)"
+    by_id(
+        nb, "mean"
+    ).source = "def mean(numbers):\n    return np.asarray(add(numbers)) / len(numbers)"
     nb.cells.append(nbformat.v4.new_code_cell("def add(numbers):\n    return np.sum(numbers)"))
     nb.cells.append(nbformat.v4.new_code_cell("import numpy as np"))
     done = repair(release, damaged.utf8(nb, None))
     order = [cell.source for cell in done.notebook.cells]
-    assert max(order.index("import numpy as np"), order.index(nb.cells[-2].source)) < order.index(by_id(nb, "mean").source)
+    assert max(order.index("import numpy as np"), order.index(nb.cells[-2].source)) < order.index(
+        by_id(nb, "mean").source
+    )
     assert any("moved above" in note for note in done.notes)
 
 
@@ -245,7 +276,9 @@ def test_a_lesson_cell_that_an_answer_leans_on_is_run(tiny):
     right = solved(release, nb)
     by_id(right, "spread").source = "def spread(numbers):\n    return max(numbers) * factor"
     done = repair(release, damaged.utf8(right, None))
-    tagged = [cell.id for cell in done.notebook.cells if "exercise" in cell.metadata.get("tags", [])]
+    tagged = [
+        cell.id for cell in done.notebook.cells if "exercise" in cell.metadata.get("tags", [])
+    ]
     assert tagged == ["base", "helper", "plain"]
 
 
@@ -257,7 +290,10 @@ def test_own_and_changed_cells_stay_in_their_place(tiny):
     nb.cells.insert(at + 1, nbformat.v4.new_code_cell("print('mine')"))
     done = repair(release, damaged.utf8(nb, None)).notebook
     at = next(at for at, cell in enumerate(done.cells) if cell.id == "plain")
-    assert [cell.source for cell in done.cells[at : at + 2]] == ["print(mean_of([4, 5, 6]))", "print('mine')"]
+    assert [cell.source for cell in done.cells[at : at + 2]] == [
+        "print(mean_of([4, 5, 6]))",
+        "print('mine')",
+    ]
     assert done.cells[at + 1].id == "extra-1"
 
 
@@ -283,7 +319,11 @@ def test_outputs_of_a_submission_are_not_taken_over(tiny):
     nb = nbformat.reads(nbformat.writes(right), as_version=4)
     for cell in nb.cells:
         if cell.cell_type == "code":
-            cell.outputs = [nbformat.v4.new_output("display_data", data={"text/html": "<script>alert(1)</script>"})]
+            cell.outputs = [
+                nbformat.v4.new_output(
+                    "display_data", data={"text/html": "<script>alert(1)</script>"}
+                )
+            ]
     assert "script" not in nbformat.writes(repair(release, damaged.utf8(nb, None)).notebook)
 
 
@@ -300,7 +340,9 @@ def test_nothing_is_executed(tiny, tmp_path):
     release, right = tiny
     mark = tmp_path / "ran"
     nb = nbformat.reads(nbformat.writes(right), as_version=4)
-    by_id(nb, "mean").source = f"open({str(mark)!r}, 'w').write('x')\ndef mean(numbers=open({str(mark)!r}, 'w')):\n    return 1"
+    by_id(
+        nb, "mean"
+    ).source = f"open({str(mark)!r}, 'w').write('x')\ndef mean(numbers=open({str(mark)!r}, 'w')):\n    return 1"
     repair(release, damaged.utf8(nb, None))
     assert not mark.exists()
 
@@ -320,15 +362,24 @@ OTHER = {
     "number": (b"42", "neither"),
     "no cells": (b'{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}', "no cells"),
     "other JSON": (b'{"url": "https://colab.research.google.com/drive/x"}', "no cells"),
-    "strange JSON": (b'{"cells": [1, null, {"cell_type": 3}, {"cell_type": "code", "source": {"a": 1}}]}', "not this lesson"),
+    "strange JSON": (
+        b'{"cells": [1, null, {"cell_type": 3}, {"cell_type": "code", "source": {"a": 1}}]}',
+        "not this lesson",
+    ),
     "deep": (b"[" * 100_000, "not one complete cell"),
     "deep object": (b'{"a":' * 100_000, "not one complete cell"),
     "half": (b'{"cells": [{"cell_type": "code", "sou', "not one complete cell"),
     "many starts": (b'{"id":"' * 500_000, "not one complete cell"),
     "nested starts": (b'{"source":[' * 500_000, "not one complete cell"),
     "huge": (b"x" * 40_000_000, "MB"),
-    "many cells": (b'{"cells": [' + b",".join([b'{"cell_type":"code","source":"1"}'] * 3000) + b"]}", "cells; at most"),
-    "another lesson": (b'{"cells": [{"cell_type": "code", "source": "print(1)"}]}', "not this lesson"),
+    "many cells": (
+        b'{"cells": [' + b",".join([b'{"cell_type":"code","source":"1"}'] * 3000) + b"]}",
+        "cells; at most",
+    ),
+    "another lesson": (
+        b'{"cells": [{"cell_type": "code", "source": "print(1)"}]}',
+        "not this lesson",
+    ),
 }
 
 
@@ -367,11 +418,17 @@ def test_an_answer_with_a_fault_of_grammar_is_kept_as_it_is(case):
     """Its first lines are Python; were they cut out, the learner would read that nothing had been written."""
     release, right = case
     nb = nbformat.reads(nbformat.writes(right), as_version=4)
-    cell = next(cell for cell in nb.cells if cell.metadata.get("nbgrader", {}).get("solution") and "\ndef " in f"\n{cell.source}")
+    cell = next(
+        cell
+        for cell in nb.cells
+        if cell.metadata.get("nbgrader", {}).get("solution") and "\ndef " in f"\n{cell.source}"
+    )
     head, _, rest = cell.source.partition("\n")
     cell.source = f'{head}\n    """What it says."""\n        return 1\n'
     done = repair(release, damaged.utf8(nb, None))
     kept = next(
-        c for c in done.notebook.cells if c.metadata.get("nbgrader", {}).get("grade_id") == cell.metadata.nbgrader.grade_id
+        c
+        for c in done.notebook.cells
+        if c.metadata.get("nbgrader", {}).get("grade_id") == cell.metadata.nbgrader.grade_id
     )
     assert kept.source.strip() == cell.source.strip()

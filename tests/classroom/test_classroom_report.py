@@ -32,7 +32,15 @@ def wrong(number=1, mistake="channel_first", message=CHANNEL):
     return exercise(number, score=0, passed=False, mistake=mistake, message=message)
 
 
-def result(student, assignment="01_patches", status="graded", reason=None, repairs=(), events=(), exercises=None):
+def result(
+    student,
+    assignment="01_patches",
+    status="graded",
+    reason=None,
+    repairs=(),
+    events=(),
+    exercises=None,
+):
     return {
         "student": student,
         "assignment": assignment,
@@ -55,17 +63,30 @@ def course(tmp_path):
             exercises=[wrong(1), exercise(2)],
             repairs=["Exercise 1.1: your answer was in a text cell. It was turned back into code."],
         ),
-        result("eve", exercises=[wrong(1, None, EVIL), wrong(2, EVIL, EVIL)], events=[f"time limit {EVIL}"], repairs=[EVIL]),
+        result(
+            "eve",
+            exercises=[wrong(1, None, EVIL), wrong(2, EVIL, EVIL)],
+            events=[f"time limit {EVIL}"],
+            repairs=[EVIL],
+        ),
         result("zoe", exercises=[wrong(1), wrong(2, "not_written", "check_x: not written yet.")]),
         result("ian", status="not graded", reason="The file is empty.", exercises=[]),
-        result("ann", "02_class_token", exercises=[exercise(1), exercise(2, score=None, passed=False)]),
+        result(
+            "ann", "02_class_token", exercises=[exercise(1), exercise(2, score=None, passed=False)]
+        ),
     ]
     for each in results:
         path = tmp_path / "results" / each["student"] / f"{each['assignment']}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(each))
     entries = [
-        {"student": "bob", "assignment": "01_patches", "original": "bob/a.ipynb", "status": "collected", "reason": "x"},
+        {
+            "student": "bob",
+            "assignment": "01_patches",
+            "original": "bob/a.ipynb",
+            "status": "collected",
+            "reason": "x",
+        },
         {
             "student": "bob",
             "assignment": "01_patches",
@@ -73,7 +94,13 @@ def course(tmp_path):
             "status": "listed",
             "reason": "Not used: older.",
         },
-        {"student": None, "assignment": None, "original": f"{EVIL}.pdf", "status": "listed", "reason": "The file is a PDF."},
+        {
+            "student": None,
+            "assignment": None,
+            "original": f"{EVIL}.pdf",
+            "status": "listed",
+            "reason": "The file is a PDF.",
+        },
         {
             "student": "kim",
             "assignment": "01_patches",
@@ -81,7 +108,13 @@ def course(tmp_path):
             "status": "listed",
             "reason": "The archive is damaged.",
         },
-        {"student": "lou", "assignment": "02_class_token", "original": "lou/x.ipynb", "status": "collected", "reason": "x"},
+        {
+            "student": "lou",
+            "assignment": "02_class_token",
+            "original": "lou/x.ipynb",
+            "status": "collected",
+            "reason": "x",
+        },
     ]
     (tmp_path / "collected.json").write_text(json.dumps(entries))
     return tmp_path
@@ -98,7 +131,9 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attributes):
         found = dict(attributes)
         self.tags.append(tag)
-        self.addresses += [found[name] for name in ("src", "href", "action", "srcset") if name in found]
+        self.addresses += [
+            found[name] for name in ("src", "href", "action", "srcset") if name in found
+        ]
         self.faults += [f"{tag} {name}" for name in found if name.startswith("on")]
         if tag == "img" and not found.get("alt"):
             self.faults.append("a picture without words")
@@ -124,8 +159,16 @@ def test_grades_have_every_student_and_lesson_with_the_reason(course):
     made = report.report(course)
     found = {(row["student"], row["assignment"]): row for row in rows(course)}
     assert len(found) == 7 * 2
-    assert [found["ann", "01_patches"][name] for name in ("status", "score", "max")] == ["graded", "4", "4"]
-    assert [found["bob", "01_patches"][name] for name in ("status", "score", "max")] == ["graded", "2", "4"]
+    assert [found["ann", "01_patches"][name] for name in ("status", "score", "max")] == [
+        "graded",
+        "4",
+        "4",
+    ]
+    assert [found["bob", "01_patches"][name] for name in ("status", "score", "max")] == [
+        "graded",
+        "2",
+        "4",
+    ]
     assert [found["ian", "01_patches"][name] for name in ("status", "score", "max", "reason")] == [
         "not graded",
         "",
@@ -146,8 +189,14 @@ def test_exercises_are_a_tidy_table(course):
         if row["assignment"] == "01_patches"
     }
     assert found["bob", "01-e1-check"]["mistake"] == "channel_first"
-    assert {key: row["outcome"] for key, row in found.items()}["zoe", "01-e2-check"] == "not written"
-    assert [row["outcome"] for row in rows(course, "grades_by_exercise.csv") if row["assignment"] == "02_class_token"] == [
+    assert {key: row["outcome"] for key, row in found.items()}[
+        "zoe", "01-e2-check"
+    ] == "not written"
+    assert [
+        row["outcome"]
+        for row in rows(course, "grades_by_exercise.csv")
+        if row["assignment"] == "02_class_token"
+    ] == [
         "right",
         "waiting",
     ]
@@ -166,7 +215,9 @@ def test_ordinary_cells_stay(cell):
 def test_names_that_are_formulas_are_defused_in_the_files(course):
     text = (course / "results" / "ann" / "01_patches.json").read_text()
     (course / "results" / "=HYPERLINK").mkdir()
-    (course / "results" / "=HYPERLINK" / "01_patches.json").write_text(text.replace("Exercise", "@Exercise"))
+    (course / "results" / "=HYPERLINK" / "01_patches.json").write_text(
+        text.replace("Exercise", "@Exercise")
+    )
     report.report(course)
     for name in ("grades.csv", "grades_by_exercise.csv"):
         for row in rows(course, name):
@@ -176,7 +227,14 @@ def test_names_that_are_formulas_are_defused_in_the_files(course):
 def test_feedback_names_the_mistake_and_gives_the_hint(course):
     report.report(course)
     words = " ".join(" ".join(page(course, "feedback_pages/bob/01_patches.html").words).split())
-    for part in ("2 of 4", "channel first", "all reds", "Hint: which axis", "Exercise 1.2: part 2", "turned back into code"):
+    for part in (
+        "2 of 4",
+        "channel first",
+        "all reds",
+        "Hint: which axis",
+        "Exercise 1.2: part 2",
+        "turned back into code",
+    ):
         assert part in words
     assert "not graded" not in words
 
@@ -185,7 +243,9 @@ def test_feedback_of_what_was_not_graded_says_why(course):
     report.report(course)
     words = " ".join(page(course, "feedback_pages/ian/01_patches.html").words)
     assert "could not be graded" in words and "The file is empty." in words
-    assert "archive is damaged" in " ".join(page(course, "feedback_pages/kim/01_patches.html").words)
+    assert "archive is damaged" in " ".join(
+        page(course, "feedback_pages/kim/01_patches.html").words
+    )
 
 
 def test_feedback_tells_what_happened_and_what_waits(course):
@@ -202,7 +262,9 @@ def test_every_page_is_escaped_self_contained_and_accessible(course):
         found = Page(path.read_text(encoding="utf-8"))
         assert "script" not in found.tags and found.faults == [], path
         for address in found.addresses:
-            assert address.startswith("data:image/png;base64,") or (path.parent / address).is_file(), address
+            assert (
+                address.startswith("data:image/png;base64,") or (path.parent / address).is_file()
+            ), address
         assert not re.search(r"url\(|@import|\x1b|\u202e", found.text)
         assert found.tags.count("h1") == found.tags.count("main") == found.tags.count("title") == 1
 
@@ -229,7 +291,9 @@ def test_the_teachers_page_counts_and_lists(course):
         assert part in words, part
     assert found.tags.count("img") == 3
     alts = re.findall(r'alt="([^"]+)"', found.text)
-    assert "Exercise 1.1: part 1: 1 right, 2 wrong, mistake named, 1 wrong, mistake unknown" in alts[0]
+    assert (
+        "Exercise 1.1: part 1: 1 right, 2 wrong, mistake named, 1 wrong, mistake unknown" in alts[0]
+    )
     assert "channel first in Exercise 1.1: part 1: 2" in alts[1]
 
 
@@ -248,7 +312,15 @@ def test_a_broken_result_is_listed_and_stops_nothing(course):
 
 
 def test_a_name_in_collected_json_leads_nowhere_else(course, tmp_path):
-    entries = [{"student": "../../up", "assignment": "01_patches", "original": "x", "status": "collected", "reason": "x"}]
+    entries = [
+        {
+            "student": "../../up",
+            "assignment": "01_patches",
+            "original": "x",
+            "status": "collected",
+            "reason": "x",
+        }
+    ]
     (course / "collected.json").write_text(json.dumps(entries))
     report.report(course)
     assert not (course.parent / "up").exists() and not (course / "up").exists()

@@ -17,7 +17,11 @@ LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]*_*.ipynb"))
 
 
 def sources(nb) -> dict:
-    return {cell.metadata["nbgrader"]["grade_id"]: cell.source for cell in nb.cells if "nbgrader" in cell.metadata}
+    return {
+        cell.metadata["nbgrader"]["grade_id"]: cell.source
+        for cell in nb.cells
+        if "nbgrader" in cell.metadata
+    }
 
 
 # --- what a copy is ------------------------------------------------------------------------------------------------
@@ -41,18 +45,28 @@ def test_outputs_and_counts_are_out_and_ids_and_metadata_stay():
     assert [cell.id for cell in copy.cells] == [cell.id for cell in nb.cells]
     assert any(cell.get("outputs") for cell in nb.cells)
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in copy.cells)
-    assert [cell.metadata.get("nbgrader") for cell in copy.cells] == [cell.metadata.get("nbgrader") for cell in nb.cells]
+    assert [cell.metadata.get("nbgrader") for cell in copy.cells] == [
+        cell.metadata.get("nbgrader") for cell in nb.cells
+    ]
     tags = {cell.id: cell.metadata.get("tags", []) for cell in copy.cells}
     assert tags["setup"] == ["setup"] and tags["helper"] == ["exercise"]
-    assert [name for name, each in tags.items() if "raises-exception" in each] == ["mean-check", "spread-check"]
+    assert [name for name, each in tags.items() if "raises-exception" in each] == [
+        "mean-check",
+        "spread-check",
+    ]
 
 
 def test_head_has_its_own_badge_and_says_what_it_is():
     lines = student.student_copy(lesson()).cells[0].source.split("\n")
     assert lines[0] == "# 01 · Numbers"
     badges = [line for line in lines if line.startswith("[![")]
-    assert len(badges) == 1 and badges[0].endswith("/a/b/blob/main/notebooks/student/01_numbers.ipynb)")
-    assert any("student copy" in line and "github.com/a/b/blob/main/notebooks/01_numbers.ipynb" in line for line in lines)
+    assert len(badges) == 1 and badges[0].endswith(
+        "/a/b/blob/main/notebooks/student/01_numbers.ipynb)"
+    )
+    assert any(
+        "student copy" in line and "github.com/a/b/blob/main/notebooks/01_numbers.ipynb" in line
+        for line in lines
+    )
 
 
 def test_a_notebook_without_a_badge_gets_the_line_too():
@@ -69,7 +83,11 @@ def test_hidden_tests_are_out():
 
 
 @pytest.mark.parametrize(
-    "text", ["<details><summary>Solution</summary>42</details>", "<details>\n<summary>The solutions</summary>"]
+    "text",
+    [
+        "<details><summary>Solution</summary>42</details>",
+        "<details>\n<summary>The solutions</summary>",
+    ],
 )
 def test_a_solution_that_can_be_unfolded_is_an_error_that_names_the_cell(text):
     nb = lesson()
@@ -85,7 +103,9 @@ def test_a_hint_may_be_unfolded():
 
 
 @pytest.mark.parametrize("name", ["mean", "plain"])
-@pytest.mark.parametrize("wrong", ["### BEGIN SOLUTION\n1", "### BEGIN SOLUTION\n### BEGIN SOLUTION\n"])
+@pytest.mark.parametrize(
+    "wrong", ["### BEGIN SOLUTION\n1", "### BEGIN SOLUTION\n### BEGIN SOLUTION\n"]
+)
 def test_markers_out_of_order_are_an_error(name, wrong):
     nb = lesson()
     next(cell for cell in nb.cells if cell.id == name).source = wrong
@@ -95,14 +115,21 @@ def test_markers_out_of_order_are_an_error(name, wrong):
 
 def test_a_region_outside_a_solution_cell_is_an_error():
     nb = lesson()
-    next(cell for cell in nb.cells if cell.id == "plain").source = "### BEGIN SOLUTION\n1\n### END SOLUTION"
+    next(
+        cell for cell in nb.cells if cell.id == "plain"
+    ).source = "### BEGIN SOLUTION\n1\n### END SOLUTION"
     with pytest.raises(ValueError, match="non-solution cell"):
         student.student_copy(nb)
 
 
 def test_exercises_are_listed_with_titles_and_points():
     found = student.exercises(lesson())
-    assert found[0] == {"grade_id": "01-mean-check", "title": "Exercise 1.1: the mean", "points": 2, "solution": "01-mean"}
+    assert found[0] == {
+        "grade_id": "01-mean-check",
+        "title": "Exercise 1.1: the mean",
+        "points": 2,
+        "solution": "01-mean",
+    }
     assert [each["grade_id"] for each in found] == ["01-mean-check", "01-spread-check", "01-why"]
     assert found[2]["solution"] == "01-why"
 
@@ -121,7 +148,9 @@ def test_student_copy_is_in_step_and_fit_to_be_committed(path):
 
 
 def test_no_student_copy_without_its_lesson():
-    assert {path.name for path in (ROOT / "notebooks" / "student").glob("*.ipynb")} == {path.name for path in LESSONS}
+    assert {path.name for path in (ROOT / "notebooks" / "student").glob("*.ipynb")} == {
+        path.name for path in LESSONS
+    }
 
 
 RUNNER = """
@@ -151,7 +180,10 @@ def graded_part(nb) -> list[dict]:
         {"id": cell.id, "source": cell.source}
         for cell in nb.cells
         if cell.cell_type == "code"
-        and (cell.metadata.get("nbgrader") or {"setup", "exercise"} & set(cell.metadata.get("tags", [])))
+        and (
+            cell.metadata.get("nbgrader")
+            or {"setup", "exercise"} & set(cell.metadata.get("tags", []))
+        )
     ]
 
 
@@ -162,9 +194,15 @@ def test_solved_passes_every_check_and_unsolved_fails_with_a_message(path, tmp_p
         pytest.skip("no exercises in this lesson")
     copy = nbformat.read(tool.student_path(path), as_version=4)
     given, found = tmp_path / "cells.json", tmp_path / "errors.json"
-    given.write_text(json.dumps({"unsolved": graded_part(copy), "solved": graded_part(solved(copy, nb))}))
+    given.write_text(
+        json.dumps({"unsolved": graded_part(copy), "solved": graded_part(solved(copy, nb))})
+    )
     done = subprocess.run(
-        [sys.executable, "-c", RUNNER, given, found], cwd=path.parent, capture_output=True, text=True, timeout=240
+        [sys.executable, "-c", RUNNER, given, found],
+        cwd=path.parent,
+        capture_output=True,
+        text=True,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     errors = json.loads(found.read_text())
@@ -179,7 +217,9 @@ def test_solved_passes_every_check_and_unsolved_fails_with_a_message(path, tmp_p
         expected = ("CheckFailed", "not_written") if graded[cell] else ("NotImplementedError", None)
         assert (kind, mistake) == expected
         assert graded[cell] or message.startswith("Write this function")
-        assert len(message.split("\n")) <= 4 and (not graded[cell] or len(shown.split("\n")) <= 8), f"a wall:\n{shown}"
+        assert len(message.split("\n")) <= 4 and (
+            not graded[cell] or len(shown.split("\n")) <= 8
+        ), f"a wall:\n{shown}"
 
 
 # --- the tool ------------------------------------------------------------------------------------------------------
@@ -213,7 +253,9 @@ def test_check_finds_a_copy_out_of_step(copied):
 
 
 def test_check_finds_outputs(copied):
-    found = damage(copied, lambda nb: nb.cells[1].outputs.append(nbformat.v4.new_output("stream", text="x")))
+    found = damage(
+        copied, lambda nb: nb.cells[1].outputs.append(nbformat.v4.new_output("stream", text="x"))
+    )
     assert "holds outputs" in found
 
 
@@ -225,7 +267,10 @@ def test_check_finds_the_lessons_badge(copied):
 
 
 def test_check_finds_a_large_copy(copied):
-    found = damage(copied, lambda nb: nb.cells.append(nbformat.v4.new_markdown_cell("x" * tool.MAX_STUDENT_BYTES)))
+    found = damage(
+        copied,
+        lambda nb: nb.cells.append(nbformat.v4.new_markdown_cell("x" * tool.MAX_STUDENT_BYTES)),
+    )
     assert "bytes: at most" in found
 
 
@@ -236,7 +281,9 @@ def test_check_finds_a_missing_copy(copied):
 
 def test_the_two_badges_stand_in_the_lessons_head(copied):
     nb = nbformat.read(copied, as_version=4)
-    nb.cells[0].source = nb.cells[0].source.replace(tool.badge(copied), tool.badge(copied).split("\n")[0])
+    nb.cells[0].source = nb.cells[0].source.replace(
+        tool.badge(copied), tool.badge(copied).split("\n")[0]
+    )
     assert any("two badge lines" in line for line in tool.check_head(nb, copied))
     tool.put_in_place(nb, copied)
     tool.put_in_place(nb, copied)

@@ -33,7 +33,18 @@ def pictures(tmp_path_factory):
 def trained(pictures, tmp_path_factory):
     """The folder that a short training run leaves behind."""
     out = tmp_path_factory.mktemp("runs") / "first"
-    words = ["train", "--data", str(pictures), "--minutes", "0.05", "--model", "CIFAR-32x1/8", "--batch-size", "32", "--quiet"]
+    words = [
+        "train",
+        "--data",
+        str(pictures),
+        "--minutes",
+        "0.05",
+        "--model",
+        "CIFAR-32x1/8",
+        "--batch-size",
+        "32",
+        "--quiet",
+    ]
     assert main([*words, "--out", str(out)]) == 0
     return out
 
@@ -48,13 +59,21 @@ def refused(capsys, *words):
 
 
 def test_train_leaves_everything_needed_to_do_it_again(trained):
-    assert sorted(p.name for p in trained.iterdir()) == ["curves.png", "metrics.csv", "model.safetensors", "run.json"]
+    assert sorted(p.name for p in trained.iterdir()) == [
+        "curves.png",
+        "metrics.csv",
+        "model.safetensors",
+        "run.json",
+    ]
     record = json.loads((trained / "run.json").read_text())
     assert record["command"].startswith("python -m vit_tutorial")
     assert record["versions"]["torch"] and record["hardware"] and record["date"]
     assert record["config"]["num_classes"] == 2 and record["settings"]["minutes"] == 0.05
     assert record["test_accuracy"] > 0.9, "dark against light is easy: the run did not learn"
-    assert record["images"]["train"] + record["images"]["validation"] == 160 and record["images"]["test"] == 40
+    assert (
+        record["images"]["train"] + record["images"]["validation"] == 160
+        and record["images"]["test"] == 40
+    )
     lines = (trained / "metrics.csv").read_text().splitlines()
     assert lines[0].startswith("step,epochs,minutes,lr,train_loss") and len(lines) >= 3
     assert Image.open(trained / "curves.png").size[0] > 300
@@ -106,14 +125,18 @@ def test_info_prints_a_table_and_json(capsys):
         (["show-patches", "nowhere.jpg", "--patch-size", "15"], "do not tile an image of 224x224"),
     ],
 )
-def test_a_mistake_is_named_in_one_line_and_ends_with_status_2(words, expected, capsys, tmp_path, monkeypatch):
+def test_a_mistake_is_named_in_one_line_and_ends_with_status_2(
+    words, expected, capsys, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     assert expected in refused(capsys, *words)
 
 
 def test_a_folder_without_images_and_a_run_that_is_there_are_refused(trained, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
-    assert str(tmp_path / "empty") in refused(capsys, "train", "--data", tmp_path / "empty", "--out", tmp_path / "out")
+    assert str(tmp_path / "empty") in refused(
+        capsys, "train", "--data", tmp_path / "empty", "--out", tmp_path / "out"
+    )
     assert "holds a run already" in refused(capsys, "train", "--out", trained)
     assert "cannot be made" in refused(capsys, "train", "--out", trained / "run.json" / "deeper")
 
@@ -123,7 +146,13 @@ def test_evaluate_on_other_classes_is_refused(trained, capsys):
 
 
 def test_help_says_what_a_newcomer_needs(capsys):
-    for words in (["--help"], ["train", "--help"], ["evaluate", "--help"], ["show-patches", "--help"], ["info", "--help"]):
+    for words in (
+        ["--help"],
+        ["train", "--help"],
+        ["evaluate", "--help"],
+        ["show-patches", "--help"],
+        ["info", "--help"],
+    ):
         with pytest.raises(SystemExit) as stop:
             main(words)
         assert stop.value.code == 0
@@ -132,15 +161,35 @@ def test_help_says_what_a_newcomer_needs(capsys):
 
 def test_ctrl_c_leaves_a_usable_checkpoint(pictures, tmp_path, capsys):
     out = tmp_path / "run"
-    words = ["train", "--data", pictures, "--minutes", "3", "--model", "CIFAR-32x1/8", "--batch-size", "32", "--out", out]
+    words = [
+        "train",
+        "--data",
+        pictures,
+        "--minutes",
+        "3",
+        "--model",
+        "CIFAR-32x1/8",
+        "--batch-size",
+        "32",
+        "--out",
+        out,
+    ]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     # A test run that was itself started in the background inherits an ignored Ctrl-C; a person's terminal does not ignore it.
-    listen = {} if os.name == "nt" else {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    listen = (
+        {}
+        if os.name == "nt"
+        else {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    )
     command = [sys.executable, "-m", "vit_tutorial", *map(str, words)]
     run = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, **listen)
     try:
         deadline = time.monotonic() + 90
-        while not (out / "model.safetensors").exists() and time.monotonic() < deadline and run.poll() is None:
+        while (
+            not (out / "model.safetensors").exists()
+            and time.monotonic() < deadline
+            and run.poll() is None
+        ):
             time.sleep(0.1)
         time.sleep(1.0)  # into the steps that follow the first look
         run.send_signal(signal.SIGINT)

@@ -9,7 +9,15 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
 
 from vit_tutorial.data.augment import cutmix, flip_and_shift, rand_augment
-from vit_tutorial.data.rand_augment import BLENDED, GEOMETRIC, OPERATIONS, affine, apply_operations, colour, matrix
+from vit_tutorial.data.rand_augment import (
+    BLENDED,
+    GEOMETRIC,
+    OPERATIONS,
+    affine,
+    apply_operations,
+    colour,
+    matrix,
+)
 
 
 def seeded(seed=0):
@@ -18,7 +26,9 @@ def seeded(seed=0):
 
 def positions(batch, height=9, width=11):
     """Images whose three channels are image number, row and column: an augmented pixel says where it came from."""
-    parts = torch.meshgrid(torch.arange(batch), torch.arange(height), torch.arange(width), indexing="ij")
+    parts = torch.meshgrid(
+        torch.arange(batch), torch.arange(height), torch.arange(width), indexing="ij"
+    )
     return torch.stack(parts, dim=1).to(torch.uint8)
 
 
@@ -44,7 +54,9 @@ def test_shifts_stay_within_bounds_reach_all_of_them_and_flips_are_flips():
     down = height // 2 - row[:, 0]
     step = moved[:, 2, 0, width // 2 + 1] - column[:, 0]  # 1 as it was, -1 mirrored
     right = torch.where(step > 0, width // 2 - column[:, 0], column[:, 0] - width // 2)
-    assert (row == row[:, :1]).all() and (column == column[:, :1]).all(), "whole rows and whole columns move"
+    assert (row == row[:, :1]).all() and (column == column[:, :1]).all(), (
+        "whole rows and whole columns move"
+    )
     for offset in (down, right):
         assert sorted(offset.unique().tolist()) == [-2, -1, 0, 1, 2]
     assert 240 < (step < 0).sum() < 360, "about half are mirrored"
@@ -64,8 +76,17 @@ def test_without_a_shift_an_image_is_itself_or_its_mirror(flip):
 
 def test_the_border_is_filled_by_reflection():
     image = torch.arange(5, dtype=torch.uint8).view(1, 1, 1, 5).expand(300, 1, 5, 5)
-    rows = {tuple(row.tolist()) for row in flip_and_shift(image, 2, flip=False, generator=seeded())[:, 0, 0]}
-    assert rows == {(2, 3, 4, 3, 2), (1, 2, 3, 4, 3), (0, 1, 2, 3, 4), (1, 0, 1, 2, 3), (2, 1, 0, 1, 2)}
+    rows = {
+        tuple(row.tolist())
+        for row in flip_and_shift(image, 2, flip=False, generator=seeded())[:, 0, 0]
+    }
+    assert rows == {
+        (2, 3, 4, 3, 2),
+        (1, 2, 3, 4, 3),
+        (0, 1, 2, 3, 4),
+        (1, 0, 1, 2, 3),
+        (2, 1, 0, 1, 2),
+    }
 
 
 def test_what_does_not_work_is_refused():
@@ -101,8 +122,15 @@ def photographs(batch=29, channels=3, height=16, width=18):
     """Smooth coloured images, each other than the others, that do not fill 0..255."""
     draw = seeded(9)
     coarse = torch.rand(batch, channels, 4, 4, generator=draw) * 190 + 25
-    smooth = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic", align_corners=True)
-    return (smooth + 6 * torch.randn(smooth.shape, generator=draw)).round().clamp(5, 240).to(torch.uint8)
+    smooth = torch.nn.functional.interpolate(
+        coarse, (height, width), mode="bicubic", align_corners=True
+    )
+    return (
+        (smooth + 6 * torch.randn(smooth.shape, generator=draw))
+        .round()
+        .clamp(5, 240)
+        .to(torch.uint8)
+    )
 
 
 def both_cut(images, **options):
@@ -180,13 +208,18 @@ def test_a_gpu_is_never_waited_for(function):
     finally:
         torch.cuda.set_sync_debug_mode("default")
     draw.set_state(state)
-    assert all(result.is_cuda and torch.equal(result, again) for result, again in zip(first, function(images, generator=draw)))
+    assert all(
+        result.is_cuda and torch.equal(result, again)
+        for result, again in zip(first, function(images, generator=draw))
+    )
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_share_that_does_not_hold_the_images_is_refused(function):
     images = photographs(8)
-    with pytest.raises(ValueError, match=r"share is \(4, 10\) for 8 images: a batch of 10 has no rows 4 to 11"):
+    with pytest.raises(
+        ValueError, match=r"share is \(4, 10\) for 8 images: a batch of 10 has no rows 4 to 11"
+    ):
         function(images, share=(4, 10))
     with pytest.raises(ValueError, match="first row of the share is -2"):
         function(images, share=(-2, 10))
@@ -214,7 +247,9 @@ def test_blending_is_torchvisions_up_to_rounding(name, amount, channels):
 
 @pytest.mark.parametrize("strength", [0.0, 0.3, 0.5, 0.9, 1.0])
 def test_posterize_and_solarize_are_torchvisions(strength):
-    images = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).expand(2, 3, 16, 16).contiguous()
+    images = (
+        torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).expand(2, 3, 16, 16).contiguous()
+    )
     bits = round(8 - 4 * strength)
     assert torch.equal(colour("posterize", images, None, strength), tv.posterize(images, bits))
     limit = 256 * (1 - strength)
@@ -233,7 +268,11 @@ def test_autocontrast_and_equalize_are_torchvisions(channels):
     assert torch.equal(colour("equalize", images, None, 1.0), tv.equalize(images))
     ours, theirs = colour("autocontrast", images, None, 1.0), tv.autocontrast(images)
     assert (ours.int() - theirs.int()).abs().max() <= 1
-    assert torch.equal(ours[0], images[0]) and (ours[1:].amax((2, 3)) == 255).all() and (ours[1:].amin((2, 3)) == 0).all()
+    assert (
+        torch.equal(ours[0], images[0])
+        and (ours[1:].amax((2, 3)) == 255).all()
+        and (ours[1:].amin((2, 3)) == 0).all()
+    )
 
 
 def theirs_geometric(image, name, amount):
@@ -244,7 +283,9 @@ def theirs_geometric(image, name, amount):
     if name.startswith("shear"):
         sheared["xy".index(name[-1])] = math.degrees(math.atan(0.3 * amount))
     else:
-        moved["xy".index(name[-1])] = int(amount * (150 / 331) * (width if name.endswith("x") else height))
+        moved["xy".index(name[-1])] = int(
+            amount * (150 / 331) * (width if name.endswith("x") else height)
+        )
     return tv.affine(image, 0.0, moved, 1.0, sheared, interpolation=InterpolationMode.BILINEAR)
 
 
@@ -259,7 +300,9 @@ def test_geometry_is_torchvisions_where_the_image_reaches(name):
         assert reached.float().mean() > 0.5
         assert ((moved.int() - theirs.int()).abs() <= 1)[reached].all()
         assert torch.equal(moved, image) == (amount == 0)
-    assert ours.amin() >= images.amin() - 1, "what comes in from outside is the image's own, not black"
+    assert ours.amin() >= images.amin() - 1, (
+        "what comes in from outside is the image's own, not black"
+    )
 
 
 def test_what_comes_in_is_reflected():
@@ -304,7 +347,9 @@ def test_operations_follow_each_other_and_none_is_none():
 
 def test_at_magnitude_0_only_autocontrast_and_equalize_do_anything():
     images = photographs(28)
-    changed = (apply_operations(images, torch.ones(28), 0.0, 0) != images).flatten(1).any(1).tolist()
+    changed = (
+        (apply_operations(images, torch.ones(28), 0.0, 0) != images).flatten(1).any(1).tolist()
+    )
     assert changed == [name in ("autocontrast", "equalize") for name in OPERATIONS * 2]
 
 
@@ -320,7 +365,9 @@ def test_the_turn_from_a_gpus_generator_follows_from_its_state():
     assert turns == [_draw_on_host(14, state(0, 4 * n)) for n in range(1400)]
     assert turns[:100] != [_draw_on_host(14, state(1, 4 * n)) for n in range(100)]
     counts = torch.bincount(torch.tensor(turns), minlength=14)
-    assert len(counts) == 14 and ((counts - 100).square() / 100).sum() < 34.5, "chi-squared, 13 degrees: 1 in 1000"
+    assert len(counts) == 14 and ((counts - 100).square() / 100).sum() < 34.5, (
+        "chi-squared, 13 degrees: 1 in 1000"
+    )
 
 
 def test_what_rand_augment_cannot_take_is_refused():
@@ -365,7 +412,9 @@ def test_the_partner_is_the_neighbour_and_what_comes_over_is_one_box():
         rows, columns = foreign.any(1), foreign.any(0)
         assert torch.equal(foreign, rows[:, None] & columns)
         for line in (rows, columns):
-            assert (line.int().diff() == 1).sum() <= 1 and (line.int().diff() == -1).sum() <= 1, "without gaps"
+            assert (line.int().diff() == 1).sum() <= 1 and (line.int().diff() == -1).sum() <= 1, (
+                "without gaps"
+            )
         boxes.add((tuple(rows.tolist()), tuple(columns.tolist())))
     assert len(boxes) > 40, "each image draws its own"
 
@@ -373,7 +422,9 @@ def test_the_partner_is_the_neighbour_and_what_comes_over_is_one_box():
 def test_partners_of_one_class_stay_that_class():
     images = photographs(8)
     mixed, targets = cutmix(images, torch.full((8,), 2), 5, generator=seeded())
-    assert torch.equal(targets, torch.eye(5)[torch.full((8,), 2)]) and not torch.equal(mixed, images)
+    assert torch.equal(targets, torch.eye(5)[torch.full((8,), 2)]) and not torch.equal(
+        mixed, images
+    )
 
 
 def test_an_odd_last_image_stays_whole():
@@ -392,17 +443,27 @@ def test_as_many_are_cut_as_probability_says(probability):
 
 def test_boxes_reach_every_pixel_and_their_areas_are_those_of_the_paper():
     """Beside a plain loop that follows the paper's code, with its own random numbers."""
-    foreign = torch.cat([cut(200, height=32, width=32, generator=seeded(s))[0][:, 0] for s in range(20)])
+    foreign = torch.cat(
+        [cut(200, height=32, width=32, generator=seeded(s))[0][:, 0] for s in range(20)]
+    )
     foreign = foreign != torch.arange(200).repeat(20)[:, None, None]
     draw, paper = seeded(99), []
     for share, y, x in torch.rand(4000, 3, generator=draw).tolist():
         length = int(32 * math.sqrt(1 - share))
-        sides = [min(32, int(32 * c) + length // 2) - max(0, int(32 * c) - length // 2) for c in (y, x)]
+        sides = [
+            min(32, int(32 * c) + length // 2) - max(0, int(32 * c) - length // 2) for c in (y, x)
+        ]
         paper.append(sides[0] * sides[1] / 1024)
-    areas, paper = foreign.flatten(1).float().mean(1).sort().values, torch.tensor(paper).sort().values
+    areas, paper = (
+        foreign.flatten(1).float().mean(1).sort().values,
+        torch.tensor(paper).sort().values,
+    )
     assert (areas - paper).abs().max() < 0.05, "the quantiles agree"
     reached = foreign.float().mean(0)
-    assert reached.min() > 0.1 and (reached - reached.flip(0)).abs().max() < 0.06 > (reached - reached.T).abs().max()
+    assert (
+        reached.min() > 0.1
+        and (reached - reached.flip(0)).abs().max() < 0.06 > (reached - reached.T).abs().max()
+    )
 
 
 @pytest.mark.parametrize("alpha", [0.1, 0.5, 1.0, 4.0])

@@ -41,10 +41,17 @@ def tiny():
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
     md5 = lambda content: hashlib.md5(content).hexdigest()
-    lists = [[[name, md5(files[name])] for name, _ in group] for group in (CIFAR10.train_list, CIFAR10.test_list)]
+    lists = [
+        [[name, md5(files[name])] for name, _ in group]
+        for group in (CIFAR10.train_list, CIFAR10.test_list)
+    ]
     meta = {"filename": "batches.meta", "key": "label_names", "md5": md5(files["batches.meta"])}
     archive = buffer.getvalue()
-    dataset = type("Tiny", (CIFAR10,), dict(tgz_md5=md5(archive), train_list=lists[0], test_list=lists[1], meta=meta))
+    dataset = type(
+        "Tiny",
+        (CIFAR10,),
+        dict(tgz_md5=md5(archive), train_list=lists[0], test_list=lists[1], meta=meta),
+    )
     return SimpleNamespace(archive=archive, dataset=dataset, pixels=pixels, labels=labels)
 
 
@@ -114,7 +121,12 @@ def closed():
 @pytest.fixture
 def fetch(tiny, tmp_path):
     def fetch(*urls, root=tmp_path, **how):
-        hasty = Downloader(silence=0.5, floor=how.pop("floor", 1000), patience=how.pop("patience", 0.4), progress=False)
+        hasty = Downloader(
+            silence=0.5,
+            floor=how.pop("floor", 1000),
+            patience=how.pop("patience", 0.4),
+            progress=False,
+        )
         return cifar10.fetch(root, dataset=tiny.dataset, mirrors=urls, downloader=hasty, **how)
 
     return fetch
@@ -128,18 +140,36 @@ def left(root):
 WHOLE = [CIFAR10.base_folder, CIFAR10.filename]
 
 
-def test_a_mirror_that_works_gives_the_images_of_the_archive_by_value(tiny, server, fetch, tmp_path):
+def test_a_mirror_that_works_gives_the_images_of_the_archive_by_value(
+    tiny, server, fetch, tmp_path
+):
     assert cifar10.find(tmp_path, tiny.dataset) is None
-    assert fetch(server.url("works")) == tmp_path / CIFAR10.base_folder == cifar10.find(tmp_path, tiny.dataset)
+    assert (
+        fetch(server.url("works"))
+        == tmp_path / CIFAR10.base_folder
+        == cifar10.find(tmp_path, tiny.dataset)
+    )
     assert left(tmp_path) == WHOLE
     data = cifar10.load(tmp_path, validation=0.1, dataset=tiny.dataset, mirrors=())
-    assert data.class_names == tuple(NAMES) and len(data.train) == 180 and len(data.validation) == 20
+    assert (
+        data.class_names == tuple(NAMES) and len(data.train) == 180 and len(data.validation) == 20
+    )
     assert torch.equal(data.test.images, torch.from_numpy(tiny.pixels[5]).view(40, 3, 32, 32))
     assert data.test.labels.tolist() == tiny.labels[5]
-    label_of = {pixels.tobytes(): label for part, labels in zip(tiny.pixels, tiny.labels) for pixels, label in zip(part, labels)}
+    label_of = {
+        pixels.tobytes(): label
+        for part, labels in zip(tiny.pixels, tiny.labels)
+        for pixels, label in zip(part, labels)
+    }
     for split in (data.train, data.validation):
-        assert all(label_of[image.tobytes()] == label for image, label in zip(split.images.flatten(1).numpy(), split.labels))
-    seen = [{image.tobytes() for image in split.images.numpy()} for split in (data.train, data.validation, data.test)]
+        assert all(
+            label_of[image.tobytes()] == label
+            for image, label in zip(split.images.flatten(1).numpy(), split.labels)
+        )
+    seen = [
+        {image.tobytes() for image in split.images.numpy()}
+        for split in (data.train, data.validation, data.test)
+    ]
     assert len(seen[0] | seen[1] | seen[2]) == 240, "no image is in two splits"
     assert server.asked == ["works"], "what is there is not fetched again"
 
@@ -163,7 +193,9 @@ def test_after_a_mirror_that_fails_comes_the_next(fault, tiny, server, fetch, tm
     assert time.monotonic() - start < 3
     assert server.asked == [fault, "works"] and left(tmp_path) == WHOLE
     assert (tmp_path / CIFAR10.filename).read_bytes() == tiny.archive
-    assert re.search(f"{fault}: .*({FAULTS[fault]})", capfd.readouterr().err), "it says why it moved on"
+    assert re.search(f"{fault}: .*({FAULTS[fault]})", capfd.readouterr().err), (
+        "it says why it moved on"
+    )
 
 
 @pytest.mark.parametrize("how", ["redirects", "unsized"])
@@ -172,7 +204,9 @@ def test_redirects_and_answers_without_a_length_are_fine(how, server, fetch, tmp
     assert left(tmp_path) == WHOLE
 
 
-def test_when_all_fail_the_error_says_what_was_tried_why_and_how_to_go_on(tiny, server, fetch, closed, tmp_path):
+def test_when_all_fail_the_error_says_what_was_tried_why_and_how_to_go_on(
+    tiny, server, fetch, closed, tmp_path
+):
     urls = [server.url(how) for how in ("404", "truncates", "stalls", "lies")] + [closed]
     with pytest.raises(FileNotFoundError) as caught:
         fetch(*urls)
@@ -189,7 +223,10 @@ def test_when_all_fail_the_error_says_what_was_tried_why_and_how_to_go_on(tiny, 
 def test_when_all_are_slow_the_fastest_of_them_is_better_than_nothing(server, fetch, tmp_path):
     slower, faster = server.url("slow/200000"), server.url("slow/900000")
     fetch(slower, server.url("404"), faster, floor=2e6, patience=0.1)
-    assert server.asked == ["slow/200000", "404", "slow/900000", "slow/900000"] and left(tmp_path) == WHOLE
+    assert (
+        server.asked == ["slow/200000", "404", "slow/900000", "slow/900000"]
+        and left(tmp_path) == WHOLE
+    )
 
 
 def test_a_disk_that_is_full_ends_the_search_at_once(server, fetch, tmp_path, monkeypatch):
@@ -210,20 +247,30 @@ def test_a_root_that_cannot_be_a_folder_is_named(server, fetch, tmp_path):
 
 @pytest.mark.parametrize("damage", ["half", "other bytes", "empty"])
 def test_a_damaged_archive_is_no_data_and_is_replaced(damage, tiny, server, fetch, tmp_path):
-    broken = {"half": tiny.archive[: len(tiny.archive) // 2], "other bytes": bytes(len(tiny.archive)), "empty": b""}[damage]
+    broken = {
+        "half": tiny.archive[: len(tiny.archive) // 2],
+        "other bytes": bytes(len(tiny.archive)),
+        "empty": b"",
+    }[damage]
     (tmp_path / CIFAR10.filename).write_bytes(broken)
     assert cifar10.find(tmp_path, tiny.dataset) is None
     with pytest.raises(FileNotFoundError, match="damaged.*download is False"):
         fetch(server.url("works"), download=False)
     assert server.asked == []
     fetch(server.url("works"))
-    assert (tmp_path / CIFAR10.filename).read_bytes() == tiny.archive and cifar10.find(tmp_path, tiny.dataset)
+    assert (tmp_path / CIFAR10.filename).read_bytes() == tiny.archive and cifar10.find(
+        tmp_path, tiny.dataset
+    )
 
 
 def test_a_whole_archive_is_found_and_unpacked_without_the_network(tiny, fetch, tmp_path):
     (tmp_path / CIFAR10.filename).write_bytes(tiny.archive)
     assert cifar10.find(tmp_path, tiny.dataset) == tmp_path / CIFAR10.filename
-    assert fetch(download=False) == tmp_path / CIFAR10.base_folder == cifar10.find(tmp_path, tiny.dataset)
+    assert (
+        fetch(download=False)
+        == tmp_path / CIFAR10.base_folder
+        == cifar10.find(tmp_path, tiny.dataset)
+    )
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "one byte", "no names"])
@@ -234,16 +281,29 @@ def test_a_damaged_folder_is_no_data_and_is_set_aside(damage, tiny, fetch, tmp_p
     content = file.read_bytes()
     file.unlink()
     if damage in ("cut", "one byte"):
-        file.write_bytes(content[:99] if damage == "cut" else content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
-    assert cifar10.find(tmp_path, tiny.dataset) == tmp_path / CIFAR10.filename, "the archive is still good"
+        file.write_bytes(
+            content[:99]
+            if damage == "cut"
+            else content[:-9] + bytes([content[-9] ^ 1]) + content[-8:]
+        )
+    assert cifar10.find(tmp_path, tiny.dataset) == tmp_path / CIFAR10.filename, (
+        "the archive is still good"
+    )
     assert len(cifar10.load(tmp_path, dataset=tiny.dataset, download=False).test) == 40
-    assert cifar10.unpacked(tmp_path, tiny.dataset) and "was damaged: set aside as" in capfd.readouterr().err
+    assert (
+        cifar10.unpacked(tmp_path, tiny.dataset)
+        and "was damaged: set aside as" in capfd.readouterr().err
+    )
     aside = [name for name in left(tmp_path) if "damaged" in name]
-    assert len(aside) == 1 and (tmp_path / aside[0] / CIFAR10.base_folder / "data_batch_1").is_file(), "nothing was deleted"
+    assert (
+        len(aside) == 1 and (tmp_path / aside[0] / CIFAR10.base_folder / "data_batch_1").is_file()
+    ), "nothing was deleted"
 
 
 def test_download_false_with_nothing_there_says_how_to_go_on(fetch, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no CIFAR-10 in .*download is False.*load\('shapes'\)"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no CIFAR-10 in .*download is False.*load\('shapes'\)"
+    ):
         fetch("http://127.0.0.1:9/never", download=False, root=tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
@@ -284,7 +344,10 @@ def test_an_unpacking_that_fails_leaves_no_half_folder(tiny, fetch, tmp_path, mo
 
 def test_two_at_once_fetch_once_and_both_get_the_data(server, fetch, tmp_path, capfd):
     results = []
-    threads = [threading.Thread(target=lambda: results.append(fetch(server.url("slow/900000")))) for _ in range(2)]
+    threads = [
+        threading.Thread(target=lambda: results.append(fetch(server.url("slow/900000"))))
+        for _ in range(2)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -295,11 +358,11 @@ def test_two_at_once_fetch_once_and_both_get_the_data(server, fetch, tmp_path, c
 
 
 def test_another_process_is_waited_for_and_a_dead_one_is_not(server, fetch, tmp_path, capfd):
-    code = (
-        "import filelock, sys; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print('held', flush=True); sys.stdin.read()"
-    )
+    code = "import filelock, sys; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print('held', flush=True); sys.stdin.read()"
     lock = tmp_path / f".{CIFAR10.filename}.lock"
-    with subprocess.Popen([sys.executable, "-c", code, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
         assert other.stdout.readline() == b"held\n"
         thread = threading.Thread(target=fetch, args=(server.url("works"),))
         thread.start()
@@ -311,11 +374,17 @@ def test_another_process_is_waited_for_and_a_dead_one_is_not(server, fetch, tmp_
 
 
 def test_progress_and_speed_are_visible(server, fetch, tiny, tmp_path, capfd):
-    cifar10.fetch(tmp_path, dataset=tiny.dataset, mirrors=[server.url("works")], downloader=Downloader())
+    cifar10.fetch(
+        tmp_path, dataset=tiny.dataset, mirrors=[server.url("works")], downloader=Downloader()
+    )
     shown = capfd.readouterr().err
     assert "B/s" in shown and "100%" in shown and "127.0.0.1" in shown
 
 
 def test_the_real_mirrors_are_four_and_the_checksum_is_torchvisions():
-    assert len(cifar10.MIRRORS) == 4 and all(url.endswith("/" + CIFAR10.filename) for url in cifar10.MIRRORS)
-    assert cifar10.MIRRORS[-1] == CIFAR10.url and CIFAR10.tgz_md5 == "c58f30108f718f92721af3b95e74349a"
+    assert len(cifar10.MIRRORS) == 4 and all(
+        url.endswith("/" + CIFAR10.filename) for url in cifar10.MIRRORS
+    )
+    assert (
+        cifar10.MIRRORS[-1] == CIFAR10.url and CIFAR10.tgz_md5 == "c58f30108f718f92721af3b95e74349a"
+    )

@@ -13,7 +13,9 @@ from vit_tutorial.data.decode import read_image
 
 def draw(path, label, seed=0, size=(32, 32)):
     """A PNG of noise whose red channel tells its label."""
-    pixels = np.random.default_rng([label, seed]).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    pixels = np.random.default_rng([label, seed]).integers(
+        0, 256, (size[1], size[0], 3), dtype=np.uint8
+    )
     pixels[..., 0] = 20 * label
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
@@ -43,19 +45,30 @@ def test_train_and_test_folders_come_in_by_value_and_stay_apart(tmp_path):
     assert [len(s) for s in (data.train, data.validation, data.test)] == [54, 6, 15]
     assert torch.bincount(data.validation.labels).tolist() == [2, 2, 2]
     for split in (data.train, data.validation, data.test):
-        assert torch.equal(split.images[:, 0, 0, 0].long(), 20 * split.labels), "labels stay with their images"
-    assert torch.equal(data.test.images[0], torch.from_numpy(draw(tmp_path / "x.png", 0, 1000)).permute(2, 0, 1)), (
-        "pixel by pixel"
-    )
-    on_disk = {draw(tmp_path / "x.png", label, seed).transpose(2, 0, 1).tobytes() for label in range(3) for seed in range(20)}
+        assert torch.equal(split.images[:, 0, 0, 0].long(), 20 * split.labels), (
+            "labels stay with their images"
+        )
+    assert torch.equal(
+        data.test.images[0], torch.from_numpy(draw(tmp_path / "x.png", 0, 1000)).permute(2, 0, 1)
+    ), "pixel by pixel"
+    on_disk = {
+        draw(tmp_path / "x.png", label, seed).transpose(2, 0, 1).tobytes()
+        for label in range(3)
+        for seed in range(20)
+    }
     assert pixels_of(data.train) | pixels_of(data.validation) == on_disk
-    assert not pixels_of(data.validation) & pixels_of(data.train) and not pixels_of(data.test) & on_disk
+    assert (
+        not pixels_of(data.validation) & pixels_of(data.train)
+        and not pixels_of(data.test) & on_disk
+    )
 
 
 def test_one_folder_is_split_by_class_and_no_seed_trains_on_anothers_test_images(tmp_path):
     fill(tmp_path)
     first, again, other = (load(tmp_path, seed=seed) for seed in (0, 0, 1))
-    assert [torch.bincount(s.labels).tolist() for s in (first.train, first.validation, first.test)] == [
+    assert [
+        torch.bincount(s.labels).tolist() for s in (first.train, first.validation, first.test)
+    ] == [
         [14] * 3,
         [2] * 3,
         [4] * 3,
@@ -69,13 +82,17 @@ def test_one_folder_is_split_by_class_and_no_seed_trains_on_anothers_test_images
     assert first.provenance == again.provenance and str(tmp_path) not in first.provenance
 
 
-@pytest.mark.parametrize(("size", "shape"), [(None, (32, 32)), (16, (16, 16)), ((24, 40), (24, 40))])
+@pytest.mark.parametrize(
+    ("size", "shape"), [(None, (32, 32)), (16, (16, 16)), ((24, 40), (24, 40))]
+)
 def test_any_size_becomes_the_one_that_is_asked_for(size, shape, tmp_path):
     for label, name in enumerate(("ant", "bee")):
         for seed, image_size in enumerate([(1, 1), (300, 20), (20, 300), (32, 32), (7, 5)]):
             draw(tmp_path / name / f"{seed}.png", label, seed, image_size)
     data = load(tmp_path, image_size=size)
-    assert data.image_size == shape and len(data.train) + len(data.validation) + len(data.test) == 10
+    assert (
+        data.image_size == shape and len(data.train) + len(data.validation) + len(data.test) == 10
+    )
 
 
 def test_the_middle_is_cut_out_and_proportions_are_kept(tmp_path):
@@ -88,9 +105,21 @@ def test_the_middle_is_cut_out_and_proportions_are_kept(tmp_path):
 MODES = {
     "grey": (Image.new("L", (8, 8), 100), "png", (100, 100, 100)),
     "black and white": (Image.new("1", (8, 8), 1), "png", (255, 255, 255)),
-    "16 bit": (Image.fromarray(np.full((8, 8), 200 * 257, dtype=np.uint16)), "png", (200, 200, 200)),
-    "16 bit tiff": (Image.fromarray(np.full((8, 8), 200 * 257, dtype=np.uint16)), "tiff", (200, 200, 200)),
-    "32 bit": (Image.fromarray(np.full((8, 8), 200 * 257, dtype=np.int32)), "tiff", (200, 200, 200)),
+    "16 bit": (
+        Image.fromarray(np.full((8, 8), 200 * 257, dtype=np.uint16)),
+        "png",
+        (200, 200, 200),
+    ),
+    "16 bit tiff": (
+        Image.fromarray(np.full((8, 8), 200 * 257, dtype=np.uint16)),
+        "tiff",
+        (200, 200, 200),
+    ),
+    "32 bit": (
+        Image.fromarray(np.full((8, 8), 200 * 257, dtype=np.int32)),
+        "tiff",
+        (200, 200, 200),
+    ),
     "palette": (Image.new("RGB", (8, 8), (10, 200, 30)).quantize(4), "png", (10, 200, 30)),
     "clear": (Image.new("RGBA", (8, 8), (0, 0, 0, 0)), "png", (255, 255, 255)),
     "half clear": (Image.new("RGBA", (8, 8), (255, 0, 0, 128)), "png", (255, 127, 127)),
@@ -129,7 +158,12 @@ def test_a_photograph_is_turned_upright_as_its_camera_noted(tmp_path):
 def test_files_that_cannot_be_read_are_named_in_one_warning_and_skipped(tmp_path):
     fill(tmp_path)
     whole = (tmp_path / "ant" / "000.png").read_bytes()
-    bad = {"cut.png": whole[: len(whole) // 2], "empty.jpg": b"", "text.png": b"not an image", "notes.txt": b"nor this"}
+    bad = {
+        "cut.png": whole[: len(whole) // 2],
+        "empty.jpg": b"",
+        "text.png": b"not an image",
+        "notes.txt": b"nor this",
+    }
     for name, content in bad.items():
         (tmp_path / "bee" / name).write_bytes(content)
     Image.fromarray(np.zeros((8, 8), dtype=np.float32)).save(tmp_path / "bee" / "float.tiff")
@@ -143,7 +177,9 @@ def test_files_that_cannot_be_read_are_named_in_one_warning_and_skipped(tmp_path
     assert all(name in ours[0] for name in (*bad, "float.tiff")) and ".hidden" not in ours[0]
     assert len(data.train) + len(data.validation) + len(data.test) == 60
     for split in (data.train, data.validation, data.test):
-        assert torch.equal(split.images[:, 0, 0, 0].long(), 20 * split.labels), "labels stay with their images"
+        assert torch.equal(split.images[:, 0, 0, 0].long(), 20 * split.labels), (
+            "labels stay with their images"
+        )
 
 
 def test_a_hundred_unreadable_files_do_not_fill_the_screen(tmp_path):
@@ -184,9 +220,15 @@ def make(tmp_path, *paths):
         (["ant/1.png", "ant/2.png", "bee/1.png"], "class 1 has 1 images"),
         (["train/ant/1.png", "train/bee/1.png"], "has train/ and no test/"),
         (["test/ant/1.png", "test/bee/1.png"], "has test/ and no train/"),
-        (["train/ant/1.png", "train/bee/1.png", "test/ant/1.png", "test/cow/1.png"], "only in test/: cow; only in train/: bee"),
+        (
+            ["train/ant/1.png", "train/bee/1.png", "test/ant/1.png", "test/cow/1.png"],
+            "only in test/: cow; only in train/: bee",
+        ),
         (["train/", "test/"], "found none"),
-        (["train/ant/1.png", "train/bee/1.png", "test/ant/1.png", "test/bee/"], "test: 1 of 2 classes empty"),
+        (
+            ["train/ant/1.png", "train/bee/1.png", "test/ant/1.png", "test/bee/"],
+            "test: 1 of 2 classes empty",
+        ),
     ],
 )
 def test_a_folder_that_is_no_data_set_is_refused(paths, words, tmp_path):

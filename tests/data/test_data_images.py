@@ -31,7 +31,13 @@ def split(n=20, classes=2, channels=3, side=4, seed=0):
 
 def data(**changes):
     train = split()
-    parts = dict(name="some", class_names=("a", "b"), train=train, validation=split(seed=1), test=split(seed=2))
+    parts = dict(
+        name="some",
+        class_names=("a", "b"),
+        train=train,
+        validation=split(seed=1),
+        test=split(seed=2),
+    )
     mean, std = channel_statistics(train.images)
     return ImageData(**(parts | dict(mean=mean, std=std, provenance="drawn for a test") | changes))
 
@@ -39,7 +45,9 @@ def data(**changes):
 def test_indexing_a_split_takes_images_labels_and_masks_together():
     whole = split()
     picked = torch.tensor([3, 1])
-    assert torch.equal(whole[picked].images, whole.images[picked]) and torch.equal(whole[picked].labels, whole.labels[picked])
+    assert torch.equal(whole[picked].images, whole.images[picked]) and torch.equal(
+        whole[picked].labels, whole.labels[picked]
+    )
     assert torch.equal(whole[picked].masks, whole.masks[picked]) and len(whole[picked]) == 2
     assert Split(whole.images, whole.labels)[:5].masks is None
 
@@ -55,7 +63,9 @@ def test_indexing_a_split_takes_images_labels_and_masks_together():
     ],
 )
 def test_a_split_whose_parts_do_not_fit_is_refused(change, words):
-    good = dict(images=torch.zeros(2, 3, 4, 4, dtype=torch.uint8), labels=torch.zeros(2, dtype=torch.int64))
+    good = dict(
+        images=torch.zeros(2, 3, 4, 4, dtype=torch.uint8), labels=torch.zeros(2, dtype=torch.int64)
+    )
     with pytest.raises(ValueError, match=words):
         Split(**(good | change))
 
@@ -82,7 +92,9 @@ def test_training_images_have_mean_0_and_deviation_1_in_each_channel_after_norma
     torch.testing.assert_close(x.mean(dim=(0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
     torch.testing.assert_close(x.std(dim=(0, 2, 3), correction=0), torch.ones(3), atol=1e-5, rtol=0)
     pixel = some.train.images[0, 1, 2, 3].item()
-    assert x[0, 1, 2, 3].item() == pytest.approx((pixel / 255 - some.mean[1]) / some.std[1], abs=1e-5)
+    assert x[0, 1, 2, 3].item() == pytest.approx(
+        (pixel / 255 - some.mean[1]) / some.std[1], abs=1e-5
+    )
 
 
 def test_denormalise_is_the_exact_way_back_and_holds_to_the_range():
@@ -97,24 +109,42 @@ def test_denormalise_is_the_exact_way_back_and_holds_to_the_range():
 def test_statistics_of_many_images_equal_those_of_all_at_once():
     images = split(n=4500, side=3).images
     mean, std = channel_statistics(images)
-    torch.testing.assert_close(torch.tensor(mean), (images.double() / 255).mean(dim=(0, 2, 3)).float())
-    torch.testing.assert_close(torch.tensor(std), (images.double() / 255).std(dim=(0, 2, 3), correction=0).float())
-    assert channel_statistics(torch.full((5, 1, 2, 2), 51, dtype=torch.uint8)) == ((pytest.approx(0.2),), (1.0,))
+    torch.testing.assert_close(
+        torch.tensor(mean), (images.double() / 255).mean(dim=(0, 2, 3)).float()
+    )
+    torch.testing.assert_close(
+        torch.tensor(std), (images.double() / 255).std(dim=(0, 2, 3), correction=0).float()
+    )
+    assert channel_statistics(torch.full((5, 1, 2, 2), 51, dtype=torch.uint8)) == (
+        (pytest.approx(0.2),),
+        (1.0,),
+    )
 
 
 def test_stratified_takes_its_share_of_every_class_once_and_by_seed_alone():
-    labels = torch.tensor([0] * 100 + [1] * 50 + [3] * 10)[torch.randperm(160, generator=torch.Generator().manual_seed(5))]
+    labels = torch.tensor([0] * 100 + [1] * 50 + [3] * 10)[
+        torch.randperm(160, generator=torch.Generator().manual_seed(5))
+    ]
     kept, aside = stratified(labels, 0.1, seed=3)
-    assert torch.equal(torch.cat([kept, aside]).sort().values, torch.arange(160)), "every image on one side, none on both"
+    assert torch.equal(torch.cat([kept, aside]).sort().values, torch.arange(160)), (
+        "every image on one side, none on both"
+    )
     assert torch.bincount(labels[aside], minlength=4).tolist() == [10, 5, 0, 1]
-    assert torch.equal(aside, stratified(labels, 0.1, seed=3)[1]) and not torch.equal(aside, stratified(labels, 0.1, seed=4)[1])
+    assert torch.equal(aside, stratified(labels, 0.1, seed=3)[1]) and not torch.equal(
+        aside, stratified(labels, 0.1, seed=4)[1]
+    )
     times = torch.zeros(160)
     for seed in range(200):
         times[stratified(labels, 0.1, seed)[1]] += 1
-    assert times.min() >= 4 and times.max() <= 50, "every image has its turn: 20 of 200 seeds on average"
+    assert times.min() >= 4 and times.max() <= 50, (
+        "every image has its turn: 20 of 200 seeds on average"
+    )
 
 
-@pytest.mark.parametrize(("fraction", "words"), [(0, "is 0"), (1, "is 1"), (-0.1, "is -0.1"), (0.9, "class 1 has 2 images")])
+@pytest.mark.parametrize(
+    ("fraction", "words"),
+    [(0, "is 0"), (1, "is 1"), (-0.1, "is -0.1"), (0.9, "class 1 has 2 images")],
+)
 def test_a_share_that_cannot_be_set_aside_is_refused(fraction, words):
     with pytest.raises(ValueError, match=words):
         stratified(torch.tensor([0] * 100 + [1] * 2), fraction, 0)
@@ -123,8 +153,14 @@ def test_a_share_that_cannot_be_set_aside_is_refused(fraction, words):
 def test_split_validation_keeps_images_and_labels_together():
     whole = split(n=40)
     train, held = split_validation(whole.images, whole.labels, 0.25, seed=1)
-    label_of = {image.numpy().tobytes(): int(label) for image, label in zip(whole.images, whole.labels)}
-    got = [(image.numpy().tobytes(), int(label)) for part in (train, held) for image, label in zip(part.images, part.labels)]
+    label_of = {
+        image.numpy().tobytes(): int(label) for image, label in zip(whole.images, whole.labels)
+    }
+    got = [
+        (image.numpy().tobytes(), int(label))
+        for part in (train, held)
+        for image, label in zip(part.images, part.labels)
+    ]
     assert len(train) == 30 and len(held) == 10 and dict(got) == label_of and len(got) == 40
 
 
@@ -138,7 +174,9 @@ def test_load_names_the_nearest_source_and_what_else_it_takes(tmp_path):
         load(tmp_path / "file")
 
 
-@pytest.mark.parametrize("change", [dict(image_size=64), dict(validation=0), dict(validation=1.0), dict(seed=-1)])
+@pytest.mark.parametrize(
+    "change", [dict(image_size=64), dict(validation=0), dict(validation=1.0), dict(seed=-1)]
+)
 def test_load_refuses_what_does_not_fit(change):
     with pytest.raises(ValueError, match=str(*change.values())):
         load("shapes", **change)
@@ -150,7 +188,11 @@ def test_data_root_argument_then_variable_then_clone_then_cache(tmp_path, monkey
     assert data_root() == Path(__file__).parents[2] / "data"
     monkeypatch.setattr(paths, "clone", lambda: None)
     cache = data_root()
-    assert cache.is_absolute() and cache.name == "vit_tutorial" and not cache.is_relative_to(Path(__file__).parents[2])
+    assert (
+        cache.is_absolute()
+        and cache.name == "vit_tutorial"
+        and not cache.is_relative_to(Path(__file__).parents[2])
+    )
     monkeypatch.setenv("VIT_TUTORIAL_DATA", str(tmp_path))
     assert data_root() == tmp_path and data_root(tmp_path / "mine") == tmp_path / "mine"
     monkeypatch.setenv("VIT_TUTORIAL_DATA", "~/pictures")
@@ -170,16 +212,22 @@ def test_results_path_in_a_clone_and_in_a_package(tmp_path, monkeypatch):
     assert results_path("a.csv") == tmp_path / "package" / "_results" / "a.csv"
     with pytest.raises(FileNotFoundError, match=r"'b.csv'.*There are: a\.csv.*benchmarks"):
         results_path("b.csv")
-    with pytest.raises(FileNotFoundError, match=r"no committed weights 'b.safetensors'.*There is none"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no committed weights 'b.safetensors'.*There is none"
+    ):
         weights_path("b.safetensors")
 
 
-def test_finding_cifar10_where_there_is_none_touches_neither_network_nor_disk(tmp_path, monkeypatch):
+def test_finding_cifar10_where_there_is_none_touches_neither_network_nor_disk(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("no network"))
     assert find_cifar10(tmp_path / "nowhere") is None and not (tmp_path / "nowhere").exists()
 
 
 def test_importing_the_room_is_cheap_and_silent():
     code = "import sys, vit_tutorial.data; print(sorted({'torchvision', 'matplotlib', 'requests', 'pooch'} & set(sys.modules)))"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True
+    )
     assert run.stdout.strip() == "[]" and not run.stderr

@@ -32,7 +32,12 @@ def pictures(tmp_path_factory):
         (path / name / "more").mkdir(parents=True)
         for number in range(20):
             shape = (*draw.integers(8, 40, 2), 3)
-            file = path / name / ("more" if number % 5 == 0 else ".") / f"é{number:02}.{'jpg' if number % 2 else 'png'}"
+            file = (
+                path
+                / name
+                / ("more" if number % 5 == 0 else ".")
+                / f"é{number:02}.{'jpg' if number % 2 else 'png'}"
+            )
             Image.fromarray(draw.integers(0, 256, shape, dtype=np.uint8)).save(file)
     return path
 
@@ -53,7 +58,8 @@ def taken(source):
 
 def same(one, other):
     return len(one) == len(other) and all(
-        torch.equal(a, b) and torch.equal(c, d) and a.dtype == b.dtype for (a, c), (b, d) in zip(one, other)
+        torch.equal(a, b) and torch.equal(c, d) and a.dtype == b.dtype
+        for (a, c), (b, d) in zip(one, other)
     )
 
 
@@ -66,15 +72,25 @@ def test_a_stream_gives_the_images_and_labels_that_memory_holds(name, workers, b
     held, streamed = (getattr(data, name) for data in both)
     assert isinstance(held, Split) and isinstance(streamed, FileSplit)
     streamed = with_workers(streamed, workers)
-    assert torch.equal(held.labels, streamed.labels) and len(held) == len(streamed) and held.shape == streamed.shape
+    assert (
+        torch.equal(held.labels, streamed.labels)
+        and len(held) == len(streamed)
+        and held.shape == streamed.shape
+    )
     ordered = taken(streamed.iter_batches(7))
     assert same(taken(held.iter_batches(7)), ordered)
-    assert [len(labels) for _, labels in ordered] == [len(part) for part in torch.arange(len(held)).split(7)]
+    assert [len(labels) for _, labels in ordered] == [
+        len(part) for part in torch.arange(len(held)).split(7)
+    ]
     picked = torch.randperm(len(held), generator=torch.Generator().manual_seed(1))[:6]
     lists = [picked, picked.flip(0), picked[:1], picked[:0], torch.tensor([-1, 0, 0])]
     assert same(taken(held.batches(lists)), taken(streamed.batches(lists)))
     first = taken(streamed.batches([picked]))[0]
-    assert first[0].shape == (6, 3, *SIZE) and first[0].dtype == torch.uint8 and torch.equal(first[1], held.labels[picked])
+    assert (
+        first[0].shape == (6, 3, *SIZE)
+        and first[0].dtype == torch.uint8
+        and torch.equal(first[1], held.labels[picked])
+    )
 
 
 def test_the_splits_are_the_same_for_every_seed_and_layout(pictures, tmp_path):
@@ -82,20 +98,33 @@ def test_the_splits_are_the_same_for_every_seed_and_layout(pictures, tmp_path):
         shutil.copytree(pictures, tmp_path / part)
     for path, gigabytes in ((pictures, "3.46e-05"), (tmp_path, "6.91e-05")):
         for seed in (0, 3):
-            data = [load(path, image_size=SIZE, seed=seed, stream=stream) for stream in (False, True)]
+            data = [
+                load(path, image_size=SIZE, seed=seed, stream=stream) for stream in (False, True)
+            ]
             for name in SPLITS:
                 held, streamed = (getattr(d, name) for d in data)
-                assert torch.equal(held.images, torch.cat([images for images, _ in with_workers(streamed, 0).iter_batches(50)]))
+                assert torch.equal(
+                    held.images,
+                    torch.cat([images for images, _ in with_workers(streamed, 0).iter_batches(50)]),
+                )
             assert data[0].class_names == data[1].class_names and data[0].name == data[1].name
-            assert data[0].mean == data[1].mean and data[0].std == data[1].std, "all images are in the sample"
-            assert data[1].provenance == data[0].provenance + f", read from their files in passing ({gigabytes} GB of pixels)"
+            assert data[0].mean == data[1].mean and data[0].std == data[1].std, (
+                "all images are in the sample"
+            )
+            assert (
+                data[1].provenance
+                == data[0].provenance
+                + f", read from their files in passing ({gigabytes} GB of pixels)"
+            )
 
 
 def test_indexing_and_moving_a_stream_reads_nothing_and_picks_as_a_split_does(both, monkeypatch):
     held, streamed = both[0].train, with_workers(both[1].train, 0)
     for picked in (slice(3, 9), slice(1, None, 4), torch.tensor([4, 1, 1]), held.labels == 2):
         part = streamed[picked]
-        assert isinstance(part, FileSplit) and same(taken(held[picked].iter_batches(4)), taken(part.iter_batches(4)))
+        assert isinstance(part, FileSplit) and same(
+            taken(held[picked].iter_batches(4)), taken(part.iter_batches(4))
+        )
     assert same(taken(held[2::3][1:].iter_batches(9)), taken(streamed[2::3][1:].iter_batches(9)))
     monkeypatch.setattr(file_loader, "read_image", None)
     moved = streamed[:3].to("meta")
@@ -124,17 +153,24 @@ def test_a_pass_goes_on_in_the_middle_and_reads_only_what_is_left(workers, both)
     stopped = streamed.batches(order)
     next(stopped)
     stopped.close()
-    assert same(whole[3:], taken(streamed.batches(order[3:]))), "what was read ahead of a stop does not come again"
+    assert same(whole[3:], taken(streamed.batches(order[3:]))), (
+        "what was read ahead of a stop does not come again"
+    )
 
 
 def test_processes_that_share_a_batch_see_each_image_once(both):
     streamed = with_workers(both[1].train, 0)
     order = torch.randperm(len(streamed), generator=torch.Generator().manual_seed(2))[:40].split(8)
-    shares = [taken(streamed.batches([batch[4 * rank : 4 * rank + 4] for batch in order])) for rank in (0, 1)]
+    shares = [
+        taken(streamed.batches([batch[4 * rank : 4 * rank + 4] for batch in order]))
+        for rank in (0, 1)
+    ]
     together = [tuple(torch.cat(parts) for parts in zip(*batches)) for batches in zip(*shares)]
     assert same(together, taken(both[0].train.batches(order)))
     parts = [taken(streamed[rank::2].iter_batches(50))[0][0] for rank in (0, 1)]
-    assert torch.equal(parts[0], both[0].train.images[0::2]) and torch.equal(parts[1], both[0].train.images[1::2])
+    assert torch.equal(parts[0], both[0].train.images[0::2]) and torch.equal(
+        parts[1], both[0].train.images[1::2]
+    )
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -154,7 +190,9 @@ def test_workers_are_kept_from_one_pass_to_the_next_and_live_through_ctrl_c(both
     os.kill(worker.pid, signal.SIGINT)
     time.sleep(0.1)
     assert same(expected, taken(streamed.iter_batches(4)))
-    assert [w.pid for w in streamed._idle[0]._iterator._workers] == [worker.pid] and len(streamed._idle) == 1
+    assert [w.pid for w in streamed._idle[0]._iterator._workers] == [worker.pid] and len(
+        streamed._idle
+    ) == 1
 
 
 def test_what_a_worker_gets_can_be_sent_to_a_new_process(both):
@@ -165,7 +203,9 @@ def test_what_a_worker_gets_can_be_sent_to_a_new_process(both):
     assert len(text) < 2000
     reader = ForkingPickler.loads(text)[0]
     images, labels = reader.__getitems__([5, 2])
-    assert torch.equal(images, both[0].train.images[[5, 2]]) and torch.equal(labels, both[0].train.labels[[5, 2]])
+    assert torch.equal(images, both[0].train.images[[5, 2]]) and torch.equal(
+        labels, both[0].train.labels[[5, 2]]
+    )
 
 
 def test_names_come_back_as_they_are():
@@ -193,11 +233,15 @@ def test_image_data_takes_a_stream_and_a_loop_over_it_measures_the_same(both):
 
     for name in SPLITS:
         assert measure(held, getattr(held, name)) == measure(streamed, getattr(streamed, name))
-    assert streamed.to("meta").test.device.type == "meta" and streamed.to("meta").device.type == "meta"
+    assert (
+        streamed.to("meta").test.device.type == "meta" and streamed.to("meta").device.type == "meta"
+    )
 
 
 def test_image_data_refuses_streams_that_do_not_fit(both):
-    parts = dict(name="x", class_names=("a", "b", "c"), mean=(0.5,) * 3, std=(0.2,) * 3, provenance="")
+    parts = dict(
+        name="x", class_names=("a", "b", "c"), mean=(0.5,) * 3, std=(0.2,) * 3, provenance=""
+    )
     train, test = both[1].train, both[1].test
     other = FileSplit(test.names, test.index, test.labels, (8, 8))
     with pytest.raises(ValueError, match=r"test holds \(3, 8, 8\)"):
@@ -230,7 +274,9 @@ def test_measured_size_decides_between_memory_and_files(pictures, monkeypatch, c
         monkeypatch.setattr(folder, "free_bytes", lambda device, free=free: free)
         assert type(load(pictures, image_size=SIZE).train) is expected
         said = capsys.readouterr().err
-        assert ("3.46e-05 GB of pixels are more than a quarter of the free 0.000138 GB" in said) == (expected is FileSplit)
+        assert (
+            "3.46e-05 GB of pixels are more than a quarter of the free 0.000138 GB" in said
+        ) == (expected is FileSplit)
     monkeypatch.setattr(folder, "free_bytes", lambda device: 1)
     assert type(load(pictures, image_size=SIZE, stream=False).train) is Split
 
@@ -254,7 +300,9 @@ def few(tmp_path):
     for name in ("ant", "bee"):
         (tmp_path / name).mkdir()
         for number in range(12):
-            Image.fromarray(draw.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(tmp_path / name / f"{number:02}.jpg")
+            Image.fromarray(draw.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(
+                tmp_path / name / f"{number:02}.jpg"
+            )
     return tmp_path
 
 
@@ -267,14 +315,21 @@ def test_files_that_are_no_images_are_skipped_at_the_start_as_without_a_stream(f
     for name, content in bad.items():
         (few / "bee" / name).write_bytes(content)
     Image.fromarray(np.zeros((8, 8), dtype=np.float32)).save(few / "bee" / "float.tiff")
-    (few / "bee" / "long.jpg").write_bytes(whole + b"more after its end" * 10)  # fine: what follows an image is ignored
+    (few / "bee" / "long.jpg").write_bytes(
+        whole + b"more after its end" * 10
+    )  # fine: what follows an image is ignored
     told, kept = [], []
     for streamed in (False, True):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             data = load(few, image_size=16, stream=streamed)
         told.append([str(w.message) for w in caught if "skipped" in str(w.message)])
-        kept.append([torch.cat([images for images, _ in getattr(data, name).iter_batches(9)]) for name in SPLITS])
+        kept.append(
+            [
+                torch.cat([images for images, _ in getattr(data, name).iter_batches(9)])
+                for name in SPLITS
+            ]
+        )
     assert len(told[1]) == 1 and told[1][0].startswith("6 of 31 files skipped")
     assert all(name in told[1][0] for name in (*bad, "float.tiff"))
     assert all(torch.equal(a, b) for a, b in zip(*kept)) and sum(map(len, kept[1])) == 25
@@ -284,7 +339,9 @@ def test_files_that_are_no_images_are_skipped_at_the_start_as_without_a_stream(f
 def test_a_class_without_an_image_that_opens_is_refused(few):
     for file in (few / "bee").iterdir():
         file.write_bytes(b"")
-    with pytest.raises(ValueError, match="1 of 2 classes empty; .*bee has no image that can be read"):
+    with pytest.raises(
+        ValueError, match="1 of 2 classes empty; .*bee has no image that can be read"
+    ):
         load(few, image_size=16, stream=True)
 
 
@@ -303,7 +360,10 @@ def test_a_file_that_turns_bad_is_named_and_the_pass_goes_on_when_it_is_back(dam
         with open(name, "wb") as file:
             file.write(content[: len(content) // 2] if damage == "cut" else b"x" * 500)
     got = []
-    with pytest.raises(OSError, match=f"{os.path.basename(name)} cannot be read as an image.*resume from the last checkpoint"):
+    with pytest.raises(
+        OSError,
+        match=f"{os.path.basename(name)} cannot be read as an image.*resume from the last checkpoint",
+    ):
         for batch in split.batches(order):
             got.append(batch)
     assert same(expected[:2], got), "all batches before it came"

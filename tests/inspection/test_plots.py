@@ -19,12 +19,16 @@ from vit_tutorial.model import sinusoidal_2d
 
 @pytest.fixture
 def image():
-    return torch.randint(0, 256, (3, 16, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return torch.randint(
+        0, 256, (3, 16, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
 
 
 @pytest.fixture
 def table():
-    return torch.randn(1, 13, 20, generator=torch.Generator().manual_seed(0))  # a class token and 3 x 4 patches
+    return torch.randn(
+        1, 13, 20, generator=torch.Generator().manual_seed(0)
+    )  # a class token and 3 x 4 patches
 
 
 def texts(axes):
@@ -36,9 +40,33 @@ def arrays(axes):
 
 
 ROWS = [
-    dict(step=0, epochs=0, minutes=0, lr=0, train_loss=None, validation_loss=2.3, validation_accuracy=0.1),
-    dict(step=5, epochs=1, minutes=0.5, lr=1e-3, train_loss=1.5, validation_loss=1.4, validation_accuracy=0.5),
-    dict(step=10, epochs=2, minutes=1, lr=0, train_loss=1.0, validation_loss=1.1, validation_accuracy=0.75),
+    dict(
+        step=0,
+        epochs=0,
+        minutes=0,
+        lr=0,
+        train_loss=None,
+        validation_loss=2.3,
+        validation_accuracy=0.1,
+    ),
+    dict(
+        step=5,
+        epochs=1,
+        minutes=0.5,
+        lr=1e-3,
+        train_loss=1.5,
+        validation_loss=1.4,
+        validation_accuracy=0.5,
+    ),
+    dict(
+        step=10,
+        epochs=2,
+        minutes=1,
+        lr=0,
+        train_loss=1.0,
+        validation_loss=1.1,
+        validation_accuracy=0.75,
+    ),
 ]
 
 
@@ -50,12 +78,16 @@ def test_cosine_similarity_is_the_dot_product_over_the_lengths(table):
     for i, j in ((0, 1), (3, 7), (12, 12)):
         a, b = table[0, i], table[0, j]
         torch.testing.assert_close(cosine[i, j], a @ b / (a.norm() * b.norm()))
-    torch.testing.assert_close(cosine, analysis.cosine_similarity(1e-6 * table[0]))  # the scale does not matter
+    torch.testing.assert_close(
+        cosine, analysis.cosine_similarity(1e-6 * table[0])
+    )  # the scale does not matter
     assert analysis.cosine_similarity(torch.zeros(2, 4)).eq(0).all()
 
 
 def test_expected_random_cosine_is_what_random_rows_give():
-    cosine = analysis.cosine_similarity(torch.randn(400, 96, generator=torch.Generator().manual_seed(0)))
+    cosine = analysis.cosine_similarity(
+        torch.randn(400, 96, generator=torch.Generator().manual_seed(0))
+    )
     apart = cosine[torch.ones(400, 400).triu(1).bool()]
     assert float(apart.std()) == pytest.approx(analysis.expected_random_cosine(96), rel=0.02)
     assert analysis.expected_random_cosine(64) == 0.125
@@ -63,14 +95,26 @@ def test_expected_random_cosine_is_what_random_rows_give():
 
 def test_grid_distance_counts_patches():
     distance = analysis.grid_distance((3, 4))
-    assert distance.shape == (12, 12) and distance.diagonal().eq(0).all() and distance.equal(distance.T)
-    assert distance[0, 3] == 3 and distance[0, 8] == 2 and distance[0, 5] == pytest.approx(math.sqrt(2))
+    assert (
+        distance.shape == (12, 12)
+        and distance.diagonal().eq(0).all()
+        and distance.equal(distance.T)
+    )
+    assert (
+        distance[0, 3] == 3
+        and distance[0, 8] == 2
+        and distance[0, 5] == pytest.approx(math.sqrt(2))
+    )
 
 
 def test_similarity_by_distance_by_hand():
     table = torch.tensor([[1.0, 0], [1, 0], [0, 1], [-1, 0]])  # a row of four patches
     found = analysis.similarity_by_distance(table, (1, 4))
-    assert found == {1: (pytest.approx(1 / 3), pytest.approx(math.sqrt(2) / 3), 3), 2: (-0.5, 0.5, 2), 3: (-1, 0, 1)}
+    assert found == {
+        1: (pytest.approx(1 / 3), pytest.approx(math.sqrt(2) / 3), 3),
+        2: (-0.5, 0.5, 2),
+        3: (-1, 0, 1),
+    }
     blank = torch.zeros(1, 2)
     assert analysis.similarity_by_distance(torch.cat([blank, table]), (1, 4)) == found
     assert analysis.similarity_by_distance(torch.cat([table, blank]), (1, 4), extra=-1) == found
@@ -87,15 +131,30 @@ def test_confusion_matrix_has_true_rows_and_predicted_columns():
         (lambda: analysis.cosine_similarity(torch.zeros(2, 3, 4)), r"\(2, 3, 4\)"),
         (lambda: analysis.cosine_similarity([1, 2]), "list"),
         (lambda: analysis.patch_rows(torch.zeros(13, 4)), "13 positions, 13 and 12 .* no square"),
-        (lambda: analysis.patch_rows(torch.zeros(13, 4), (3, 3)), "13 positions do not fit a grid of 3x3 = 9 patches"),
-        (lambda: analysis.patch_rows(torch.zeros(9, 4), (3, 4)), "9 positions do not fit a grid of 3x4 = 12"),
+        (
+            lambda: analysis.patch_rows(torch.zeros(13, 4), (3, 3)),
+            "13 positions do not fit a grid of 3x3 = 9 patches",
+        ),
+        (
+            lambda: analysis.patch_rows(torch.zeros(9, 4), (3, 4)),
+            "9 positions do not fit a grid of 3x4 = 12",
+        ),
         (lambda: analysis.patch_rows(torch.zeros(9, 4), (3, 3), 1), "with extra=1"),
-        (lambda: analysis.patch_rows(torch.zeros(9, 4), extra=1), "9 positions, 8 of them for patches, make no square"),
+        (
+            lambda: analysis.patch_rows(torch.zeros(9, 4), extra=1),
+            "9 positions, 8 of them for patches, make no square",
+        ),
         (lambda: analysis.grid_distance(4), "grid is 4"),
         (lambda: analysis.grid_distance((0, 4)), "rows of the grid is 0"),
         (lambda: analysis.expected_random_cosine(0), "dim is 0"),
-        (lambda: analysis.confusion_matrix(torch.tensor([0]), torch.tensor([3]), 3), "predicted .* 3 to 3: with 3 classes"),
-        (lambda: analysis.confusion_matrix(torch.tensor([0, 1]), torch.tensor([0]), 3), r"\(2,\) and \(1,\)"),
+        (
+            lambda: analysis.confusion_matrix(torch.tensor([0]), torch.tensor([3]), 3),
+            "predicted .* 3 to 3: with 3 classes",
+        ),
+        (
+            lambda: analysis.confusion_matrix(torch.tensor([0, 1]), torch.tensor([0]), 3),
+            r"\(2,\) and \(1,\)",
+        ),
         (lambda: analysis.confusion_matrix(torch.tensor([0.0]), torch.tensor([0]), 3), "argmax"),
     ],
 )
@@ -112,7 +171,9 @@ def test_patches_draws_the_image_the_patch_the_sequence_and_the_token(image):
     pixels = image.permute(1, 2, 0).numpy()
     assert np.array_equal(arrays(whole)[0], pixels)
     assert texts(whole) == ["0", "1", "2", "3", "4", "5"]
-    assert np.array_equal(arrays(patch)[0], pixels[8:16, 8:16])  # patch 4 of 2 x 3 is in row 1, column 1
+    assert np.array_equal(
+        arrays(patch)[0], pixels[8:16, 8:16]
+    )  # patch 4 of 2 x 3 is in row 1, column 1
     flat = patchify(image[None], 8)[0]
     assert [array.reshape(-1).tolist() for array in arrays(sequence)] == flat.tolist()
     names = "RGBRGBRGBRGB"
@@ -169,7 +230,10 @@ def test_numbers_are_thinned_out_and_can_be_left_out():
     ("call", "said"),
     [
         (lambda i: plots.patches(i, 5), "5x5 do not tile an image of 16x24"),
-        (lambda i: plots.patches(i, 8, zoom=6), "zoom is 6: the 6 patches are numbered from 0 to 5"),
+        (
+            lambda i: plots.patches(i, 8, zoom=6),
+            "zoom is 6: the 6 patches are numbered from 0 to 5",
+        ),
         (lambda i: plots.patches(i[None], 8), r"\(1, 3, 16, 24\).*images\[0\]"),
         (lambda i: plots.patches(i[:2], 8), r"\(2, 16, 24\)"),
         (lambda i: plots.patches(i.float(), 8), "from 0 to 255"),
@@ -207,11 +271,17 @@ def test_mistakes_are_the_surest_wrong_ones_first(image):
         images, true, predicted, torch.tensor([0.99, 0.6, 0.9, 0.7, 0.8]), ["cat", "dog"], count=3
     )
     assert [int(arrays(axes)[0][0, 0, 0]) for axes in figure.axes] == [2, 4, 3]
-    assert [axes.get_title() for axes in figure.axes] == ["dog (90%)\nis: cat", "dog (80%)\nis: cat", "cat (70%)\nis: dog"]
+    assert [axes.get_title() for axes in figure.axes] == [
+        "dog (90%)\nis: cat",
+        "dog (80%)\nis: cat",
+        "cat (70%)\nis: dog",
+    ]
     assert "3 surest of 4 mistakes among 5" in figure.get_suptitle()
     assert (
         "No mistakes among 5"
-        in plots.most_confident_errors(images, true, true, torch.ones(5), ["cat", "dog"]).texts[0].get_text()
+        in plots.most_confident_errors(images, true, true, torch.ones(5), ["cat", "dog"])
+        .texts[0]
+        .get_text()
     )
 
 
@@ -226,7 +296,11 @@ def test_mistakes_are_the_surest_wrong_ones_first(image):
 def test_mistakes_names_bad_input(true, predicted, confidence, said):
     with pytest.raises(ValueError, match=said):
         plots.most_confident_errors(
-            torch.rand(2, 3, 8, 8), torch.tensor(true), torch.tensor(predicted), torch.tensor(confidence), ["a", "b"]
+            torch.rand(2, 3, 8, 8),
+            torch.tensor(true),
+            torch.tensor(predicted),
+            torch.tensor(confidence),
+            ["a", "b"],
         )
 
 
@@ -236,7 +310,10 @@ def test_mistakes_names_bad_input(true, predicted, confidence, said):
 def test_curves_draw_the_rows(image):
     loss, accuracy, rate = plots.curves(ROWS, x="minutes").axes
     train, validation = loss.get_lines()
-    assert train.get_xydata().tolist() == [[0.5, 1.5], [1, 1]]  # the row without a training loss is left out
+    assert train.get_xydata().tolist() == [
+        [0.5, 1.5],
+        [1, 1],
+    ]  # the row without a training loss is left out
     assert validation.get_xydata().tolist() == [[0, 2.3], [0.5, 1.4], [1, 1.1]]
     assert accuracy.get_lines()[0].get_ydata().tolist() == [10, 50, 75]
     assert rate.get_lines()[0].get_ydata().tolist() == [0, 1e-3, 0]
@@ -244,11 +321,16 @@ def test_curves_draw_the_rows(image):
 
 
 def test_curves_take_the_text_of_a_csv_and_other_runs():
-    rows = [{key: "" if value is None else str(value) for key, value in row.items()} for row in ROWS]
+    rows = [
+        {key: "" if value is None else str(value) for key, value in row.items()} for row in ROWS
+    ]
     figure = plots.curves(rows, also={"other": ROWS[:1]}, label="mine")
     ours, other = figure.axes[1].get_lines()
     assert ours.get_ydata().tolist() == [10, 50, 75] and other.get_ydata().tolist() == [10]
-    assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == ["mine", "other"]
+    assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == [
+        "mine",
+        "other",
+    ]
     assert figure.axes[0].get_xlabel().startswith("epochs")
 
 
@@ -275,7 +357,11 @@ def test_confusion_writes_counts_and_colours_shares():
     matrix = torch.tensor([[8, 2, 0], [1, 3, 0], [0, 0, 0]])
     axes = plots.confusion(matrix, ["a", "b", "c"]).axes[0]
     assert texts(axes) == [str(count) for count in matrix.flatten().tolist()]
-    assert arrays(axes)[0].tolist() == [[80, 20, 0], [25, 75, 0], [0, 0, 0]]  # a class without images is 0, not nan
+    assert arrays(axes)[0].tolist() == [
+        [80, 20, 0],
+        [25, 75, 0],
+        [0, 0, 0],
+    ]  # a class without images is 0, not nan
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted class", "true class")
 
 
@@ -292,25 +378,42 @@ def test_position_similarity_draws_the_computed_cosine(table, place):
         assert np.array_equal(drawn.get_array(), cosine[n].view(3, 4).numpy())
         assert drawn.get_clim() == (-1, 1)
         left, right, bottom, top = drawn.get_extent()
-        assert (int(top), int(left)) == divmod(n, 4) and bottom < top + 1 and right < left + 1  # map n stands in place n
+        assert (
+            (int(top), int(left)) == divmod(n, 4) and bottom < top + 1 and right < left + 1
+        )  # map n stands in place n
     bottom, top = axes.get_ylim()
     assert top < bottom  # row 0 is on top
 
 
-@pytest.mark.parametrize("changes", [dict(), dict(class_token="last"), dict(pool="mean"), dict(position_class_token=False)])
+@pytest.mark.parametrize(
+    "changes",
+    [dict(), dict(class_token="last"), dict(pool="mean"), dict(position_class_token=False)],
+)
 @pytest.mark.parametrize("position", ["learned_1d", "sinusoidal_2d"])
 def test_position_similarity_finds_the_patches_of_a_model(position, changes):
-    config = ViTConfig(image_size=(12, 16), patch_size=4, dim=16, depth=1, num_heads=2, position=position, **changes)
+    config = ViTConfig(
+        image_size=(12, 16),
+        patch_size=4,
+        dim=16,
+        depth=1,
+        num_heads=2,
+        position=position,
+        **changes,
+    )
     model = VisionTransformer(config)
     table = model.position.table.detach()[0]
     token = config.class_token if config.position_class_token else "none"
     rows = {"first": table[1:], "last": table[:-1], "none": table}[token]
     drawn = plots.position_similarity(model).axes[0].get_images()
-    assert np.array_equal(drawn[5].get_array(), analysis.cosine_similarity(rows)[5].view(3, 4).numpy())
+    assert np.array_equal(
+        drawn[5].get_array(), analysis.cosine_similarity(rows)[5].view(3, 4).numpy()
+    )
 
 
 def test_position_similarity_without_a_table():
-    model = types.SimpleNamespace(position=torch.nn.Identity(), config=types.SimpleNamespace(position="none"))
+    model = types.SimpleNamespace(
+        position=torch.nn.Identity(), config=types.SimpleNamespace(position="none")
+    )
     with pytest.raises(ValueError, match="no table of positions: its position is 'none'"):
         plots.position_similarity(model)
     with pytest.raises(ValueError, match="13 positions do not fit a grid of 5x5 = 25"):
@@ -351,7 +454,11 @@ def every_figure():
         plots.curves(ROWS),
         plots.confusion(torch.eye(3), ["a", "b", "c"]),
         plots.most_confident_errors(
-            torch.rand(2, 3, 8, 8), torch.tensor([0, 1]), torch.tensor([1, 1]), torch.rand(2), ["a", "b"]
+            torch.rand(2, 3, 8, 8),
+            torch.tensor([0, 1]),
+            torch.tensor([1, 1]),
+            torch.rand(2),
+            ["a", "b"],
         ),
         plots.position_similarity(noise),
         plots.similarity_by_distance(noise),

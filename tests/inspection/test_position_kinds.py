@@ -14,7 +14,9 @@ from vit_tutorial.inspection.cost import position_cost
 from vit_tutorial.model import make_position
 from vit_tutorial.model.config import IN_ATTENTION, POSITION_SITES, POSITIONS
 
-WIDE = dict(image_size=(8, 12), patch_size=4, dim=16, depth=3, num_heads=2)  # 2 x 3 patches, heads of width 8
+WIDE = dict(
+    image_size=(8, 12), patch_size=4, dim=16, depth=3, num_heads=2
+)  # 2 x 3 patches, heads of width 8
 PLACES = [(kind, place) for kind, place in itertools.product(POSITIONS[1:], POSITION_SITES)]
 PLACES = [(kind, place) for kind, place in PLACES if not (kind in IN_ATTENTION and place == "stem")]
 
@@ -36,7 +38,14 @@ class Elementwise(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         result = function(*args, **(kwargs or {}))
         aten = torch.ops.aten
-        if function.overloadpacket in (aten.add, aten.sub, aten.mul, aten.add_, aten.sub_, aten.mul_):
+        if function.overloadpacket in (
+            aten.add,
+            aten.sub,
+            aten.mul,
+            aten.add_,
+            aten.sub_,
+            aten.mul_,
+        ):
             self.count += result.numel()
         return result
 
@@ -44,9 +53,14 @@ class Elementwise(TorchDispatchMode):
 def counted(config):
     """Elementwise additions and multiplications of one image's forward pass, with attention spelled out."""
     with torch.device("meta"):
-        model, image = VisionTransformer(config).eval(), torch.empty(1, config.channels, *config.image_size)
+        model, image = (
+            VisionTransformer(config).eval(),
+            torch.empty(1, config.channels, *config.image_size),
+        )
     for block in model.encoder.blocks:
-        block.attention.fused = False  # the fused form adds a relative bias where nobody can count it
+        block.attention.fused = (
+            False  # the fused form adds a relative bias where nobody can count it
+        )
     with Elementwise() as found, torch.no_grad():
         model(image)
     return found.count
@@ -57,14 +71,20 @@ def counted(config):
 def test_flops_are_those_that_pytorch_does(kind, place, token):
     settings = WIDE | dict(class_token=token, pool="mean")
     config = ViTConfig(**settings, position=kind, position_site=place)
-    assert position_cost(config)["flops"] == counted(config) - counted(ViTConfig(**settings, position="none"))
+    assert position_cost(config)["flops"] == counted(config) - counted(
+        ViTConfig(**settings, position="none")
+    )
 
 
 def test_flops_where_the_class_token_joins_later():
     settings = WIDE | dict(position_class_token=False)
     for kind in ("learned_1d", "learned_2d", "sinusoidal_2d"):
         config = ViTConfig(**settings, position=kind)
-        assert position_cost(config)["flops"] == counted(config) - counted(ViTConfig(**settings, position="none")) == 6 * 16
+        assert (
+            position_cost(config)["flops"]
+            == counted(config) - counted(ViTConfig(**settings, position="none"))
+            == 6 * 16
+        )
 
 
 def test_costs_of_vit_base_by_hand():
@@ -73,16 +93,23 @@ def test_costs_of_vit_base_by_hand():
 
     assert cost(position="none") == dict(parameters=0, flops=0)
     assert cost() == dict(parameters=197 * 768, flops=197 * 768)
-    assert cost(position_site="every_layer") == dict(parameters=12 * 197 * 768, flops=12 * 197 * 768)
-    assert cost(position_site="every_layer_shared") == dict(parameters=197 * 768, flops=12 * 197 * 768)
+    assert cost(position_site="every_layer") == dict(
+        parameters=12 * 197 * 768, flops=12 * 197 * 768
+    )
+    assert cost(position_site="every_layer_shared") == dict(
+        parameters=197 * 768, flops=12 * 197 * 768
+    )
     assert cost(position="learned_2d") == dict(parameters=28 * 384 + 768, flops=197 * 768)
     assert cost(position="sinusoidal_2d") == dict(parameters=0, flops=197 * 768)
-    assert cost(position="relative") == dict(parameters=12 * 12 * (27 * 27 + 3), flops=12 * 12 * 197**2)
+    assert cost(position="relative") == dict(
+        parameters=12 * 12 * (27 * 27 + 3), flops=12 * 12 * 197**2
+    )
     assert cost(position="rotary") == dict(parameters=0, flops=12 * 6 * 197 * 768)
     assert cost(position_class_token=False) == dict(parameters=196 * 768, flops=196 * 768)
     assert cost(position_frozen=True) == dict(parameters=0, flops=197 * 768)
     assert (
-        counted(ViTConfig.named("ViT-B/16", position="rotary")) - counted(ViTConfig.named("ViT-B/16", position="none"))
+        counted(ViTConfig.named("ViT-B/16", position="rotary"))
+        - counted(ViTConfig.named("ViT-B/16", position="none"))
         == (cost(position="rotary")["flops"])
     )
 
@@ -94,7 +121,9 @@ def test_cost_leaves_the_random_numbers_alone():
 
 
 def test_cost_wants_a_config():
-    with pytest.raises(ValueError, match="from a ViTConfig, such as model.config, not from a VisionTransformer"):
+    with pytest.raises(
+        ValueError, match="from a ViTConfig, such as model.config, not from a VisionTransformer"
+    ):
         position_cost(VisionTransformer(ViTConfig(**WIDE)))
 
 
@@ -103,7 +132,12 @@ def test_cost_wants_a_config():
 
 def drawn(figure):
     """The arrays of a figure's pictures: held and seen, held and seen, ...; the colour bars draw none."""
-    return [np.asarray(image.get_array()) for panel in panels(figure) for axes in panel.axes for image in axes.get_images()]
+    return [
+        np.asarray(image.get_array())
+        for panel in panels(figure)
+        for axes in panel.axes
+        for image in axes.get_images()
+    ]
 
 
 def panels(figure):
@@ -130,7 +164,9 @@ def test_a_table_alone_and_where_its_class_token_stands():
     table = torch.randn(1, 7, 8, generator=torch.Generator().manual_seed(0))
     close(drawn(plots.position_kinds(table, (2, 3)))[0], table[0, 1:])
     close(drawn(plots.position_kinds(table, (2, 3), extra=-1))[0], table[0, :-1])
-    close(drawn(plots.position_kinds(table[0, :4]))[0], table[0, :4])  # a square grid need not be given
+    close(
+        drawn(plots.position_kinds(table[0, :4]))[0], table[0, :4]
+    )  # a square grid need not be given
 
 
 @pytest.mark.parametrize("token", ("first", "last", "none"))
@@ -139,7 +175,9 @@ def test_relative_positions_by_offset(token):
     extra = dict(first=1, last=-1, none=0)[token]
     held, seen = drawn(plots.position_kinds(position, (2, 3), patch=(1, 0), head=1, extra=extra))
     first = int(token == "first")
-    bias = position(torch.zeros(1), torch.zeros(1))[2][1][first : first + 6, first : first + 6]  # (6, 6), head 1
+    bias = position(torch.zeros(1), torch.zeros(1))[2][1][
+        first : first + 6, first : first + 6
+    ]  # (6, 6), head 1
     assert held.shape == (3, 5)
     for asks, asked in itertools.product(range(6), repeat=2):
         down, right = asked // 3 - asks // 3, asked % 3 - asks % 3
@@ -164,7 +202,9 @@ def test_rotary_positions_by_their_scores(token):
 def test_every_map_has_zero_in_the_middle_and_a_bar_of_its_own():
     kinds = {kind: module(kind, pool="mean") for kind in POSITIONS[1:]}
     figure = plots.position_kinds(kinds, (2, 3), title="six kinds")
-    assert [panel.get_suptitle() for panel in panels(figure)] == list(kinds) and figure.get_suptitle() == "six kinds"
+    assert [panel.get_suptitle() for panel in panels(figure)] == list(
+        kinds
+    ) and figure.get_suptitle() == "six kinds"
     assert len(drawn(figure)) == 2 * len(kinds)
     for panel in panels(figure):
         for axes in panel.axes[:2]:

@@ -49,8 +49,18 @@ def test_no_table_is_said(kind):
     [
         ("vit_tiny_patch16_224", dict(img_size=(32, 64)), 1, (2, 4)),
         ("deit_tiny_distilled_patch16_224", dict(img_size=32), 2, (2, 2)),
-        ("vit_small_patch14_reg4_dinov2", dict(img_size=28, depth=1), 0, (2, 2)),  # registers without positions
-        ("vit_tiny_patch16_224", dict(img_size=32, class_token=False, global_pool="avg"), 0, (2, 2)),
+        (
+            "vit_small_patch14_reg4_dinov2",
+            dict(img_size=28, depth=1),
+            0,
+            (2, 2),
+        ),  # registers without positions
+        (
+            "vit_tiny_patch16_224",
+            dict(img_size=32, class_token=False, global_pool="avg"),
+            0,
+            (2, 2),
+        ),
         ("vit_tiny_patch16_224", dict(img_size=32, reg_tokens=3), 4, (2, 2)),
     ],
 )
@@ -68,16 +78,22 @@ def test_timm(name, changes, extra, grid):
 def test_torchvision():
     from torchvision.models import VisionTransformer as Theirs
 
-    model = Theirs(image_size=16, patch_size=4, num_layers=1, num_heads=2, hidden_dim=16, mlp_dim=16)
+    model = Theirs(
+        image_size=16, patch_size=4, num_layers=1, num_heads=2, hidden_dim=16, mlp_dim=16
+    )
     table, grid, extra = position_table(model)
     assert (grid, extra) == ((4, 4), 1)
     torch.testing.assert_close(table, model.encoder.pos_embedding[0].detach())
 
 
 def test_other_models():
-    with pytest.raises(ValueError, match="no table of positions found in a torch.nn.modules.linear.Linear"):
+    with pytest.raises(
+        ValueError, match="no table of positions found in a torch.nn.modules.linear.Linear"
+    ):
         position_table(torch.nn.Linear(2, 2))
-    model = timm.create_model("vit_tiny_patch16_224", pretrained=False, img_size=32, pos_embed="none")
+    model = timm.create_model(
+        "vit_tiny_patch16_224", pretrained=False, img_size=32, pos_embed="none"
+    )
     with pytest.raises(ValueError, match="pos_embed is None"):
         position_table(model)
 
@@ -87,7 +103,9 @@ def test_command_line(tmp_path, capsys):
     save_model(tmp_path / "model.safetensors", model)
     assert main(["similarity", str(tmp_path), "--out", str(tmp_path / "s.png")]) == 0
     out = capsys.readouterr().out
-    assert "2x5 position embeddings, width 16" in out and "shuffled" in out and "rows_recovered" in out
+    assert (
+        "2x5 position embeddings, width 16" in out and "shuffled" in out and "rows_recovered" in out
+    )
     assert (tmp_path / "s.png").stat().st_size > 5000
     assert main(["similarity", "timm:vit_tiny_patch16_24"]) == 2
     assert "did you mean vit_tiny_patch16_224" in capsys.readouterr().err
@@ -96,7 +114,18 @@ def test_command_line(tmp_path, capsys):
 
 
 def test_random_weights_need_no_network(tmp_path, capsys):
-    assert main(["similarity", "timm:vit_tiny_patch16_224", "--untrained", "--out", str(tmp_path / "s.png")]) == 0
+    assert (
+        main(
+            [
+                "similarity",
+                "timm:vit_tiny_patch16_224",
+                "--untrained",
+                "--out",
+                str(tmp_path / "s.png"),
+            ]
+        )
+        == 0
+    )
     assert "14x14" in capsys.readouterr().out
 
 

@@ -31,18 +31,33 @@ def test_colours_run_from_blue_to_red_on_one_scale():
     seen = widgets.similarity_map(table, (2, 2))
     seen.click(0, 0)
     red, blue, white, same = (button.style.button_color for button in seen.cells.children)
-    assert red == same == "#67001f" and blue == "#053061" and all(int(white[i : i + 2], 16) > 240 for i in (1, 3, 5))
+    assert (
+        red == same == "#67001f"
+        and blue == "#053061"
+        and all(int(white[i : i + 2], 16) > 240 for i in (1, 3, 5))
+    )
 
 
 def test_models_class_tokens_and_large_grids():
-    model = VisionTransformer(ViTConfig(image_size=32, patch_size=8, dim=32, depth=1, num_heads=2, mlp_dim=32, num_classes=3))
+    model = VisionTransformer(
+        ViTConfig(
+            image_size=32, patch_size=8, dim=32, depth=1, num_heads=2, mlp_dim=32, num_classes=3
+        )
+    )
     assert widgets.similarity_map(model).shown.shape == (4, 4)
     large = widgets.similarity_map(torch.randn(25 * 25 + 1, 4), extra=1)
     large.click(24, 0)
-    assert not large.clickable and large.cells.value.count("<td") == 625 and "row 24, column 0" in large.words.value
+    assert (
+        not large.clickable
+        and large.cells.value.count("<td") == 625
+        and "row 24, column 0" in large.words.value
+    )
     with pytest.raises(ValueError, match="do not fit a grid"):
         widgets.similarity_map(torch.randn(10, 4), (3, 4))
 
 
 def test_what_a_page_without_widgets_shows():
-    assert repr(widgets.similarity_map(torch.randn(4, 4))) == "a map of 2 x 2 patches: run this cell to slide and click in it"
+    assert (
+        repr(widgets.similarity_map(torch.randn(4, 4)))
+        == "a map of 2 x 2 patches: run this cell to slide and click in it"
+    )

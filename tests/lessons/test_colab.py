@@ -32,14 +32,19 @@ def test_setup_says_where_it_runs_and_twice_the_same(capsys, no_gpu):
     assert colab.setup(lesson="03") == torch.device("cpu")
     assert capsys.readouterr().out == first
     where, device, meaning = first.splitlines()
-    assert where == f"Lesson 03 on this machine: Python {sys.version.split()[0]}, torch {torch.__version__}."
+    assert (
+        where
+        == f"Lesson 03 on this machine: Python {sys.version.split()[0]}, torch {torch.__version__}."
+    )
     assert f"CPU with {torch.get_num_threads()} threads" in device
     assert "No GPU is needed" in meaning
 
 
 def test_setup_reads_the_measured_seconds(capsys, no_gpu, monkeypatch, tmp_path):
     table = tmp_path / "lesson_times.csv"
-    table.write_text("lesson,seconds,cores\n02_class_token,41.7,2\n03_positions,12.3,2\n", encoding="utf-8")
+    table.write_text(
+        "lesson,seconds,cores\n02_class_token,41.7,2\n03_positions,12.3,2\n", encoding="utf-8"
+    )
     monkeypatch.setattr(data, "results_path", lambda name: tmp_path / name)
     colab.setup(lesson="03")
     assert "took 12 s on 2 CPU cores" in capsys.readouterr().out
@@ -54,20 +59,26 @@ class Properties:
     total_memory = 15.8e9
 
 
-@pytest.mark.parametrize("capability, precision", [((7, 5), "fp16"), ((8, 0), "bf16"), ((9, 0), "bf16")])
+@pytest.mark.parametrize(
+    "capability, precision", [((7, 5), "fp16"), ((8, 0), "bf16"), ((9, 0), "bf16")]
+)
 def test_setup_takes_a_gpu_that_works(capsys, monkeypatch, capability, precision):
     pretend_gpu(monkeypatch, capability, works=True)
     assert colab.setup(lesson="06").type == "cuda"
     printed = capsys.readouterr().out
     assert "A GPU with 16 GB" in printed
-    assert f"mixed precision {precision}" in printed and f"{capability[0]}.{capability[1]}" in printed
+    assert (
+        f"mixed precision {precision}" in printed and f"{capability[0]}.{capability[1]}" in printed
+    )
     assert "CIFAR-10" in printed
 
 
 def test_setup_leaves_a_gpu_that_this_torch_cannot_use(capsys, monkeypatch):
     pretend_gpu(monkeypatch, (3, 7), works=False)
     assert colab.setup(lesson="01").type == "cpu"
-    assert "A GPU is there, but this torch cannot use it: no kernel image" in capsys.readouterr().out
+    assert (
+        "A GPU is there, but this torch cannot use it: no kernel image" in capsys.readouterr().out
+    )
 
 
 def pretend_gpu(monkeypatch, capability, works):
@@ -94,7 +105,9 @@ def test_apples_gpu_is_left_alone_and_that_is_said(capsys, no_gpu, monkeypatch):
 
 def test_missing_packages_are_named_with_the_command_that_helps(monkeypatch):
     real = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in ("einops", "PIL") else real(name))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name in ("einops", "PIL") else real(name)
+    )
     with pytest.raises(ModuleNotFoundError, match="not installed here: einops, pillow") as caught:
         colab.setup(lesson="01")
     assert str(caught.value).endswith("%pip install einops pillow")
@@ -131,7 +144,12 @@ def wheel(tmp_path_factory):
 @pytest.fixture
 def notebook(tmp_path):
     path = tmp_path / "01_trial.ipynb"
-    nbformat.write(new_notebook(cells=[new_code_cell(tool.setup_cell(path), metadata={"tags": tool.SETUP_TAGS})]), path)
+    nbformat.write(
+        new_notebook(
+            cells=[new_code_cell(tool.setup_cell(path), metadata={"tags": tool.SETUP_TAGS})]
+        ),
+        path,
+    )
     return path
 
 
@@ -155,6 +173,16 @@ def test_installation_that_fails_is_not_silent(notebook, tmp_path):
 
 def test_constraints_are_read_and_other_lines_left_out(tmp_path):
     file = tmp_path / "constraints.txt"
-    lines = ["# pip freeze", "numpy==2.1.3", "ipython-genutils==0.2.0", "Jinja2==3.1.6", "x @ https://example.org/x.whl"]
+    lines = [
+        "# pip freeze",
+        "numpy==2.1.3",
+        "ipython-genutils==0.2.0",
+        "Jinja2==3.1.6",
+        "x @ https://example.org/x.whl",
+    ]
     file.write_text("\n".join(lines), encoding="utf-8")
-    assert emulate.read_pins(file) == {"numpy": lines[1], "ipython-genutils": lines[2], "jinja2": lines[3]}
+    assert emulate.read_pins(file) == {
+        "numpy": lines[1],
+        "ipython-genutils": lines[2],
+        "jinja2": lines[3],
+    }

@@ -24,8 +24,14 @@ def lesson(tmp_path):
     title = f"# 07 · A trial\n\n{tool.badge(path)}\n\n**Time.** about 3 s on 2 CPU cores (measured never); on a GPU: 1 s on a T4."
     cells = [
         new_markdown_cell(title),
-        new_code_cell(tool.setup_cell(path), execution_count=1, metadata={"tags": list(tool.SETUP_TAGS)}),
-        new_code_cell("print(6 * 7)", execution_count=2, outputs=[new_output("stream", name="stdout", text="42\n")]),
+        new_code_cell(
+            tool.setup_cell(path), execution_count=1, metadata={"tags": list(tool.SETUP_TAGS)}
+        ),
+        new_code_cell(
+            "print(6 * 7)",
+            execution_count=2,
+            outputs=[new_output("stream", name="stdout", text="42\n")],
+        ),
     ]
     return new_notebook(cells=cells), path
 
@@ -82,7 +88,9 @@ def test_check_finds_cells_executed_out_of_order(lesson):
 
 
 def test_check_finds_a_stored_error(lesson):
-    lesson[0].cells[2].outputs = [new_output("error", ename="ZeroDivisionError", evalue="division by zero", traceback=[])]
+    lesson[0].cells[2].outputs = [
+        new_output("error", ename="ZeroDivisionError", evalue="division by zero", traceback=[])
+    ]
     assert "stores a ZeroDivisionError" in problems(lesson)
 
 
@@ -92,7 +100,9 @@ def test_views_of_widgets_are_not_stored(lesson):
     assert "the view of a widget" in problems(lesson)
     tool.write(*lesson)
     assert tool.check(lesson[1]) == []
-    assert nbformat.read(lesson[1], as_version=4).cells[2].outputs[0].data == {"text/plain": "a map"}
+    assert nbformat.read(lesson[1], as_version=4).cells[2].outputs[0].data == {
+        "text/plain": "a map"
+    }
 
 
 @pytest.mark.parametrize("path", ["/root/x.py", "/home/ada/x", "/tmp/ipykernel_9/3.py"])
@@ -144,8 +154,12 @@ def test_text_form_keeps_ids_and_puts_setup_and_badge_in_place(lesson, tmp_path)
     nbformat.write(nb, path)
     text = tmp_path / f"{NAME}.py"
     tool.to_text(path, text)
-    changed = text.read_text(encoding="utf-8").replace(tool.REPOSITORY, "https://github.com/old/vit_tutorial")
-    changed = changed.replace(tool.badge(path), "[![Open in Colab](old)](old)").replace("print(6 * 7)", "print(6 * 8)")
+    changed = text.read_text(encoding="utf-8").replace(
+        tool.REPOSITORY, "https://github.com/old/vit_tutorial"
+    )
+    changed = changed.replace(tool.badge(path), "[![Open in Colab](old)](old)").replace(
+        "print(6 * 7)", "print(6 * 8)"
+    )
     text.write_text(changed, encoding="utf-8")
     new = tool.from_text(text, path)
     assert [cell.id for cell in new.cells] == ids
@@ -163,9 +177,7 @@ def test_setup_cell_is_short_and_names_its_lesson():
 
 def test_execute_measures_and_starts_in_the_folder_of_the_lesson(tmp_path, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "Agg")  # a shell's setting must not take the figures away
-    source = (
-        "import os, sys, matplotlib.pyplot as plt; held = bytearray(200_000_000)\nplt.plot([1]); print(os.getcwd(), sys.prefix)"
-    )
+    source = "import os, sys, matplotlib.pyplot as plt; held = bytearray(200_000_000)\nplt.plot([1]); print(os.getcwd(), sys.prefix)"
     nb = new_notebook(cells=[new_code_cell(source)])
     seconds, peak = tool.execute(nb, tmp_path)
     assert seconds > 0 and 200 < peak < 2000
@@ -197,7 +209,9 @@ def test_times_rewrite_the_line_and_keep_what_it_says_about_a_gpu(lesson, tmp_pa
     line += "; on a GPU: 1 s on a T4."
     assert line in nbformat.read(path, as_version=4).cells[0].source.split("\n")
     assert f"# {line}" in (tmp_path / f"{NAME}.py").read_text(encoding="utf-8").split("\n")
-    assert tool.TIMES.read_text().splitlines()[1] == f"{NAME},14.4,912,4,A CPU,3.11.1,2.6.0,2026-01-02"
+    assert (
+        tool.TIMES.read_text().splitlines()[1] == f"{NAME},14.4,912,4,A CPU,3.11.1,2.6.0,2026-01-02"
+    )
     assert problems((nbformat.read(path, as_version=4), path)) == ""
 
 
@@ -227,7 +241,12 @@ CELLS = {
     "a wrong output under the marker": ("print(6 * 7)", "43\n", ["nbval-ignore-output"], True),
     "another address": ("print('<f at 0x7f6e90917290>')", "<f at 0x7fffffff1234>\n", [], True),
     "another duration": ("print('took 3.4 ms')", "took 12.9 ms\n", [], True),
-    "another number beside an address": ("print('0x7f6e90917290 is 5')", "0x7f6e90917290 is 6\n", [], False),
+    "another number beside an address": (
+        "print('0x7f6e90917290 is 5')",
+        "0x7f6e90917290 is 6\n",
+        [],
+        False,
+    ),
 }
 
 
@@ -235,19 +254,29 @@ def test_strictness(tmp_path):
     cells = []
     for count, (source, stored, tags, _) in enumerate(CELLS.values(), start=1):
         outputs = [new_output("stream", name="stdout", text=stored)] if stored else []
-        cells.append(new_code_cell(source, execution_count=count, outputs=outputs, metadata={"tags": tags}))
+        cells.append(
+            new_code_cell(source, execution_count=count, outputs=outputs, metadata={"tags": tags})
+        )
     nbformat.write(new_notebook(cells=cells), tmp_path / "trial.ipynb")
     done = run_pytest(tmp_path, "-v")
     assert done.returncode == 1, done.stdout
     for number, (name, (*_, passes)) in enumerate(CELLS.items()):
-        assert f"Cell {number} {'PASSED' if passes else 'FAILED'}" in done.stdout, f"{name}:\n{done.stdout}"
+        assert f"Cell {number} {'PASSED' if passes else 'FAILED'}" in done.stdout, (
+            f"{name}:\n{done.stdout}"
+        )
 
 
 def test_student_copies_are_not_run(tmp_path):
     student = tmp_path / "notebooks" / "student"
     student.mkdir(parents=True)
-    nbformat.write(new_notebook(cells=[new_code_cell("raise NotImplementedError")]), student / "01_patches.ipynb")
-    nbformat.write(new_notebook(cells=[new_code_cell("1", execution_count=1)]), student.parent / "01_patches.ipynb")
+    nbformat.write(
+        new_notebook(cells=[new_code_cell("raise NotImplementedError")]),
+        student / "01_patches.ipynb",
+    )
+    nbformat.write(
+        new_notebook(cells=[new_code_cell("1", execution_count=1)]),
+        student.parent / "01_patches.ipynb",
+    )
     done = run_pytest(tmp_path, "--collect-only", "-q")
     assert "notebooks/01_patches.ipynb" in done.stdout
     assert "student" not in done.stdout
@@ -266,9 +295,15 @@ finally:
     client.stop_channels()
     manager.shutdown_kernel(now=True)
 """
-    path = os.pathsep.join(p for p in os.environ["PATH"].split(os.pathsep) if Path(p) != Path(sys.executable).parent)
+    path = os.pathsep.join(
+        p for p in os.environ["PATH"].split(os.pathsep) if Path(p) != Path(sys.executable).parent
+    )
     done = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | {"PATH": path}, capture_output=True, text=True, cwd=tmp_path
+        [sys.executable, "-c", code],
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
     )
     assert done.stdout.split() == [sys.prefix, sys.prefix], done.stderr
 
@@ -278,11 +313,19 @@ def test_a_lesson_between_two_others_has_a_letter(tmp_path):
         (tmp_path / f"{name}.ipynb").touch()
     assert [path.stem for path in tool.chosen(tmp_path, ".ipynb", ["06"])] == ["06_training"]
     assert [path.stem for path in tool.chosen(tmp_path, ".ipynb", ["06b"])] == ["06b_recipe"]
-    assert [tool.number(path) for path in tool.chosen(tmp_path, ".ipynb", [])] == ["06", "06b", "08"]
+    assert [tool.number(path) for path in tool.chosen(tmp_path, ".ipynb", [])] == [
+        "06",
+        "06b",
+        "08",
+    ]
     assert 'colab.setup(lesson="06b")' in tool.setup_cell(tmp_path / "06b_recipe.ipynb")
 
 
 def test_the_tool_says_which_lessons_there_are():
-    done = subprocess.run([sys.executable, ROOT / "tools" / "notebooks.py", "check", "88"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "notebooks.py", "check", "88"],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 1
     assert "no lesson 88" in done.stderr

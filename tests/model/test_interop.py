@@ -17,15 +17,42 @@ from torchvision.models.vision_transformer import ConvStemConfig
 from vit_tutorial import VisionTransformer, ViTConfig, interop
 
 timm = pytest.importorskip("timm", reason="parity with timm needs it: pip install timm")
-vit_pytorch = pytest.importorskip("vit_pytorch", reason="parity with vit-pytorch needs it: pip install vit-pytorch")
+vit_pytorch = pytest.importorskip(
+    "vit_pytorch", reason="parity with vit-pytorch needs it: pip install vit-pytorch"
+)
 from timm.layers import RmsNorm, SwiGLU  # noqa: E402
 from timm.models.vision_transformer import ResPostBlock  # noqa: E402
 from timm.models.vision_transformer import VisionTransformer as TimmViT  # noqa: E402
 
 SIZES = {
-    "torchvision": dict(image_size=32, patch_size=8, num_layers=2, num_heads=4, hidden_dim=64, mlp_dim=100, num_classes=7),
-    "timm": dict(img_size=(16, 24), patch_size=4, depth=2, num_heads=3, embed_dim=48, mlp_ratio=2.0, num_classes=7),
-    "vit_pytorch": dict(image_size=16, patch_size=4, depth=2, heads=3, dim_head=16, dim=48, mlp_dim=100, num_classes=7),
+    "torchvision": dict(
+        image_size=32,
+        patch_size=8,
+        num_layers=2,
+        num_heads=4,
+        hidden_dim=64,
+        mlp_dim=100,
+        num_classes=7,
+    ),
+    "timm": dict(
+        img_size=(16, 24),
+        patch_size=4,
+        depth=2,
+        num_heads=3,
+        embed_dim=48,
+        mlp_ratio=2.0,
+        num_classes=7,
+    ),
+    "vit_pytorch": dict(
+        image_size=16,
+        patch_size=4,
+        depth=2,
+        heads=3,
+        dim_head=16,
+        dim=48,
+        mlp_dim=100,
+        num_classes=7,
+    ),
 }
 BUILD = {"torchvision": TorchvisionViT, "timm": TimmViT, "vit_pytorch": vit_pytorch.ViT}
 PARITY = [
@@ -64,7 +91,12 @@ def load(library, model, size):
 
 
 def images(model, batch=3):
-    return torch.randn(batch, model.config.channels, *model.config.image_size, generator=torch.Generator().manual_seed(1))
+    return torch.randn(
+        batch,
+        model.config.channels,
+        *model.config.image_size,
+        generator=torch.Generator().manual_seed(1),
+    )
 
 
 def close(ours, theirs):
@@ -84,9 +116,13 @@ def test_logits_agree_in_both_directions(library, changes):
     x = images(ours)
     with torch.no_grad():
         logits = theirs(x)
-        assert logits.std() > 0.05  # a model that says the same for every image would agree with anything
+        assert (
+            logits.std() > 0.05
+        )  # a model that says the same for every image would agree with anything
         close(ours(x), logits)
-        close(interop.export_to(ours, library)(x), logits)  # an instance built from our configuration
+        close(
+            interop.export_to(ours, library)(x), logits
+        )  # an instance built from our configuration
         empty = BUILD[library](**SIZES[library] | changes).eval()
         assert (empty(x) - logits).abs().max() > 1e-3
         assert interop.export_to(ours, empty) is empty
@@ -102,7 +138,9 @@ def test_gradients_agree(library, changes):
     ours = load(library, theirs, size).double()
     theirs = theirs.double()
     x = images(ours).double().requires_grad_()
-    ours_gradient, theirs_gradient = (torch.autograd.grad(model(x).square().sum(), x)[0] for model in (ours, theirs))
+    ours_gradient, theirs_gradient = (
+        torch.autograd.grad(model(x).square().sum(), x)[0] for model in (ours, theirs)
+    )
     torch.testing.assert_close(ours_gradient, theirs_gradient, atol=1e-8, rtol=1e-8)
 
 
@@ -113,7 +151,9 @@ def test_patch_weights_and_position_rows():
     kernel, rows = theirs.patch_embed.proj.weight, ours.patch_embedding.projection.weight
     for i, j, c in [(0, 0, 0), (1, 2, 1), (3, 0, 2), (2, 3, 0)]:
         assert torch.equal(rows[:, (i * P + j) * C + c], kernel[:, c, i, j])
-    assert torch.equal(ours.position.table, theirs.pos_embed)  # the class token's row stands first in both
+    assert torch.equal(
+        ours.position.table, theirs.pos_embed
+    )  # the class token's row stands first in both
     assert ours.position.table.shape == (1, 4 * 6 + 1, 48)
     assert torch.equal(ours.class_token, theirs.cls_token)
 
@@ -128,7 +168,9 @@ def test_dtype_mode_and_independence(library):
     with torch.no_grad():
         for parameter in ours.parameters():
             parameter.add_(1)
-    assert all(torch.equal(value, theirs.state_dict()[name]) for name, value in before.items())  # a copy, not a view
+    assert all(
+        torch.equal(value, theirs.state_dict()[name]) for name, value in before.items()
+    )  # a copy, not a view
     back = interop.export_to(ours.eval(), library)
     assert {p.dtype for p in back.parameters()} == {torch.float64} and not back.training
     target = BUILD[library](**SIZES[library]).train()
@@ -158,7 +200,9 @@ def test_dropout_is_read_and_written():
     assert ours.config.dropout == 0.1
     for library in ("torchvision", "timm"):
         assert interop.load_from(interop.export_to(ours, library)).config.dropout == 0.1
-    config = ViTConfig(dim=48, depth=1, dropout=0.2, patch_norms=True, qkv_bias=False, norm_eps=1e-5)
+    config = ViTConfig(
+        dim=48, depth=1, dropout=0.2, patch_norms=True, qkv_bias=False, norm_eps=1e-5
+    )
     back = interop.load_from(interop.export_to(VisionTransformer(config), "vit_pytorch"))
     assert back.config == ViTConfig(**{**vars(config), "position_std": 1.0})
 
@@ -190,7 +234,11 @@ REFUSED = [  # library, what it is built with, words of the message: the feature
     ("timm", dict(patch_size=(4, 8)), ["square tiles", "(4, 8)"]),
     ("torchvision", dict(representation_size=9), ["representation_size", "Tanh"]),
     ("torchvision", dict(attention_dropout=0.3), ["dropout", "self_attention 0.3"]),
-    ("torchvision", dict(conv_stem_configs=[ConvStemConfig(8, 3, 2)]), ["convolutional stem", "Conv2dNormActivation"]),
+    (
+        "torchvision",
+        dict(conv_stem_configs=[ConvStemConfig(8, 3, 2)]),
+        ["convolutional stem", "Conv2dNormActivation"],
+    ),
     ("vit_pytorch", dict(dim_head=64), ["dim_head", "3 heads x 64", "192", "48"]),
     ("vit_pytorch", dict(heads=1, dim_head=48), ["heads = 1", "Identity"]),
     ("vit_pytorch", dict(num_classes=0), ["num_classes", "0"]),
@@ -226,7 +274,9 @@ def test_heads_that_someone_replaced():
 def test_vit_pytorch_image_size():
     theirs, _ = make("vit_pytorch", image_size=(16, 24))
     assert interop.load_from(theirs, image_size=(24, 16)).config.grid == (6, 4)
-    with pytest.raises(ValueError, match="32x32 has 8 x 8 patches of 4x4, but this vit-pytorch ViT has 24"):
+    with pytest.raises(
+        ValueError, match="32x32 has 8 x 8 patches of 4x4, but this vit-pytorch ViT has 24"
+    ):
         interop.load_from(theirs, image_size=32)
     with pytest.raises(ValueError, match=r"\(16, 24\), not of \(32, 32\)"):
         interop.load_from(make("timm")[0], image_size=32)
@@ -235,7 +285,10 @@ def test_vit_pytorch_image_size():
 def test_an_older_vit_pytorch_is_told_apart():
     """Until release 1.16 the class token was (1, 1, D), the table (1, T, D), and mean pooling included the class token."""
     theirs, _ = make("vit_pytorch")
-    theirs.cls_token, theirs.pos_embedding = nn.Parameter(theirs.cls_token[None]), nn.Parameter(theirs.pos_embedding[None])
+    theirs.cls_token, theirs.pos_embedding = (
+        nn.Parameter(theirs.cls_token[None]),
+        nn.Parameter(theirs.pos_embedding[None]),
+    )
     with pytest.raises(ValueError, match=r"cls_token is \(1, 1, 48\)"):
         interop.load_from(theirs)
 
@@ -245,7 +298,9 @@ def test_unknown_classes():
         pass
 
     unknown = {
-        "timm.models.deit.VisionTransformerDistilled": timm.create_model("deit_tiny_distilled_patch16_224"),
+        "timm.models.deit.VisionTransformerDistilled": timm.create_model(
+            "deit_tiny_distilled_patch16_224"
+        ),
         "vit_pytorch.simple_vit.SimpleViT": vit_pytorch.SimpleViT(
             image_size=16, patch_size=4, num_classes=2, dim=48, depth=1, heads=3, mlp_dim=9
         ),
@@ -254,7 +309,10 @@ def test_unknown_classes():
         "DataParallel": nn.DataParallel(make("timm")[0]),
         "NoneType": None,
     }
-    hints = {"timm.models.deit.VisionTransformerDistilled": "distillation token", "DataParallel": "model.module"}
+    hints = {
+        "timm.models.deit.VisionTransformerDistilled": "distillation token",
+        "DataParallel": "model.module",
+    }
     ours = VisionTransformer(ViTConfig(dim=48, depth=1))
     for name, model in unknown.items():
         for call in (lambda: interop.load_from(model), lambda: interop.export_to(ours, model)):  # noqa: B023
@@ -270,7 +328,11 @@ def test_unknown_classes():
 CANNOT = [  # library, our configuration, words
     ("timm", dict(class_token="last"), ["class_token", "'last'", "'first'"]),
     ("torchvision", dict(class_token="last"), ["class_token", "'last'", "'first'"]),
-    ("vit_pytorch", dict(class_token="last", patch_norms=True, qkv_bias=False), ["class_token", "'last'", "'first'"]),
+    (
+        "vit_pytorch",
+        dict(class_token="last", patch_norms=True, qkv_bias=False),
+        ["class_token", "'last'", "'first'"],
+    ),
     ("timm", dict(position="sinusoidal_2d"), ["position", "'sinusoidal_2d'"]),
     ("timm", dict(patch_norms=True), ["patch_norms", "True", "False"]),
     ("torchvision", dict(pool="mean"), ["pool", "'mean'", "'class'"]),
@@ -296,7 +358,10 @@ def test_a_target_that_does_not_fit_is_left_as_it_was():
     target, _ = make("torchvision")
     before = copy.deepcopy(target.state_dict())
     with pytest.raises(ValueError, match="depth is 3 here and 2 there"):
-        interop.export_to(VisionTransformer(ViTConfig(image_size=32, patch_size=8, dim=64, depth=3, num_heads=4)), target)
+        interop.export_to(
+            VisionTransformer(ViTConfig(image_size=32, patch_size=8, dim=64, depth=3, num_heads=4)),
+            target,
+        )
     assert all(torch.equal(value, target.state_dict()[name]) for name, value in before.items())
 
 
@@ -308,4 +373,9 @@ def test_uneven_mlp_width_survives_timms_rounding():
 
 def test_importing_the_package_imports_no_other_library():
     code = "import sys, vit_tutorial; print([m for m in ('timm', 'vit_pytorch', 'torchvision') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "[]"
+    )

@@ -8,12 +8,27 @@ import torch
 import torch.nn.functional as F
 
 from vit_tutorial import VisionTransformer, ViTConfig
-from vit_tutorial.model import RelativeBias, Rotary, attention, fast_attention, make_position, sinusoidal_2d
+from vit_tutorial.model import (
+    RelativeBias,
+    Rotary,
+    attention,
+    fast_attention,
+    make_position,
+    sinusoidal_2d,
+)
 from vit_tutorial.model.config import IN_ATTENTION, POSITIONS
 
-SMALL = dict(image_size=(12, 20), patch_size=4, dim=24, depth=2, num_heads=3, mlp_dim=32, position_std=0.5)
-PLACES = [(kind, place) for kind in POSITIONS for place in ("stem", "every_layer", "every_layer_shared")]
-PLACES = [(k, p) for k, p in PLACES if not (k == "none" and p != "stem") and not (k in IN_ATTENTION and p == "stem")]
+SMALL = dict(
+    image_size=(12, 20), patch_size=4, dim=24, depth=2, num_heads=3, mlp_dim=32, position_std=0.5
+)
+PLACES = [
+    (kind, place) for kind in POSITIONS for place in ("stem", "every_layer", "every_layer_shared")
+]
+PLACES = [
+    (k, p)
+    for k, p in PLACES
+    if not (k == "none" and p != "stem") and not (k in IN_ATTENTION and p == "stem")
+]
 
 
 def make(**changes) -> VisionTransformer:
@@ -89,7 +104,9 @@ def test_every_layer_by_hand(place, tables):
     assert len(model.encoder.positions) == tables
     images = torch.randn(2, 3, 12, 20)
     z = model.tokens(images)
-    torch.testing.assert_close(z[:, 1:], model.patch_embedding(images))  # nothing is added at the stem
+    torch.testing.assert_close(
+        z[:, 1:], model.patch_embedding(images)
+    )  # nothing is added at the stem
     for i, block in enumerate(model.encoder.blocks):
         z = block(z + model.encoder.positions[i % tables].table)
     torch.testing.assert_close(model.encoder(model.tokens(images)), z)
@@ -121,7 +138,9 @@ def test_relative_bias_by_loops(token):
     number = {}
     for (i, a), (j, b) in itertools.product(enumerate(places), repeat=2):
         assert number.setdefault(kind(a, b), bias.index[i, j].item()) == bias.index[i, j].item()
-    assert sorted(number.values()) == list(range(bias.bias.shape[1]))  # as many kinds as numbers, and no number unused
+    assert sorted(number.values()) == list(
+        range(bias.bias.shape[1])
+    )  # as many kinds as numbers, and no number unused
 
 
 def test_rotary_scores_depend_on_the_offset_alone():
@@ -137,7 +156,9 @@ def test_rotary_scores_depend_on_the_offset_alone():
         assert by_offset.setdefault(offset, scores[i, j].item()) == pytest.approx(
             scores[i, j].item(), abs=1e-5
         )  # the angles are float32
-    assert len({round(score, 4) for score in by_offset.values()}) == 5 * 9  # and every offset has a score of its own
+    assert (
+        len({round(score, 4) for score in by_offset.values()}) == 5 * 9
+    )  # and every offset has a score of its own
 
 
 def test_rotary_turns_and_keeps_lengths():
@@ -145,10 +166,14 @@ def test_rotary_turns_and_keeps_lengths():
     q = torch.randn(2, 3, 16, 8)
     turned = rotary.rotate(q)
     torch.testing.assert_close(turned.norm(dim=-1), q.norm(dim=-1))
-    torch.testing.assert_close(turned[:, :, :2], q[:, :, :2])  # the class token, and the patch at row 0, column 0
+    torch.testing.assert_close(
+        turned[:, :, :2], q[:, :, :2]
+    )  # the class token, and the patch at row 0, column 0
     # Entry 0 pairs with entry 4, at frequency 1 for the row: patch (1, 0) is token 6, its angle 1 radian.
     angle = torch.tensor(1.0)
-    torch.testing.assert_close(turned[..., 6, 0], q[..., 6, 0] * angle.cos() - q[..., 6, 4] * angle.sin())
+    torch.testing.assert_close(
+        turned[..., 6, 0], q[..., 6, 0] * angle.cos() - q[..., 6, 4] * angle.sin()
+    )
 
 
 def test_fused_and_explicit_agree_with_a_bias():
@@ -163,14 +188,21 @@ def test_fused_and_explicit_agree_with_a_bias():
 def test_starts():
     big = ViTConfig(dim=192, position_std=0.02)
     cut = make_position(dataclasses.replace(big, position_init="truncated_normal")).table
-    assert cut.abs().max() <= 0.04 + 1e-6 and cut.std().item() == pytest.approx(0.88 * 0.02, rel=0.03)
+    assert cut.abs().max() <= 0.04 + 1e-6 and cut.std().item() == pytest.approx(
+        0.88 * 0.02, rel=0.03
+    )
     assert make_position(big).table.abs().max() > 0.06
     frozen = make(position_frozen=True, position_std=1.0)
-    assert not frozen.position.table.requires_grad and frozen.position.table.std().item() == pytest.approx(1, abs=0.15)
+    assert (
+        not frozen.position.table.requires_grad
+        and frozen.position.table.std().item() == pytest.approx(1, abs=0.15)
+    )
 
 
 def test_sinusoidal_in_every_layer_is_the_same_table():
-    model = make(position="sinusoidal_2d", position_site="every_layer", class_token="none", pool="mean")
+    model = make(
+        position="sinusoidal_2d", position_site="every_layer", class_token="none", pool="mean"
+    )
     for position in model.encoder.positions:
         torch.testing.assert_close(position.table[0], sinusoidal_2d((3, 5), 24))
 

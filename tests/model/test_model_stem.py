@@ -12,7 +12,9 @@ from vit_tutorial.training.optimizers import make_optimizers
 
 
 def config(**changes):
-    return ViTConfig(**dict(image_size=32, dim=32, depth=2, num_heads=2, stem="convolutional") | changes)
+    return ViTConfig(
+        **dict(image_size=32, dim=32, depth=2, num_heads=2, stem="convolutional") | changes
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +26,11 @@ def seed():
 def test_as_many_tokens_as_patches(size, P):
     c = config(image_size=size, patch_size=P)
     images = torch.randn(2, 3, *c.image_size)
-    assert ConvolutionalStem(c)(images).shape == PatchEmbedding(c)(images).shape == (2, c.num_patches, 32)
+    assert (
+        ConvolutionalStem(c)(images).shape
+        == PatchEmbedding(c)(images).shape
+        == (2, c.num_patches, 32)
+    )
 
 
 def test_tokens_stand_row_by_row_as_patches_do():
@@ -32,13 +38,17 @@ def test_tokens_stand_row_by_row_as_patches_do():
     stem, images = ConvolutionalStem(c).double(), torch.randn(1, 3, 8, 16, dtype=torch.double)
     features, tokens = stem.convolutions(images)[0], stem(images)[0]  # (D, 2, 4), (8, D)
     for row, column in ((0, 0), (0, 3), (1, 0), (1, 2)):
-        torch.testing.assert_close(tokens[4 * row + column], stem.projection(features[:, row, column]))
+        torch.testing.assert_close(
+            tokens[4 * row + column], stem.projection(features[:, row, column])
+        )
 
 
 @pytest.mark.parametrize("P", [2, 4, 8])
 def test_a_token_sees_2P_minus_1_pixels_on_a_side(P):
     c = config(image_size=8 * P, patch_size=P)
-    convolutions = [m for m in ConvolutionalStem(c).convolutions if isinstance(m, torch.nn.Conv2d)]  # norms see everything
+    convolutions = [
+        m for m in ConvolutionalStem(c).convolutions if isinstance(m, torch.nn.Conv2d)
+    ]  # norms see everything
     images = torch.randn(1, 3, 8 * P, 8 * P, requires_grad=True)
     x = images
     for conv in convolutions:
@@ -49,7 +59,10 @@ def test_a_token_sees_2P_minus_1_pixels_on_a_side(P):
 
 
 def test_an_image_gives_the_same_tokens_whatever_else_is_in_the_batch():
-    stem, images = ConvolutionalStem(config()).double(), torch.randn(4, 3, 32, 32, dtype=torch.double)
+    stem, images = (
+        ConvolutionalStem(config()).double(),
+        torch.randn(4, 3, 32, 32, dtype=torch.double),
+    )
     images[1:] *= 50
     torch.testing.assert_close(stem(images)[:1], stem(images[:1]))
 
@@ -84,7 +97,11 @@ def test_convolutions_are_decayed_and_left_to_adamw():
     model = VisionTransformer(config())
     muon, adamw = make_optimizers(model, TrainSettings(epochs=1, optimizer="muon"))
     kernels = {id(p) for p in model.patch_embedding.convolutions.parameters() if p.ndim == 4}
-    assert kernels and kernels <= {id(p) for p in adamw.param_groups[0]["params"]} and adamw.param_groups[0]["weight_decay"]
+    assert (
+        kernels
+        and kernels <= {id(p) for p in adamw.param_groups[0]["params"]}
+        and adamw.param_groups[0]["weight_decay"]
+    )
     assert not kernels & {id(p) for group in muon.param_groups for p in group["params"]}
 
 

@@ -6,7 +6,9 @@ import torch
 from vit_tutorial import VisionTransformer, ViTConfig
 from vit_tutorial.model.resize import _resized, resize_model
 
-SMALL = dict(image_size=(16, 24), patch_size=4, dim=24, depth=2, num_heads=3, mlp_dim=32, position_std=0.5)
+SMALL = dict(
+    image_size=(16, 24), patch_size=4, dim=24, depth=2, num_heads=3, mlp_dim=32, position_std=0.5
+)
 EVERY = [
     dict(position="none"),
     dict(),
@@ -55,7 +57,9 @@ def test_a_ramp_stays_a_ramp():
     with torch.no_grad():
         model.position.table.copy_((torch.arange(24) // 6)[None, :, None].float())
     table = resize_model(model, (32, 48)).position.table[0].view(8, 12, 24)
-    torch.testing.assert_close(table[2:6, 3, 0], torch.tensor([0.75, 1.25, 1.75, 2.25]), atol=0.05, rtol=0)
+    torch.testing.assert_close(
+        table[2:6, 3, 0], torch.tensor([0.75, 1.25, 1.75, 2.25]), atol=0.05, rtol=0
+    )
     assert (table - table[:, :1]).abs().max() < 1e-5  # columns are alike, as before
 
 
@@ -102,7 +106,9 @@ def test_relative_offsets_keep_their_meaning():
     bias = resize_model(model, (16, 48)).encoder.positions[0].bias
     assert torch.equal(bias[:, -3:], torch.tensor([7.0, 8.0, 9.0]).expand(3, 3))
     line = bias[0, :-3].view(7, 23)[3]
-    assert line[11].abs() < 1e-4 and (line.diff() > 0).all()  # no offset: still 0; further right: still more
+    assert (
+        line[11].abs() < 1e-4 and (line.diff() > 0).all()
+    )  # no offset: still 0; further right: still more
 
 
 def test_sinusoids_go_on():

@@ -25,8 +25,19 @@ def shapes():
 @pytest.fixture
 def step(shapes):
     torch.manual_seed(0)
-    model = VisionTransformer(ViTConfig(dim=8, depth=1, num_heads=1, patch_size=16, dropout=0.1, num_classes=shapes.num_classes))
-    made = Step(model, shapes, TrainSettings(epochs=1, compile="auto"), choose_precision("cpu", "fp32"), 8, Processes())
+    model = VisionTransformer(
+        ViTConfig(
+            dim=8, depth=1, num_heads=1, patch_size=16, dropout=0.1, num_classes=shapes.num_classes
+        )
+    )
+    made = Step(
+        model,
+        shapes,
+        TrainSettings(epochs=1, compile="auto"),
+        choose_precision("cpu", "fp32"),
+        8,
+        Processes(),
+    )
     made.prepare()
     return made
 
@@ -73,7 +84,10 @@ def test_a_short_run_is_not_compiled(step, monkeypatch):
     asked = []
     compiling = CompileTrial(step, lambda pace: asked.append(pace) or 599.0, steps=3, warm=1)
     steps(step, compiling, 4, plain=0.02)
-    assert compiling.reason == "not compiled: 599 s were left, and compiling can take 60 s" and not step.compiled
+    assert (
+        compiling.reason == "not compiled: 599 s were left, and compiling can take 60 s"
+        and not step.compiled
+    )
     assert len(asked) == 1 and 0.02 <= asked[0] < 0.2
 
 
@@ -114,12 +128,18 @@ def test_what_is_left_by_steps_and_by_the_clock():
 def test_a_run_says_what_became_of_it(shapes):
     def run(settings):
         torch.manual_seed(0)
-        model = VisionTransformer(ViTConfig(dim=8, depth=1, num_heads=1, patch_size=16, num_classes=shapes.num_classes))
+        model = VisionTransformer(
+            ViTConfig(dim=8, depth=1, num_heads=1, patch_size=16, num_classes=shapes.num_classes)
+        )
         return training.train(model, shapes, settings, progress=False)
 
     assert run(TrainSettings(epochs=0.2)).compiled == "not compiled, as asked for"
     history = run(TrainSettings(epochs=2, batch_size=64, compile="auto", num_evaluations=1))
-    assert history.steps >= 25 and history.compiled.startswith("not compiled: ") and "s were left" in history.compiled
+    assert (
+        history.steps >= 25
+        and history.compiled.startswith("not compiled: ")
+        and "s were left" in history.compiled
+    )
 
 
 def test_a_resumed_state_is_compiled_again(step, monkeypatch):

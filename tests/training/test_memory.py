@@ -36,7 +36,9 @@ def make(seed=0, **changes):
 
 
 def gradients(model, precision=FP32, images=8):
-    batch = torch.randn(images, 3, *model.config.image_size, generator=torch.Generator().manual_seed(1))
+    batch = torch.randn(
+        images, 3, *model.config.image_size, generator=torch.Generator().manual_seed(1)
+    )
     model.zero_grad()
     torch.manual_seed(2)  # dropout, stochastic depth
     with precision.autocast():
@@ -51,8 +53,12 @@ def gradients(model, precision=FP32, images=8):
 def test_drop_path_rate_rises_from_zero_in_even_steps_as_timm_does():
     skips = [block.drop_path_rate for block in make(depth=5, drop_path_rate=0.4).encoder.blocks]
     assert skips == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
-    assert skips == pytest.approx(torch.linspace(0, 0.4, 5).tolist())  # timm.layers.calculate_drop_path_rates
-    assert [block.drop_path_rate for block in make(depth=1, drop_path_rate=0.4).encoder.blocks] == [0]
+    assert skips == pytest.approx(
+        torch.linspace(0, 0.4, 5).tolist()
+    )  # timm.layers.calculate_drop_path_rates
+    assert [block.drop_path_rate for block in make(depth=1, drop_path_rate=0.4).encoder.blocks] == [
+        0
+    ]
 
 
 def test_a_branch_is_left_out_for_whole_images_and_scaled_up_for_the_others():
@@ -217,7 +223,10 @@ def test_the_estimate_holds_on_a_gpu():
     precision = choose_precision("cuda")
     step = step_bytes(model, activation_bytes(model, (3, 32, 32), precision), 256) - WORKSPACE
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
-    images, labels = torch.randn(256, 3, 32, 32, device="cuda"), torch.zeros(256, dtype=torch.long, device="cuda")
+    images, labels = (
+        torch.randn(256, 3, 32, 32, device="cuda"),
+        torch.zeros(256, dtype=torch.long, device="cuda"),
+    )
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
     for _ in range(3):
@@ -226,7 +235,9 @@ def test_the_estimate_holds_on_a_gpu():
             loss = F.cross_entropy(model(images), labels)
         loss.backward()
         optimizer.step()
-    assert 0.75 < step / (torch.cuda.max_memory_allocated() - before + parameter_bytes(model)) < 1.25
+    assert (
+        0.75 < step / (torch.cuda.max_memory_allocated() - before + parameter_bytes(model)) < 1.25
+    )
 
 
 def test_the_optimiser_and_an_average_are_counted():
@@ -236,7 +247,9 @@ def test_the_optimiser_and_an_average_are_counted():
     own = sum(p.numel() for p in model.encoder.parameters() if p.ndim == 2) * 4
     assert step_bytes(model, kept, 64, averaged=True) - adamw == parameter_bytes(model)
     assert adamw - step_bytes(model, kept, 64, optimizer="muon") == own
-    assert step_bytes(model, kept, 64, accumulated=True) - adamw == parameter_bytes(model)  # the gradients
+    assert step_bytes(model, kept, 64, accumulated=True) - adamw == parameter_bytes(
+        model
+    )  # the gradients
 
 
 def test_free_memory_is_what_the_machine_says(monkeypatch, tmp_path):
@@ -268,7 +281,9 @@ def planned(model, batch, free, **wishes):
 
 @pytest.fixture(scope="module")
 def model():
-    return make(image_size=32, patch_size=2, depth=6)  # 3.3 MiB an image, a fifth of it if computed twice
+    return make(
+        image_size=32, patch_size=2, depth=6
+    )  # 3.3 MiB an image, a fifth of it if computed twice
 
 
 def test_a_batch_that_fits_goes_whole(model):
@@ -281,10 +296,16 @@ def test_a_batch_that_fits_goes_whole(model):
 
 
 def test_a_batch_that_does_not_fit_goes_in_the_largest_equal_parts(model):
-    need = {size: planned(model, 128, 2**40, micro_batch=size).bytes_needed for size in (16, 32, 64)}
+    need = {
+        size: planned(model, 128, 2**40, micro_batch=size).bytes_needed for size in (16, 32, 64)
+    }
     for size in (32, 16):
         found = planned(model, 128, need[size] / 0.8 + 1)
-        assert (found.micro_batch, found.accumulation, found.checkpoint_activations) == (size, 128 // size, False)
+        assert (found.micro_batch, found.accumulation, found.checkpoint_activations) == (
+            size,
+            128 // size,
+            False,
+        )
         assert found.bytes_needed <= 0.8 * found.bytes_free
     found = planned(model, 127, need[64] / 0.8)  # a prime: its only divisor is 1
     assert (found.micro_batch, found.accumulation) == (64, 2)
@@ -295,8 +316,12 @@ def test_activations_are_computed_twice_only_where_16_images_would_not_fit(model
     found = planned(model, 128, need / 0.8 - 1)
     assert found.checkpoint_activations and found.micro_batch >= 16
     assert "computed twice" in found.reason and "128 images at once would need" in found.reason
-    assert not planned(model, 128, need / 0.8 - 1, checkpoint_activations=False).checkpoint_activations
-    small = planned(model, 4, planned(model, 4, 2**40).bytes_needed / 0.8 + 1)  # a batch of 4 has no 16 images
+    assert not planned(
+        model, 128, need / 0.8 - 1, checkpoint_activations=False
+    ).checkpoint_activations
+    small = planned(
+        model, 4, planned(model, 4, 2**40).bytes_needed / 0.8 + 1
+    )  # a batch of 4 has no 16 images
     assert (small.micro_batch, small.checkpoint_activations) == (4, False)
 
 
@@ -305,17 +330,26 @@ def test_wishes_are_followed_and_checked(model):
     assert planned(model, 128, 2**34, micro_batch=24).accumulation == 6
     assert planned(model, 128, 2**34, micro_batch=500).micro_batch == 128
     need = planned(model, 128, 2**40, micro_batch=64).bytes_needed
-    assert planned(model, 128, need, micro_batch=64).checkpoint_activations is False  # all of the free memory, not 80 %
+    assert (
+        planned(model, 128, need, micro_batch=64).checkpoint_activations is False
+    )  # all of the free memory, not 80 %
     assert planned(model, 128, need - 1, micro_batch=64).checkpoint_activations is True
-    with pytest.raises(ValueError, match=r"64 images at once need 2\d\d MiB, 150 MiB are free: ask for fewer"):
+    with pytest.raises(
+        ValueError, match=r"64 images at once need 2\d\d MiB, 150 MiB are free: ask for fewer"
+    ):
         planned(model, 128, 150 * MIB, micro_batch=64, checkpoint_activations=False)
     with pytest.raises(ValueError, match="a Two has no encoder that can"):
         plan_memory(Two(), 8, (3, 2, 2), device="cpu", precision=FP32, checkpoint_activations=True)
-    assert plan_memory(Two(), 8, (3, 2, 2), device="cpu", precision=FP32).micro_batch == 8  # any model can be planned for
+    assert (
+        plan_memory(Two(), 8, (3, 2, 2), device="cpu", precision=FP32).micro_batch == 8
+    )  # any model can be planned for
 
 
 def test_where_not_one_image_fits_the_numbers_are_named(model):
-    with pytest.raises(ValueError, match=r"one image of 3 x 32 x 32 needs \d+ MiB, activations computed twice; 48 MiB") as said:
+    with pytest.raises(
+        ValueError,
+        match=r"one image of 3 x 32 x 32 needs \d+ MiB, activations computed twice; 48 MiB",
+    ) as said:
         planned(model, 128, 60 * MIB)
     assert "80% of the 60 MiB that are free: take a smaller model" in str(said.value)
 
@@ -340,9 +374,9 @@ def test_out_of_memory_is_told_from_other_errors():
     with pytest.raises(RuntimeError) as error:
         torch.empty(2**60, dtype=torch.uint8)
     assert is_out_of_memory(error.value) and memory.is_out_of_memory is is_out_of_memory
-    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")) and is_out_of_memory(
-        MemoryError()
-    )
+    assert is_out_of_memory(
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+    ) and is_out_of_memory(MemoryError())
     with pytest.raises(RuntimeError) as error:
         torch.zeros(2, 3) @ torch.zeros(2, 3)
     assert not is_out_of_memory(error.value) and not is_out_of_memory(ValueError("out of memory"))
@@ -371,7 +405,10 @@ def test_operations_by_formula_are_those_that_torch_counts(cost, way):
 
 
 def test_slopes_are_fitted_to_the_costly_half(cost):
-    rows = [dict(value=v, flops=v**2, seconds=1 + 1e-3 * v**3, activation_bytes=v, theory_bytes=7) for v in (1, 4, 100, 200, 400)]
+    rows = [
+        dict(value=v, flops=v**2, seconds=1 + 1e-3 * v**3, activation_bytes=v, theory_bytes=7)
+        for v in (1, 4, 100, 200, 400)
+    ]
     found = cost.slopes(rows)
     assert list(found.values()) == [pytest.approx(3, abs=0.02), 2, 1, 0]
 
@@ -379,9 +416,15 @@ def test_slopes_are_fitted_to_the_costly_half(cost):
 def test_a_small_run_measures_writes_and_names_its_slopes(cost, monkeypatch, tmp_path):
     monkeypatch.setitem(cost.GROWING, "cpu", dict(image=(48,), depth=(1, 2)))
     monkeypatch.setitem(cost.BATCHES, "cpu", (1, 2))
-    points = [point | dict(batch=min(2, point["batch"]), depth=min(2, point["depth"])) for point in cost.points("cpu")]
+    points = [
+        point | dict(batch=min(2, point["batch"]), depth=min(2, point["depth"]))
+        for point in cost.points("cpu")
+    ]
     monkeypatch.setattr(cost, "points", lambda kind: points)
-    monkeypatch.setattr("sys.argv", ["cost.py", "--device", "cpu", "--seconds", "0", "--out", str(tmp_path / "c.csv")])
+    monkeypatch.setattr(
+        "sys.argv",
+        ["cost.py", "--device", "cpu", "--seconds", "0", "--out", str(tmp_path / "c.csv")],
+    )
     cost.main()
     rows = list(csv.DictReader((tmp_path / "c.csv").open()))
     assert [row["way"] for row in rows[:3]] == ["fused", "explicit", "computed twice"]
@@ -402,7 +445,9 @@ def test_the_picture_shows_each_factor_with_points_and_theory():
     dashed, points = panels[0].lines[:2]
     assert list(points.get_ydata()) == [float(row["seconds"]) for row in image]
     assert (dashed.get_linestyle(), points.get_linestyle()) == ("--", "None")
-    assert dashed.get_ydata()[-1] == pytest.approx(points.get_ydata()[-1])  # moved to meet the costliest
+    assert dashed.get_ydata()[-1] == pytest.approx(
+        points.get_ydata()[-1]
+    )  # moved to meet the costliest
     ratio = dashed.get_ydata()[-1] / dashed.get_ydata()[0]
     assert ratio == pytest.approx(float(image[-1]["flops"]) / float(image[0]["flops"]))
     assert (
@@ -415,7 +460,15 @@ def test_the_picture_shows_each_factor_with_points_and_theory():
 def test_the_picture_names_what_it_cannot_draw():
     with pytest.raises(ValueError, match="0 rows"):
         plots.scaling([])
-    row = dict(factor="image", way="fused", value=32, seconds=1, activation_bytes=1, flops=1, theory_bytes="")
+    row = dict(
+        factor="image",
+        way="fused",
+        value=32,
+        seconds=1,
+        activation_bytes=1,
+        flops=1,
+        theory_bytes="",
+    )
     with pytest.raises(ValueError, match="a row has no theory_bytes"):
         plots.scaling([row])
     with pytest.raises(ValueError, match="logarithms need numbers above 0"):

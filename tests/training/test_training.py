@@ -17,10 +17,21 @@ TINY = ViTConfig(image_size=32, patch_size=8, dim=32, depth=2, num_heads=2, mlp_
 
 @pytest.fixture(scope="module")
 def data():
-    train, validation, test = make_shapes(512, seed=0), make_shapes(128, seed=1), make_shapes(130, seed=2)
+    train, validation, test = (
+        make_shapes(512, seed=0),
+        make_shapes(128, seed=1),
+        make_shapes(130, seed=2),
+    )
     names = tuple(f"class {i}" for i in range(10))
     return ImageData(
-        "shapes", names, train, validation, test, mean=(0.3,) * 3, std=(0.25,) * 3, provenance="512 shapes for a test"
+        "shapes",
+        names,
+        train,
+        validation,
+        test,
+        mean=(0.3,) * 3,
+        std=(0.25,) * 3,
+        provenance="512 shapes for a test",
     )
 
 
@@ -35,20 +46,33 @@ def test_schedule_meets_its_three_points_and_never_rises_after_the_peak(schedule
     assert rates[0] == 0 and rates[10] == 0.5 and rates[100] == pytest.approx(0, abs=1e-12)
     assert rates[5] == pytest.approx(0.25)
     assert all(a >= b for a, b in zip(rates[10:], rates[11:]))
-    assert rates[55] == pytest.approx(0.25), "halfway from the peak to the end both schedules stand at half the peak"
+    assert rates[55] == pytest.approx(0.25), (
+        "halfway from the peak to the end both schedules stand at half the peak"
+    )
     quarter = training.learning_rate(32.5, 100, 10, 1.0, schedule)
-    assert quarter == pytest.approx(0.5 * (1 + math.cos(math.pi / 4)) if schedule == "cosine" else 0.75)
+    assert quarter == pytest.approx(
+        0.5 * (1 + math.cos(math.pi / 4)) if schedule == "cosine" else 0.75
+    )
 
 
-@pytest.mark.parametrize("step, total, warmup", [(-1, 10, 1), (11, 10, 1), (5, 10, 10), (5, 10, -1)])
+@pytest.mark.parametrize(
+    "step, total, warmup", [(-1, 10, 1), (11, 10, 1), (5, 10, 10), (5, 10, -1)]
+)
 def test_schedule_refuses_steps_outside_the_run(step, total, warmup):
     with pytest.raises(ValueError, match="10"):
         training.learning_rate(step, total, warmup, 1.0)
 
 
 def test_precision_is_chosen_by_compute_capability(monkeypatch):
-    for capability, expected in {(7, 5): "fp16", (8, 0): "bf16", (9, 0): "bf16", (6, 1): "fp16"}.items():
-        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None, c=capability: c)
+    for capability, expected in {
+        (7, 5): "fp16",
+        (8, 0): "bf16",
+        (9, 0): "bf16",
+        (6, 1): "fp16",
+    }.items():
+        monkeypatch.setattr(
+            torch.cuda, "get_device_capability", lambda device=None, c=capability: c
+        )
         assert training.choose_precision("cuda").name == expected
     monkeypatch.setattr("vit_tutorial.training.runtime.precision.cpu_has_bf16", lambda: True)
     assert training.choose_precision("cpu").name == "bf16"
@@ -105,7 +129,9 @@ def test_a_run_learns_and_two_runs_of_the_same_seed_agree_bit_for_bit(data):
         assert torch.equal(a, b)
     other = fresh()
     training.train(other, data, dataclasses.replace(settings, seed=1), progress=False)
-    assert not torch.equal(other.head.weight, models[0].head.weight), "another seed draws other batches"
+    assert not torch.equal(other.head.weight, models[0].head.weight), (
+        "another seed draws other batches"
+    )
 
 
 def test_training_leaves_the_global_random_state_alone(data):
@@ -113,19 +139,25 @@ def test_training_leaves_the_global_random_state_alone(data):
     expected = torch.rand(3)
     model = fresh(config=dataclasses.replace(TINY, dropout=0.1))
     torch.manual_seed(7)
-    training.train(model, data, TrainSettings(epochs=0.2, batch_size=64, num_evaluations=1), progress=False)
+    training.train(
+        model, data, TrainSettings(epochs=0.2, batch_size=64, num_evaluations=1), progress=False
+    )
     assert torch.equal(torch.rand(3), expected)
 
 
 def test_a_budget_in_minutes_is_kept(data):
-    history = training.train(fresh(), data, TrainSettings(minutes=0.05, batch_size=64, num_evaluations=2), progress=False)
+    history = training.train(
+        fresh(), data, TrainSettings(minutes=0.05, batch_size=64, num_evaluations=2), progress=False
+    )
     assert history.steps > 3
     assert 0.04 < history.minutes < 0.1, f"{history.minutes * 60:.1f} s spent of a budget of 3 s"
 
 
 def test_weight_decay_touches_the_matrices_only():
     model = fresh(config=dataclasses.replace(TINY, pool="class", class_token="first"))
-    decayed, others = training.make_optimizer(model, TrainSettings(epochs=1, weight_decay=0.3)).param_groups
+    decayed, others = training.make_optimizer(
+        model, TrainSettings(epochs=1, weight_decay=0.3)
+    ).param_groups
     names = {id(p): n for n, p in model.named_parameters()}
     assert decayed["weight_decay"] == 0.3 and others["weight_decay"] == 0
     assert all(names[id(p)].endswith("weight") and p.ndim == 2 for p in decayed["params"])
@@ -137,11 +169,18 @@ def test_weight_decay_touches_the_matrices_only():
 def test_evaluate_counts_images_and_not_batches(data):
     model = fresh().eval()
     logits = model(data.normalise(data.test.images))
-    loss, accuracy = training.evaluate(model, data.test, data, batch_size=100)  # batches of 100 and of 30
+    loss, accuracy = training.evaluate(
+        model, data.test, data, batch_size=100
+    )  # batches of 100 and of 30
     assert loss == pytest.approx(F.cross_entropy(logits, data.test.labels).item(), rel=1e-5)
-    assert accuracy == pytest.approx((logits.argmax(1) == data.test.labels).float().mean().item(), abs=1e-6)
+    assert accuracy == pytest.approx(
+        (logits.argmax(1) == data.test.labels).float().mean().item(), abs=1e-6
+    )
     torch.testing.assert_close(
-        training.predict(model, data.test.images, data, batch_size=7), logits.detach(), atol=1e-5, rtol=1e-4
+        training.predict(model, data.test.images, data, batch_size=7),
+        logits.detach(),
+        atol=1e-5,
+        rtol=1e-4,
     )
 
 
@@ -161,7 +200,13 @@ def test_ctrl_c_ends_the_run_and_keeps_what_was_learned(data):
 
     model = fresh()
     before = model.head.weight.detach().clone()
-    history = training.train(model, data, TrainSettings(epochs=50, num_evaluations=50), progress=False, on_evaluation=interrupt)
+    history = training.train(
+        model,
+        data,
+        TrainSettings(epochs=50, num_evaluations=50),
+        progress=False,
+        on_evaluation=interrupt,
+    )
     assert history.stopped == "interrupted" and history.steps < 10
     assert not torch.equal(model.head.weight, before)
 
@@ -184,7 +229,12 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_what_to_do(data):
 )
 def test_a_model_that_does_not_fit_the_data_is_refused(data, change, words):
     with pytest.raises(ValueError, match=words):
-        training.train(fresh(config=dataclasses.replace(TINY, **change)), data, TrainSettings(epochs=1), progress=False)
+        training.train(
+            fresh(config=dataclasses.replace(TINY, **change)),
+            data,
+            TrainSettings(epochs=1),
+            progress=False,
+        )
     with pytest.raises(ValueError, match="a batch of 1000 is more than the 512"):
         training.train(fresh(), data, TrainSettings(epochs=1, batch_size=1000), progress=False)
 
@@ -196,7 +246,9 @@ def test_a_checkpoint_gives_the_same_logits_and_tells_where_it_came_from(data, t
     images = data.normalise(data.test.images[:8])
     assert torch.equal(loaded(images), model(images)) and not loaded.training
     assert meta["notes"] == {"seed": 3} and tuple(meta["data"]["class_names"]) == data.class_names
-    assert [p.name for p in path.parent.iterdir()] == ["model.safetensors"], "no temporary file is left"
+    assert [p.name for p in path.parent.iterdir()] == ["model.safetensors"], (
+        "no temporary file is left"
+    )
 
 
 def test_a_checkpoint_of_another_configuration_is_refused_field_by_field(data, tmp_path):

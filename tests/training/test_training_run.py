@@ -24,7 +24,9 @@ from vit_tutorial.training.runtime.clock import SYNC_EVERY, Clock
 from vit_tutorial.training.runtime.ema import ModelEMA
 from vit_tutorial.training.runtime.processes import Processes
 
-TINY = ViTConfig(image_size=32, patch_size=8, dim=32, depth=2, num_heads=2, mlp_dim=64, pool="mean", dropout=0.1)
+TINY = ViTConfig(
+    image_size=32, patch_size=8, dim=32, depth=2, num_heads=2, mlp_dim=64, pool="mean", dropout=0.1
+)
 FULL = TrainSettings(
     epochs=2,
     batch_size=64,
@@ -44,9 +46,15 @@ muon = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch h
 
 @pytest.fixture(scope="module")
 def data():
-    train, validation, test = make_shapes(512, seed=0), make_shapes(130, seed=1), make_shapes(130, seed=2)
+    train, validation, test = (
+        make_shapes(512, seed=0),
+        make_shapes(130, seed=1),
+        make_shapes(130, seed=2),
+    )
     names = tuple(f"class {i}" for i in range(10))
-    return ImageData("shapes", names, train, validation, test, (0.3,) * 3, (0.25,) * 3, "512 shapes for a test")
+    return ImageData(
+        "shapes", names, train, validation, test, (0.3,) * 3, (0.25,) * 3, "512 shapes for a test"
+    )
 
 
 def fresh(config=TINY):
@@ -69,7 +77,10 @@ class Stopping(Checkpointer):
 
 
 def equal(one, other):
-    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+    return all(
+        torch.equal(a, b)
+        for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    )
 
 
 @muon
@@ -79,7 +90,9 @@ def test_a_run_stopped_twice_ends_with_the_weights_of_one_that_was_not(data, tmp
     expected = training.train(whole, data, FULL, progress=False)
     for after in (3, 7):
         parts = fresh()
-        stopped = training.train(parts, data, FULL, progress=False, checkpointer=Stopping(tmp_path, after))
+        stopped = training.train(
+            parts, data, FULL, progress=False, checkpointer=Stopping(tmp_path, after)
+        )
         assert stopped.stopped == "interrupted" and not equal(parts, whole)
     torch.manual_seed(99)  # what happened in between does not matter
     parts = fresh()
@@ -94,10 +107,20 @@ def test_a_state_of_another_run_is_refused_by_its_differences(data, tmp_path):
     settings = TrainSettings(epochs=1, batch_size=64, precision="fp32")
     training.train(fresh(), data, settings, progress=False, checkpointer=Stopping(tmp_path, 3))
     with pytest.raises(ValueError, match="lr is 0.001 in the state, 0.002 here"):
-        training.train(fresh(), data, dataclasses.replace(settings, lr=2e-3), progress=False, checkpointer=Checkpointer(tmp_path))
+        training.train(
+            fresh(),
+            data,
+            dataclasses.replace(settings, lr=2e-3),
+            progress=False,
+            checkpointer=Checkpointer(tmp_path),
+        )
     with pytest.raises(ValueError, match="dim is 32 in the state, 48 here"):
         training.train(
-            fresh(dataclasses.replace(TINY, dim=48)), data, settings, progress=False, checkpointer=Checkpointer(tmp_path)
+            fresh(dataclasses.replace(TINY, dim=48)),
+            data,
+            settings,
+            progress=False,
+            checkpointer=Checkpointer(tmp_path),
         )
 
 
@@ -107,7 +130,9 @@ def test_a_batch_in_parts_gives_the_gradient_of_the_whole(data, size):
     settings = TrainSettings(epochs=0.5, batch_size=64, precision="fp32", num_evaluations=1)
     whole, parts = fresh(config), fresh(config)
     one = training.train(whole, data, settings, progress=False)
-    other = training.train(parts, data, dataclasses.replace(settings, micro_batch=size), progress=False)
+    other = training.train(
+        parts, data, dataclasses.replace(settings, micro_batch=size), progress=False
+    )
     assert other.plan.micro_batch == size and one.plan.micro_batch == 64
     assert other.rows[-1]["train_loss"] == pytest.approx(one.rows[-1]["train_loss"], abs=1e-5)
     for a, b in zip(whole.parameters(), parts.parameters()):
@@ -125,7 +150,9 @@ def test_out_of_memory_halves_the_parts_and_the_run_goes_on(data, capsys):
         return true_forward(images)
 
     model.forward = forward
-    settings = TrainSettings(epochs=0.5, batch_size=64, precision="fp32", num_evaluations=1, micro_batch=64)
+    settings = TrainSettings(
+        epochs=0.5, batch_size=64, precision="fp32", num_evaluations=1, micro_batch=64
+    )
     history = training.train(model, data, settings, progress=False)
     assert history.steps == 4 and history.plan.micro_batch == 16
     assert "going on with 16 images at once" in capsys.readouterr().err
@@ -142,8 +169,13 @@ def test_a_gpu_that_disappears_is_named_with_the_state_that_is_left(data, tmp_pa
 
     model.forward = forward
     settings = TrainSettings(epochs=2, batch_size=64, precision="fp32", num_evaluations=1)
-    with pytest.raises(RuntimeError, match=r"the GPU failed after step \d: CUDA error: an illegal.*state \(step \d\) is whole"):
-        training.train(model, data, settings, progress=False, checkpointer=Checkpointer(tmp_path, seconds=1e-6))
+    with pytest.raises(
+        RuntimeError,
+        match=r"the GPU failed after step \d: CUDA error: an illegal.*state \(step \d\) is whole",
+    ):
+        training.train(
+            model, data, settings, progress=False, checkpointer=Checkpointer(tmp_path, seconds=1e-6)
+        )
     assert states.load_checkpoint(tmp_path)[0]["history"]["steps"] >= 3
 
 
@@ -157,7 +189,9 @@ def test_a_loss_that_is_no_number_never_takes_the_place_of_a_good_state(data, tm
     model.forward = forward
     settings = TrainSettings(epochs=4, batch_size=64, precision="fp32", num_evaluations=2)
     with pytest.raises(FloatingPointError, match="nan after step"):
-        training.train(model, data, settings, progress=False, checkpointer=Checkpointer(tmp_path, seconds=1e-6))
+        training.train(
+            model, data, settings, progress=False, checkpointer=Checkpointer(tmp_path, seconds=1e-6)
+        )
     found, _ = states.load_checkpoint(tmp_path)
     assert all(value.isfinite().all() for value in found["step"]["model"].values())
 
@@ -168,7 +202,9 @@ def test_a_full_disk_is_told_and_training_goes_on(data, tmp_path, monkeypatch, c
 
     monkeypatch.setattr(states, "save_checkpoint", full)
     settings = TrainSettings(epochs=0.5, batch_size=64, precision="fp32", num_evaluations=1)
-    history = training.train(fresh(), data, settings, progress=False, checkpointer=Checkpointer(tmp_path, seconds=1e-6))
+    history = training.train(
+        fresh(), data, settings, progress=False, checkpointer=Checkpointer(tmp_path, seconds=1e-6)
+    )
     assert history.stopped == "finished" and history.steps == 4
     assert "3 MB wanted" in capsys.readouterr().err
 
@@ -178,7 +214,11 @@ def test_a_second_folder_holds_a_copy_and_at_the_end_the_results(data, tmp_path)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.json").write_text("{}")
     training.train(
-        fresh(), data, TrainSettings(epochs=0.5, batch_size=64, num_evaluations=1), progress=False, checkpointer=checkpointer
+        fresh(),
+        data,
+        TrainSettings(epochs=0.5, batch_size=64, num_evaluations=1),
+        progress=False,
+        checkpointer=checkpointer,
     )
     assert states.load_checkpoint(tmp_path / "drive")[0]["history"]["steps"] == 3
     checkpointer.finish()
@@ -219,10 +259,14 @@ def test_muon_takes_the_matrices_of_the_blocks_and_turns_their_gradient_into_a_n
     settings = TrainSettings(epochs=1, optimizer="muon", weight_decay=0.0, lr=0.1)
     optimizers = make_optimizers(model, settings)
     taken = [id(p) for o in optimizers for g in o.param_groups for p in g["params"]]
-    assert sorted(taken) == sorted(id(p) for p in model.parameters()), "each parameter has one optimiser"
+    assert sorted(taken) == sorted(id(p) for p in model.parameters()), (
+        "each parameter has one optimiser"
+    )
     names = {id(p): n for n, p in model.named_parameters()}
     first = {names[id(p)] for p in optimizers[0].param_groups[0]["params"]}
-    assert first == {n for n, p in model.named_parameters() if n.startswith("encoder") and p.ndim == 2}
+    assert first == {
+        n for n, p in model.named_parameters() if n.startswith("encoder") and p.ndim == 2
+    }
     weight = model.encoder.blocks[0].attention.projection.weight
     before = weight.detach().clone()
     model(torch.randn(8, 3, 32, 32)).square().sum().backward()
@@ -276,12 +320,38 @@ def test_processes_with_different_clocks_make_the_same_number_of_steps(monkeypat
 
 
 def test_sigterm_ends_the_process_with_the_state_written(tmp_path):
-    words = ["train", "--data", "shapes", "--epochs", "50", "--model", "CIFAR-32x1/8", "--precision", "fp32", "--quiet"]
-    command = [sys.executable, "-m", "vit_tutorial", *words, "--out", str(tmp_path / "run"), "--save-every", "1000"]
-    run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    words = [
+        "train",
+        "--data",
+        "shapes",
+        "--epochs",
+        "50",
+        "--model",
+        "CIFAR-32x1/8",
+        "--precision",
+        "fp32",
+        "--quiet",
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "vit_tutorial",
+        *words,
+        "--out",
+        str(tmp_path / "run"),
+        "--save-every",
+        "1000",
+    ]
+    run = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
     try:
         deadline = time.monotonic() + 90
-        while not (tmp_path / "run" / "metrics.csv").exists() and time.monotonic() < deadline and run.poll() is None:
+        while (
+            not (tmp_path / "run" / "metrics.csv").exists()
+            and time.monotonic() < deadline
+            and run.poll() is None
+        ):
             time.sleep(0.1)
         run.terminate()
         _, err = run.communicate(timeout=60)
@@ -294,7 +364,9 @@ def test_sigterm_ends_the_process_with_the_state_written(tmp_path):
 def test_outside_the_main_thread_a_run_needs_no_signals(data):
     done = []
     settings = TrainSettings(epochs=0.2, batch_size=64, num_evaluations=1)
-    thread = threading.Thread(target=lambda: done.append(training.train(fresh(), data, settings, progress=False)))
+    thread = threading.Thread(
+        target=lambda: done.append(training.train(fresh(), data, settings, progress=False))
+    )
     thread.start()
     thread.join()
     assert done[0].stopped == "finished"
@@ -307,7 +379,17 @@ def test_two_processes_that_read_files_have_the_loss_curve_of_one_with_all_in_me
         folder = tmp_path / "pictures" / str(label)
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / f"{i}.png")
-    words = ["-m", "vit_tutorial", "train", "--data", str(tmp_path / "pictures"), "--epochs", "4", "--batch-size", "128"]
+    words = [
+        "-m",
+        "vit_tutorial",
+        "train",
+        "--data",
+        str(tmp_path / "pictures"),
+        "--epochs",
+        "4",
+        "--batch-size",
+        "128",
+    ]
     words += ["--model", "CIFAR-32x2/8", "--image-size", "32"]
     words += [
         "--precision",
@@ -337,14 +419,25 @@ def test_two_processes_that_read_files_have_the_loss_curve_of_one_with_all_in_me
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     curves = []
     for name, launch in (("one", []), ("two", many)):
-        command = [sys.executable, *launch, *words, *(["--stream"] if launch else []), "--out", str(tmp_path / name)]
+        command = [
+            sys.executable,
+            *launch,
+            *words,
+            *(["--stream"] if launch else []),
+            "--out",
+            str(tmp_path / name),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment)
         assert done.returncode == 0, done.stderr
         text = (tmp_path / name / "metrics.csv").read_text()
         rows = [line.split(",") for line in text.splitlines()[1:]]
         curves.append([[float(row[i]) for i in (4, 5, 6) if row[i]] for row in rows])
-        assert re.search(rf'"processes": {1 + bool(launch)}\b', (tmp_path / name / "run.json").read_text())
-        assert json.loads((tmp_path / name / "run.json").read_text())["source"]["stream"] is bool(launch)
+        assert re.search(
+            rf'"processes": {1 + bool(launch)}\b', (tmp_path / name / "run.json").read_text()
+        )
+        assert json.loads((tmp_path / name / "run.json").read_text())["source"]["stream"] is bool(
+            launch
+        )
     for one, two in zip(*curves, strict=True):
         assert two == pytest.approx(one, abs=1e-4)
 
@@ -358,6 +451,8 @@ def test_presets_are_settings_that_work_and_say_what_they_cost():
             mine = training.recipe(name, minutes)
             assert mine.train_settings().minutes == minutes
             VisionTransformer(ViTConfig.named(mine.model, **mine.config))
-        assert re.search(r"\d ?%|[Nn]ot measured yet", make.__doc__), f"{name} does not say what it reached"
+        assert re.search(r"\d ?%|[Nn]ot measured yet", make.__doc__), (
+            f"{name} does not say what it reached"
+        )
     with pytest.raises(ValueError, match="did you mean 'a100'"):
         training.recipe("a10")

@@ -31,7 +31,11 @@ def same(a, b) -> bool:
         bits = lambda t: t.contiguous().reshape(-1).view(torch.uint8)
         return a.dtype == b.dtype and a.shape == b.shape and torch.equal(bits(a), bits(b))
     if isinstance(a, dict):
-        return list(a) == list(b) and all(type(p) is type(q) for p, q in zip(a, b)) and all(same(a[k], b[k]) for k in a)
+        return (
+            list(a) == list(b)
+            and all(type(p) is type(q) for p, q in zip(a, b))
+            and all(same(a[k], b[k]) for k in a)
+        )
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, float):
@@ -53,16 +57,33 @@ DTYPES = "float64 float32 float16 bfloat16 int64 int32 int16 int8 uint8 bool com
 @pytest.mark.parametrize("name", DTYPES)
 def test_every_dtype_comes_back_to_the_last_bit(tmp_path, name):
     dtype = getattr(torch, name)
-    raw = torch.arange(240, dtype=torch.uint8)  # as float16 or bfloat16 some of these bytes are NaNs with a payload
+    raw = torch.arange(
+        240, dtype=torch.uint8
+    )  # as float16 or bfloat16 some of these bytes are NaNs with a payload
     raw = raw % 2 if dtype == torch.bool else raw
-    sent = {"filled": raw.view(dtype), "one": raw.view(dtype)[3].clone(), "none": torch.empty(0, 3, dtype=dtype)}
+    sent = {
+        "filled": raw.view(dtype),
+        "one": raw.view(dtype)[3].clone(),
+        "none": torch.empty(0, 3, dtype=dtype),
+    }
     assert sent["one"].shape == ()
     save_checkpoint(tmp_path, sent)
     assert same(load_checkpoint(tmp_path), (sent, ""))
 
 
 def test_numbers_text_and_nesting_come_back_exactly(tmp_path):
-    floats = [0.1, 1 / 3, -0.0, 5e-324, 1.7976931348623157e308, 1e22, 3.0, math.inf, -math.inf, math.nan]
+    floats = [
+        0.1,
+        1 / 3,
+        -0.0,
+        5e-324,
+        1.7976931348623157e308,
+        1e22,
+        3.0,
+        math.inf,
+        -math.inf,
+        math.nan,
+    ]
     sent = {
         "floats": floats,
         "ints": [0, -1, 2**70, True, False],
@@ -99,7 +120,9 @@ def test_views_shared_memory_and_parameters(tmp_path):
 def test_training_goes_on_to_the_same_weights(tmp_path, kind):
     def fresh():
         torch.manual_seed(0)
-        model = torch.nn.Sequential(torch.nn.Linear(5, 7), torch.nn.Dropout(0.3), torch.nn.Linear(7, 2))
+        model = torch.nn.Sequential(
+            torch.nn.Linear(5, 7), torch.nn.Dropout(0.3), torch.nn.Linear(7, 2)
+        )
         return model, kind([{"params": p, "weight_decay": 0.1} for p in model.parameters()], lr=0.1)
 
     def steps(model, optimizer, number):
@@ -110,7 +133,14 @@ def test_training_goes_on_to_the_same_weights(tmp_path, kind):
 
     model, optimizer = fresh()
     steps(model, optimizer, 3)
-    save_checkpoint(tmp_path, {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "random": torch.get_rng_state()})
+    save_checkpoint(
+        tmp_path,
+        {
+            "model": model.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "random": torch.get_rng_state(),
+        },
+    )
     steps(model, optimizer, 3)
     other, its = fresh()
     torch.rand(99)
@@ -160,7 +190,11 @@ def test_a_truncated_state_is_noticed_and_does_not_push_out_the_good_one(tmp_pat
     whole = (tmp_path / CURRENT).read_bytes()
     (tmp_path / CURRENT).write_bytes(whole[: share if share > 1 else int(share * len(whole))])
     found, note = load_checkpoint(tmp_path)
-    assert found["step"] == 1 and note.startswith(f"{CURRENT} is damaged (") and note.endswith("the one before (step 1)")
+    assert (
+        found["step"] == 1
+        and note.startswith(f"{CURRENT} is damaged (")
+        and note.endswith("the one before (step 1)")
+    )
     save_checkpoint(tmp_path, small(3))
     (tmp_path / CURRENT).unlink()
     assert load_checkpoint(tmp_path)[0]["step"] == 1
@@ -180,7 +214,10 @@ def test_every_flipped_bit_is_noticed_or_changes_nothing(tmp_path):
         noticed += "damaged" in note
         assert same(found, {"before": True}) if note else same(found, sent), place
     assert noticed > 0.9 * len(whole), noticed  # the rest: spaces of the header, and the like
-    for before, after in ((b'"shape":[2,4]', b'"shape":[4,2]'), (b'"I64"', b'"F64"')):  # as many bytes: safetensors says nothing
+    for before, after in (
+        (b'"shape":[2,4]', b'"shape":[4,2]'),
+        (b'"I64"', b'"F64"'),
+    ):  # as many bytes: safetensors says nothing
         assert before in whole
         path.write_bytes(whole.replace(before, after))
         assert "SHA-256" in load_checkpoint(tmp_path)[1]
@@ -194,7 +231,9 @@ def test_none_and_none_whole_say_so(tmp_path):
         load_checkpoint(tmp_path)
     (tmp_path / CURRENT).write_bytes(b"")
     (tmp_path / PREVIOUS).mkdir()
-    with pytest.raises(ValueError, match=f"no whole state.*{CURRENT}: .*; {PREVIOUS}: .*begin the run again"):
+    with pytest.raises(
+        ValueError, match=f"no whole state.*{CURRENT}: .*; {PREVIOUS}: .*begin the run again"
+    ):
         load_checkpoint(tmp_path)
 
 
@@ -215,21 +254,35 @@ def test_loading_never_unpickles_and_knows_its_own_files(tmp_path):
         load_checkpoint(tmp_path)
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EIO])
+@pytest.mark.parametrize(
+    "number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EIO]
+)
 @pytest.mark.parametrize("at", ["open", "fsync", "replace"])
-def test_a_refusing_system_is_told_in_words_and_leaves_the_last_state(tmp_path, monkeypatch, number, at):
+def test_a_refusing_system_is_told_in_words_and_leaves_the_last_state(
+    tmp_path, monkeypatch, number, at
+):
     save_checkpoint(tmp_path, small(7), label="step 7")
 
     def refuse(*_, **__):
         raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as patch:
-        patch.setattr(*{"open": (Path, "open"), "fsync": (os, "fsync"), "replace": (os, "replace")}[at], refuse)
+        patch.setattr(
+            *{"open": (Path, "open"), "fsync": (os, "fsync"), "replace": (os, "replace")}[at],
+            refuse,
+        )
         with pytest.raises(CheckpointNotSavedError) as caught:
             save_checkpoint(tmp_path, {"big": torch.zeros(500_000)}, label="step 8")
     words = str(caught.value)
-    assert os.strerror(number) in words and "wanted 2.0 MB" in words and "MB free" in words and str(tmp_path) in words
-    assert words.endswith("the last good state (step 7) is untouched") and caught.value.errno == number
+    assert (
+        os.strerror(number) in words
+        and "wanted 2.0 MB" in words
+        and "MB free" in words
+        and str(tmp_path) in words
+    )
+    assert (
+        words.endswith("the last good state (step 7) is untouched") and caught.value.errno == number
+    )
     assert files(tmp_path) == [CURRENT] and load_checkpoint(tmp_path)[0]["step"] == 7
 
 
@@ -264,7 +317,10 @@ def test_a_write_that_really_stops_halfway(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
     try:
-        with pytest.raises(CheckpointNotSavedError, match=r"File too large \(wanted 4.2 MB.*\(step 1\) is untouched"):
+        with pytest.raises(
+            CheckpointNotSavedError,
+            match=r"File too large \(wanted 4.2 MB.*\(step 1\) is untouched",
+        ):
             save_checkpoint(tmp_path, {"w": torch.zeros(1 << 20)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -284,7 +340,9 @@ for step in range(1, 10**6):
 
 def test_a_process_killed_while_it_writes_leaves_a_whole_state(tmp_path):
     """It writes without pause and is killed as soon as a part is there: what it had finished is the least that comes back."""
-    with subprocess.Popen([sys.executable, "-c", WRITER, tmp_path], stdout=subprocess.PIPE, text=True) as writer:
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, tmp_path], stdout=subprocess.PIPE, text=True
+    ) as writer:
         for _ in range(5):
             done = int(writer.stdout.readline())
         until = time.monotonic() + 5
@@ -305,7 +363,9 @@ def test_a_copy_elsewhere_is_whole_keeps_the_one_before_and_takes_other_files(tm
         (here / "run.json").write_text(f"{step}")
         copy_checkpoint(here, there, also=["run.json", "not there yet"])
     assert files(there) == [PREVIOUS, CURRENT, "run.json"]
-    assert (there / CURRENT).read_bytes() == (here / CURRENT).read_bytes() and (there / "run.json").read_text() == "2"
+    assert (there / CURRENT).read_bytes() == (here / CURRENT).read_bytes() and (
+        there / "run.json"
+    ).read_text() == "2"
     (there / CURRENT).unlink()
     assert load_checkpoint(there)[0]["step"] == 1
 
@@ -322,8 +382,13 @@ def test_a_copy_that_fails_names_the_other_folder_and_leaves_both(tmp_path, monk
 
     with monkeypatch.context() as patch:
         patch.setattr(states.shutil, "copyfileobj", full)
-        with pytest.raises(CheckpointNotSavedError, match=r"drive was not brought up to date: No space.*\(step 1\) is untouched"):
+        with pytest.raises(
+            CheckpointNotSavedError,
+            match=r"drive was not brought up to date: No space.*\(step 1\) is untouched",
+        ):
             copy_checkpoint(here, there)
-    assert before == {path: path.read_bytes() for folder in (here, there) for path in folder.iterdir()}
+    assert before == {
+        path: path.read_bytes() for folder in (here, there) for path in folder.iterdir()
+    }
     with pytest.raises(CheckpointNotSavedError, match="No such file"):
         copy_checkpoint(tmp_path / "nowhere", there)

@@ -19,7 +19,15 @@ MAX_FILES = 20_000
 MAX_UNPACKED = 2_000_000_000  # bytes in all, out of one folder
 MAX_RATIO = 200  # a member that unpacks to more than this many times its size is a bomb, if it is large as well
 # What operating systems and tools leave behind. Listed nowhere: nobody handed it in.
-LEFTOVERS = {".ds_store", "thumbs.db", "desktop.ini", "__macosx", ".ipynb_checkpoints", "__pycache__", ".git"}
+LEFTOVERS = {
+    ".ds_store",
+    "thumbs.db",
+    "desktop.ini",
+    "__macosx",
+    ".ipynb_checkpoints",
+    "__pycache__",
+    ".git",
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,9 @@ def walk(folder: Path) -> Iterator[Found]:
         yield from _file(folder, folder.name, budget)
         return
     if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is no folder: give the folder, or the zip file, with the submissions")
+        raise NotADirectoryError(
+            f"{folder} is no folder: give the folder, or the zip file, with the submissions"
+        )
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if name.lower() not in LEFTOVERS)
         for name in sorted(names):
@@ -65,14 +75,25 @@ def _file(path: Path, where: str, budget: _Budget) -> Iterator[Found]:
     try:
         about = path.lstat()
         if not stat.S_ISREG(about.st_mode):
-            yield Found(where, about.st_mtime, None, "It is a link or a device, not a file. It was not followed.")
+            yield Found(
+                where,
+                about.st_mtime,
+                None,
+                "It is a link or a device, not a file. It was not followed.",
+            )
         elif about.st_size > MAX_BYTES and not zipfile.is_zipfile(path):
             yield Found(
-                where, about.st_mtime, None, f"It has {about.st_size / 1e6:,.0f} MB; at most {MAX_BYTES / 1e6:.0f} MB are read."
+                where,
+                about.st_mtime,
+                None,
+                f"It has {about.st_size / 1e6:,.0f} MB; at most {MAX_BYTES / 1e6:.0f} MB are read.",
             )
         elif about.st_size > 10 * MAX_BYTES:
             yield Found(
-                where, about.st_mtime, None, f"The archive has {about.st_size / 1e6:,.0f} MB: unpack it, and collect the folder."
+                where,
+                about.st_mtime,
+                None,
+                f"The archive has {about.st_size / 1e6:,.0f} MB: unpack it, and collect the folder.",
             )
         else:
             yield from _opened(where, about.st_mtime, path.read_bytes(), budget, 0)
@@ -80,17 +101,25 @@ def _file(path: Path, where: str, budget: _Budget) -> Iterator[Found]:
         yield Found(where, 0.0, None, f"It cannot be read: {error.strerror or error}.")
 
 
-def _opened(where: str, changed: float, data: bytes, budget: _Budget, depth: int) -> Iterator[Found]:
+def _opened(
+    where: str, changed: float, data: bytes, budget: _Budget, depth: int
+) -> Iterator[Found]:
     """The file itself, or what is in it when it is an archive."""
     lower = where.lower()
-    if not data.startswith(b"PK\x03\x04") or lower.endswith((".docx", ".xlsx", ".pptx", ".odt", ".ods", ".jar", ".whl")):
+    if not data.startswith(b"PK\x03\x04") or lower.endswith(
+        (".docx", ".xlsx", ".pptx", ".odt", ".ods", ".jar", ".whl")
+    ):
         if lower.endswith(".zip"):
-            yield Found(where, changed, None, "The archive is damaged: it does not begin like a zip file.")
+            yield Found(
+                where, changed, None, "The archive is damaged: it does not begin like a zip file."
+            )
         else:
             yield Found(where, changed, data)
         return
     if depth >= MAX_DEPTH:
-        yield Found(where, changed, None, f"It is an archive inside {depth} archives. It was not opened.")
+        yield Found(
+            where, changed, None, f"It is an archive inside {depth} archives. It was not opened."
+        )
         return
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
@@ -112,7 +141,9 @@ def _opened(where: str, changed: float, data: bytes, budget: _Budget, depth: int
             yield from _opened(inside, when, content, budget, depth + 1)
 
 
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, budget: _Budget) -> tuple[bytes | None, str | None]:
+def _member(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, budget: _Budget
+) -> tuple[bytes | None, str | None]:
     budget.files -= 1
     if budget.files < 0:
         return None, f"The archives hold more than {MAX_FILES:,} files. It was not opened."
@@ -120,11 +151,17 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, budget: _Budget) 
         return None, "It is protected with a password. Ask for a file without one."
     if stat.S_ISLNK(member.external_attr >> 16):
         return None, "It is a link, not a file. It was not followed."
-    limit = min(10 * MAX_BYTES if member.filename.lower().endswith(".zip") else MAX_BYTES, budget.bytes)
+    limit = min(
+        10 * MAX_BYTES if member.filename.lower().endswith(".zip") else MAX_BYTES, budget.bytes
+    )
     if member.file_size > limit or (
-        member.file_size > 10_000_000 and member.file_size > MAX_RATIO * max(1, member.compress_size)
+        member.file_size > 10_000_000
+        and member.file_size > MAX_RATIO * max(1, member.compress_size)
     ):
-        return None, f"It unpacks to {member.file_size / 1e6:,.0f} MB, which is more than is opened."
+        return (
+            None,
+            f"It unpacks to {member.file_size / 1e6:,.0f} MB, which is more than is opened.",
+        )
     try:
         with archive.open(member) as file:
             data = file.read(limit + 1)  # what the archive says about its sizes need not be true

@@ -44,7 +44,10 @@ def collect(course: Path, folder: Path, pattern: str = "auto") -> Collected:
     several files for one lesson the newest counts. Raises ValueError for no course or a wrong pattern, NotADirectoryError for no
     folder.
     """
-    released = {name: Release(nbformat.read(path, as_version=4)) for name, path in assignments(course).items()}
+    released = {
+        name: Release(nbformat.read(path, as_version=4))
+        for name, path in assignments(course).items()
+    }
     lessons = list(released)
     if pattern != "auto":
         student_names.compiled(pattern, lessons)
@@ -71,10 +74,19 @@ def _names(
     if pattern == "auto":
         likely = [where for where in wheres if where.lower().endswith(".ipynb")] or wheres
         chosen, count = student_names.best(likely, lessons)
-        notes.append(f"Names are read with the pattern {chosen!r}: it fits {count} of {len(likely)} files.")
-    order = [chosen, *(name for name in student_names.BUILT_IN if name != chosen)] if pattern == "auto" else [chosen]
+        notes.append(
+            f"Names are read with the pattern {chosen!r}: it fits {count} of {len(likely)} files."
+        )
+    order = (
+        [chosen, *(name for name in student_names.BUILT_IN if name != chosen)]
+        if pattern == "auto"
+        else [chosen]
+    )
     tried = [student_names.compiled(name, lessons) for name in order]
-    return chosen, [next(filter(None, (student_names.named(each, where) for each in tried)), None) for where in wheres]
+    return chosen, [
+        next(filter(None, (student_names.named(each, where) for each in tried)), None)
+        for where in wheres
+    ]
 
 
 def _look(found: Found, named: student_names.Named | None, released: dict[str, Release]) -> _File:
@@ -82,13 +94,21 @@ def _look(found: Found, named: student_names.Named | None, released: dict[str, R
     if found.data is None:
         return _File(found, named, None, 0.0, found.reason)
     reading = read(found.data)
-    shares = {name: overlap(release, reading.pieces) for name, release in released.items()} if reading.pieces else {}
-    by_name = _lesson_in(named.assignment if named and named.assignment else found.where, list(released))
+    shares = (
+        {name: overlap(release, reading.pieces) for name, release in released.items()}
+        if reading.pieces
+        else {}
+    )
+    by_name = _lesson_in(
+        named.assignment if named and named.assignment else found.where, list(released)
+    )
     best = max(shares, key=lambda name: (shares[name], name == by_name), default=None)
     if best and shares[best] >= LEAST:
         return _File(found, named, best, shares[best], None)
     reason = reading.reason or "It holds hardly any cell of a lesson of this course."
-    return _File(found, named, by_name or (next(iter(released)) if len(released) == 1 else None), 0.0, reason)
+    return _File(
+        found, named, by_name or (next(iter(released)) if len(released) == 1 else None), 0.0, reason
+    )
 
 
 def _lesson_in(text: str, lessons: list[str]) -> str | None:
@@ -108,26 +128,38 @@ def _lesson_in(text: str, lessons: list[str]) -> str | None:
 def _students(files: list[_File], notes: list[str]) -> None:
     """Give each file its student's id; tell where two names fall together."""
     numbers: dict[tuple, set] = {}
-    spelled: dict[str, dict[str, str]] = {}  # id -> {spelling without case and separators: as written}
+    spelled: dict[
+        str, dict[str, str]
+    ] = {}  # id -> {spelling without case and separators: as written}
     for file in files:
         if file.named:
             name = student_names.plain(file.named.student)
             numbers.setdefault((name, file.assignment), set()).add(file.named.number)
-            spelled.setdefault(name, {}).setdefault(_letters(file.named.student), file.named.student)
+            spelled.setdefault(name, {}).setdefault(
+                _letters(file.named.student), file.named.student
+            )
     several = {name for (name, _), found in numbers.items() if len(found - {None}) > 1}
     for name in sorted(several):
-        notes.append(f"There seem to be several students called {name!r}: the number in the file's name was added to each.")
+        notes.append(
+            f"There seem to be several students called {name!r}: the number in the file's name was added to each."
+        )
     for name, forms in sorted(spelled.items()):
         if len(forms) > 1:
             written = ", ".join(repr(form) for form in forms.values())
-            notes.append(f"{written} would all be {name!r}: a number was added to tell them apart. Are they different people?")
+            notes.append(
+                f"{written} would all be {name!r}: a number was added to tell them apart. Are they different people?"
+            )
     for file in files:
         if not file.named:
             continue
         name = student_names.plain(file.named.student)
         at = list(spelled[name]).index(_letters(file.named.student))
         suffix = f"_{at + 1}" if at else ""
-        file.student = name + suffix + (f"_{file.named.number}" if name in several and file.named.number else "")
+        file.student = (
+            name
+            + suffix
+            + (f"_{file.named.number}" if name in several and file.named.number else "")
+        )
 
 
 def _letters(name: str) -> str:
@@ -140,7 +172,9 @@ def _choose(course: Path, files: list[_File]) -> list[dict]:
     entries = []
     for file in files:
         where = file.found.where
-        handed_in = file.reason is None or (file.found.data is not None and where.lower().endswith(".ipynb"))
+        handed_in = file.reason is None or (
+            file.found.data is not None and where.lower().endswith(".ipynb")
+        )
         if handed_in and file.student and file.assignment:
             groups.setdefault((file.student, file.assignment), []).append(file)
             continue
@@ -149,13 +183,26 @@ def _choose(course: Path, files: list[_File]) -> list[dict]:
             reason += " No student's name can be read from its path, either."
         entries.append(_entry(file, "listed", reason))
     for (student, assignment), group in groups.items():
-        group.sort(key=lambda file: (file.reason is None, round(file.found.changed), _count(file.found.where), file.found.where))
+        group.sort(
+            key=lambda file: (
+                file.reason is None,
+                round(file.found.changed),
+                _count(file.found.where),
+                file.found.where,
+            )
+        )
         newest = group.pop()
         target = Path(course) / "submitted" / student / assignment / f"{assignment}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.is_file() or target.read_bytes() != newest.found.data:  # what is graded already stays older than its result
+        if (
+            not target.is_file() or target.read_bytes() != newest.found.data
+        ):  # what is graded already stays older than its result
             target.write_bytes(newest.found.data)
-        reason = f"It will not be graded: {newest.reason}" if newest.reason else "The only file for this lesson."
+        reason = (
+            f"It will not be graded: {newest.reason}"
+            if newest.reason
+            else "The only file for this lesson."
+        )
         if group and not newest.reason:
             reason = f"The newest of {len(group) + 1} files for this lesson."
         entries.append(_entry(newest, "collected", reason))
@@ -163,7 +210,10 @@ def _choose(course: Path, files: list[_File]) -> list[dict]:
             same = file.found.data == newest.found.data
             why = file.reason or ("the same, byte for byte." if same else "older.")
             entries.append(_entry(file, "listed", f"Not used: {why} {newest.found.where} counts."))
-    return sorted(entries, key=lambda entry: (entry["student"] or "", entry["assignment"] or "", entry["original"]))
+    return sorted(
+        entries,
+        key=lambda entry: (entry["student"] or "", entry["assignment"] or "", entry["original"]),
+    )
 
 
 def _count(where: str) -> int:
@@ -187,9 +237,18 @@ def _write(course: Path, entries: list[dict]) -> None:
     path = Path(course) / "collected.json"
     old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     now = {entry["original"] for entry in entries}
-    again = {(entry["student"], entry["assignment"]) for entry in entries if entry["status"] == "collected"}
+    again = {
+        (entry["student"], entry["assignment"])
+        for entry in entries
+        if entry["status"] == "collected"
+    }
     kept = [entry for entry in old if entry["original"] not in now]
     for entry in kept:
         if entry["status"] == "collected" and (entry["student"], entry["assignment"]) in again:
-            entry |= {"status": "listed", "reason": "Not used: it was collected again later, from another file."}
-    path.write_text(json.dumps(kept + entries, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            entry |= {
+                "status": "listed",
+                "reason": "Not used: it was collected again later, from another file.",
+            }
+    path.write_text(
+        json.dumps(kept + entries, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )

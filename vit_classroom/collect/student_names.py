@@ -8,9 +8,7 @@ BUILT_IN = ("moodle", "canvas", "folders", "files")
 END = r"(?:[ _-]*\(\d+\)|[ _-]+copy(?:[ _-]*\d+)?|-\d+|[ _-]+v\d+)*(?:\.\w{1,6})*"  # (1), -2, _copy, _v3, .ipynb
 COPY = r"(?:(?:copy[ _]of|kopie[ _]von|copie[ _]de|copia[ _]de)[ _])*"
 # Not a name of anybody: what is left of "01_patches (copy)" or "Untitled3".
-NOBODY = (
-    r"(?!(?:copy|kopie|copie|copia|of|von|de|final|version|new|neu|v?\d{1,2}|untitled|notebook|[ _()-])+(?:\.\w{1,6})*(?:\Z|/))"
-)
+NOBODY = r"(?!(?:copy|kopie|copie|copia|of|von|de|final|version|new|neu|v?\d{1,2}|untitled|notebook|[ _()-])+(?:\.\w{1,6})*(?:\Z|/))"
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,12 @@ class Named:
 def patterns(lessons: list[str]) -> dict[str, str]:
     """The built-in regular expressions for a course with these lessons, tried on a path with "/" between its parts."""
     forms = sorted(
-        (r"[ _-]*".join(re.escape(word) for word in re.split(r"[ _-]+", lesson)) for lesson in lessons), key=len, reverse=True
+        (
+            r"[ _-]*".join(re.escape(word) for word in re.split(r"[ _-]+", lesson))
+            for lesson in lessons
+        ),
+        key=len,
+        reverse=True,
     )
     lesson = f"(?:{'|'.join(forms) or '(?!)'})"
     name = rf"(?!{lesson}{END}\Z){NOBODY}"
@@ -49,7 +52,9 @@ def compiled(pattern: str, lessons: list[str]) -> re.Pattern:
     except re.error as error:
         raise ValueError(f"the pattern {pattern!r} is no regular expression: {error}") from None
     if "student" not in found.groupindex:
-        raise ValueError(f"the pattern {pattern!r} has no group (?P<student>...); there are {', '.join(BUILT_IN)} and auto, too")
+        raise ValueError(
+            f"the pattern {pattern!r} has no group (?P<student>...); there are {', '.join(BUILT_IN)} and auto, too"
+        )
     return found
 
 
@@ -78,18 +83,28 @@ def best(wheres: list[str], lessons: list[str]) -> tuple[str, int]:
         if len(found[name]) >= enough:
             return name, len(found[name])
     by_both = [
-        student for where, student in found["files"] if any(plain(lesson) in plain(where.split("/")[-1]) for lesson in lessons)
+        student
+        for where, student in found["files"]
+        if any(plain(lesson) in plain(where.split("/")[-1]) for lesson in lessons)
     ]
     folders = {student for _, student in found["folders"]}
     called = len(by_both) >= enough and len(set(by_both)) >= len(folders)
-    chosen = "folders" if len(folders) > 1 and len(found["folders"]) >= enough and not called else "files"
+    chosen = (
+        "folders"
+        if len(folders) > 1 and len(found["folders"]) >= enough and not called
+        else "files"
+    )
     return chosen, len(found[chosen])
 
 
 def without_wrapper(wheres: list[str]) -> int:
     """How many leading parts of all paths are the same folder or archive around everything, which names nobody."""
     split, depth = [where.split("/") for where in wheres], 0
-    while len(split) > 1 and len({parts[depth] for parts in split}) == 1 and all(len(parts) > depth + 2 for parts in split):
+    while (
+        len(split) > 1
+        and len({parts[depth] for parts in split}) == 1
+        and all(len(parts) > depth + 2 for parts in split)
+    ):
         depth += 1
     return depth
 
@@ -97,8 +112,14 @@ def without_wrapper(wheres: list[str]) -> int:
 def plain(name: str) -> str:
     """A name as a folder and as nbgrader's student id: lower case, letters and digits of any script, and - _ . between them."""
     text = unicodedata.normalize("NFKD", name)
-    if all(ord(char) < 0x250 or unicodedata.combining(char) for char in text):  # Latin letters: without their accents
-        text = "".join(char for char in text.translate({0xDF: "ss", 0xF8: "o", 0xD8: "o"}) if not unicodedata.combining(char))
+    if all(
+        ord(char) < 0x250 or unicodedata.combining(char) for char in text
+    ):  # Latin letters: without their accents
+        text = "".join(
+            char
+            for char in text.translate({0xDF: "ss", 0xF8: "o", 0xD8: "o"})
+            if not unicodedata.combining(char)
+        )
     text = unicodedata.normalize("NFC", text).casefold()
     text = "".join(char if char.isalnum() or char in "-_." else "_" for char in text)
     text = re.sub(r"_{2,}", "_", text).strip("._-")[:60].rstrip("._-") or "student"

@@ -34,21 +34,33 @@ def new(course: Path, lessons: str = "01-05", source: Path | None = None) -> lis
     """
     course = Path(course)
     if course.is_file() or (course.is_dir() and any(course.iterdir())):
-        raise FileExistsError(f"{course} is there already and not empty: give another name; a course is never overwritten")
+        raise FileExistsError(
+            f"{course} is there already and not empty: give another name; a course is never overwritten"
+        )
     chosen = find_lessons(lessons, source)
     sources = {path.stem: _read(path) for path in chosen}
     empty = [name for name, nb in sources.items() if not student.exercises(nb)]
     if empty:
-        raise ValueError(f"{', '.join(empty)}: no exercises in it, so nothing to grade; leave it out of --lessons")
+        raise ValueError(
+            f"{', '.join(empty)}: no exercises in it, so nothing to grade; leave it out of --lessons"
+        )
     made = []
     for name, nb in sources.items():
         found = student.exercises(nb)
-        made.append({"assignment": name, "exercises": len(found), "points": sum(each["points"] for each in found)})
+        made.append(
+            {
+                "assignment": name,
+                "exercises": len(found),
+                "points": sum(each["points"] for each in found),
+            }
+        )
         folder = course / "source" / name
         folder.mkdir(parents=True)
         nbformat.write(nb, folder / f"{name}.ipynb")
     stub = student.settings()["ClearSolutions"]
-    text = CONFIG.format(name=course_id(course), code=stub["code_stub"]["python"], text=stub["text_stub"])
+    text = CONFIG.format(
+        name=course_id(course), code=stub["code_stub"]["python"], text=stub["text_stub"]
+    )
     (course / "nbgrader_config.py").write_text(text, encoding="utf-8")
     for name in sources:
         release(course, name)
@@ -74,7 +86,9 @@ def release(course: Path, assignment: str) -> Path:
         result = api.generate_assignment(assignment, force=True, create=True)
     if not result["success"]:
         said = (result.get("log") or result.get("error") or "").strip().split("\n")
-        raise ValueError(f"nbgrader could not make the release of {assignment}: {' '.join(said[-3:])}")
+        raise ValueError(
+            f"nbgrader could not make the release of {assignment}: {' '.join(said[-3:])}"
+        )
     return course / "release" / assignment / f"{assignment}.ipynb"
 
 
@@ -93,16 +107,24 @@ def programs_on_path() -> Iterator[None]:
 def assignments(course: Path) -> dict[str, Path]:
     """The released notebooks of a course, {assignment: path}. Raises ValueError when the folder is not a course."""
     course = Path(course)
-    found = {path.parent.name: path for path in sorted(course.glob("release/*/*.ipynb")) if path.stem == path.parent.name}
+    found = {
+        path.parent.name: path
+        for path in sorted(course.glob("release/*/*.ipynb"))
+        if path.stem == path.parent.name
+    }
     if not found:
-        raise ValueError(f"{course} is no course: there is no release/NAME/NAME.ipynb in it. Make one: classroom new {course}")
+        raise ValueError(
+            f"{course} is no course: there is no release/NAME/NAME.ipynb in it. Make one: classroom new {course}"
+        )
     return found
 
 
 def find_lessons(lessons: str, source: Path | None = None) -> list[Path]:
     """The files of the lessons with these numbers, in order. Raises ValueError when one is missing."""
     folder = Path(source) if source else Path(__file__).resolve().parents[2] / "notebooks"
-    files = {path.name.partition("_")[0]: path for path in sorted(folder.glob("[0-9][0-9]*_*.ipynb"))}
+    files = {
+        path.name.partition("_")[0]: path for path in sorted(folder.glob("[0-9][0-9]*_*.ipynb"))
+    }
     if not files:
         raise ValueError(
             f"no lessons in {folder if source else 'this installation'}: an installed package has none. Clone the "
@@ -137,7 +159,9 @@ def course_id(course: Path) -> str:
 def _read(path: Path):
     try:
         nb = student.prepared(nbformat.read(path, as_version=4))
-        student.without_solutions(nbformat.from_dict(nb))  # tells here, with the cell's name, what nbgrader would only log
+        student.without_solutions(
+            nbformat.from_dict(nb)
+        )  # tells here, with the cell's name, what nbgrader would only log
         return student.prepared(nbformat.read(path, as_version=4))
     except (ValueError, AttributeError) as error:
         raise ValueError(f"{path.name}: {error}") from None

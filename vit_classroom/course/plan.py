@@ -8,7 +8,10 @@ from vit_tutorial import checks
 
 from .student import exercises
 
-HIDDEN = re.compile(r"^[ \t]*### *BEGIN HIDDEN TESTS.*?^[ \t]*### *END HIDDEN TESTS[^\n]*$\n?", re.MULTILINE | re.DOTALL)
+HIDDEN = re.compile(
+    r"^[ \t]*### *BEGIN HIDDEN TESTS.*?^[ \t]*### *END HIDDEN TESTS[^\n]*$\n?",
+    re.MULTILINE | re.DOTALL,
+)
 MARKS = re.compile(r"^[ \t]*### *(?:BEGIN|END) HIDDEN TESTS[^\n]*$\n?", re.MULTILINE)
 # The set-up cell installs and looks at the machine; here everything is installed and there is no network.
 SETUP = "import importlib.util\nimport os\nimport subprocess\nimport sys\n\nimport torch\nfrom vit_tutorial import colab\n\n"
@@ -59,12 +62,21 @@ class Plan:
     @property
     def checks(self) -> list[str]:
         """The names of the checks that are judged outside."""
-        return sorted({piece.check for pieces in self.pieces.values() for piece in pieces if piece.kind == "observe"})
+        return sorted(
+            {
+                piece.check
+                for pieces in self.pieces.values()
+                for piece in pieces
+                if piece.kind == "observe"
+            }
+        )
 
 
 def make(source, release, notebook) -> Plan:
     """The plan for a repaired notebook. source, release: the course's own notebooks of this assignment."""
-    graded = {cell.metadata["nbgrader"]["grade_id"]: cell.source for cell in source.cells if _graded(cell)}
+    graded = {
+        cell.metadata["nbgrader"]["grade_id"]: cell.source for cell in source.cells if _graded(cell)
+    }
     text = {cell.get("id"): cell.source.strip() for cell in release.cells}
     found = {each["grade_id"]: dict(each) for each in exercises(source)}
     pieces, steps, everything, skipped = {}, [], [], set()
@@ -75,7 +87,10 @@ def make(source, release, notebook) -> Plan:
             found[grade_id]["cell"] = number
             if cell.cell_type == "code" and not own.get("solution"):
                 pieces[number] = parse(graded[grade_id])
-                parts = [Step(number, i, p.kind, p.source, p.check, p.expression, p.hidden) for i, p in enumerate(pieces[number])]
+                parts = [
+                    Step(number, i, p.kind, p.source, p.check, p.expression, p.hidden)
+                    for i, p in enumerate(pieces[number])
+                ]
                 steps += parts
                 everything += parts
                 continue
@@ -103,7 +118,9 @@ def parse(source: str) -> list[Piece]:
     visible = HIDDEN.sub("", source)
     hidden = "\n".join(MARKS.sub("", found[0]) for found in HIDDEN.finditer(source))
     pieces = _parse(visible, False) + _parse(hidden, True)
-    if not any(piece.kind != "neutral" for piece in pieces):  # a cell that only runs passes when it does
+    if not any(
+        piece.kind != "neutral" for piece in pieces
+    ):  # a cell that only runs passes when it does
         pieces = [Piece("inside", piece.source, hidden=piece.hidden) for piece in pieces]
     return pieces
 
@@ -120,7 +137,11 @@ def _parse(text: str, hidden: bool) -> list[Piece]:
         if call:
             pieces.append(Piece("observe", piece, call[0], call[1], hidden))
             continue
-        kind = "neutral" if isinstance(node, (ast.Import, ast.ImportFrom)) or "check_guess(" in piece else "inside"
+        kind = (
+            "neutral"
+            if isinstance(node, (ast.Import, ast.ImportFrom)) or "check_guess(" in piece
+            else "inside"
+        )
         if pieces and pieces[-1].kind == kind:
             pieces[-1] = Piece(kind, f"{pieces[-1].source}\n{piece}", hidden=hidden)
         else:
@@ -134,7 +155,12 @@ def _check(node) -> tuple[str, str] | None:
         return None
     call = node.value
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    if name in checks.names() and len(call.args) == 1 and not call.keywords and not isinstance(call.args[0], ast.Starred):
+    if (
+        name in checks.names()
+        and len(call.args) == 1
+        and not call.keywords
+        and not isinstance(call.args[0], ast.Starred)
+    ):
         return name, ast.unparse(call.args[0])
     return None
 
@@ -149,7 +175,14 @@ def _binds(source: str) -> set[str]:
         nodes = list(ast.walk(ast.parse(source)))
     except (SyntaxError, ValueError):
         return set()
-    names = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    names = {
+        node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
     names |= {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
-    names |= {a.asname or a.name.split(".")[0] for n in nodes if isinstance(n, (ast.Import, ast.ImportFrom)) for a in n.names}
+    names |= {
+        a.asname or a.name.split(".")[0]
+        for n in nodes
+        if isinstance(n, (ast.Import, ast.ImportFrom))
+        for a in n.names
+    }
     return names

@@ -15,7 +15,9 @@ TEXT_STUB = "*Write your answer here.*"
 # "Run all" must go on after a check that says what is wrong.
 GOES_ON = "raises-exception"
 
-BADGE = re.compile(r"^\[!\[Open in Colab\]\((?P<picture>[^)]+)\)\]\((?P<address>[^)]+/notebooks/)(?P<name>[^)/]+)\.ipynb\)$")
+BADGE = re.compile(
+    r"^\[!\[Open in Colab\]\((?P<picture>[^)]+)\)\]\((?P<address>[^)]+/notebooks/)(?P<name>[^)/]+)\.ipynb\)$"
+)
 SAYS = "**This is the student copy.** The exercises are yours to write."
 STUDENT_BADGE = "[![Open the student copy in Colab]"
 ANSWER_SHOWN = re.compile(r"<summary>[^<]*\bsolutions?\b", re.IGNORECASE)
@@ -42,7 +44,11 @@ def prepared(nb):
     _refuse_shown_solutions(nb)
     for cell in nb.cells:
         own = cell.metadata.get("nbgrader", {})
-        tags = [tag for tag in cell.metadata.get("tags", []) if not tag.startswith("nbval") and tag != GOES_ON]
+        tags = [
+            tag
+            for tag in cell.metadata.get("tags", [])
+            if not tag.startswith("nbval") and tag != GOES_ON
+        ]
         if own.get("grade") and cell.cell_type == "code":
             tags.append(GOES_ON)
         kept = {"nbgrader": own} if own else {}
@@ -125,13 +131,22 @@ def _head(source: str) -> str:
         if badge:
             owner = re.search(r"/github/([\w.-]+/[\w.-]+)/blob/", badge["address"])
             lesson = (
-                f"https://github.com/{owner[1]}/blob/main/notebooks/{badge['name']}.ipynb" if owner else f"{badge['name']}.ipynb"
+                f"https://github.com/{owner[1]}/blob/main/notebooks/{badge['name']}.ipynb"
+                if owner
+                else f"{badge['name']}.ipynb"
             )
             mine = f"{STUDENT_BADGE}({badge['picture']})]({badge['address']}student/{badge['name']}.ipynb)"
             says = f"{SAYS} [The lesson]({lesson}) has every output and the solutions."
             lines[number : number + 1] = [mine, "", says]
             return "\n".join(lines)
-    return "\n".join([*lines[:1], "", f"{SAYS} The lesson of the same name has every output and the solutions.", *lines[1:]])
+    return "\n".join(
+        [
+            *lines[:1],
+            "",
+            f"{SAYS} The lesson of the same name has every output and the solutions.",
+            *lines[1:],
+        ]
+    )
 
 
 def _refuse_shown_solutions(nb) -> None:
@@ -141,7 +156,9 @@ def _refuse_shown_solutions(nb) -> None:
         if cell.cell_type == "markdown" and ANSWER_SHOWN.search(cell.source)
     ]
     if shown:
-        raise ValueError(f"a solution can be unfolded in {'; '.join(shown)}: put it into a code cell, under nbgrader's markers")
+        raise ValueError(
+            f"a solution can be unfolded in {'; '.join(shown)}: put it into a code cell, under nbgrader's markers"
+        )
 
 
 def _silent():

@@ -31,16 +31,29 @@ class Release:
     def __init__(self, nb):
         self.cells = nb.cells
         own = [cell.metadata.get("nbgrader", {}) for cell in nb.cells]
-        self.solutions = [i for i, each in enumerate(own) if each.get("solution") or each.get("task")]
-        self.checks = [i for i, each in enumerate(own) if each.get("grade") and not each.get("solution")]
+        self.solutions = [
+            i for i, each in enumerate(own) if each.get("solution") or each.get("task")
+        ]
+        self.checks = [
+            i for i, each in enumerate(own) if each.get("grade") and not each.get("solution")
+        ]
         self.by_grade_id = {each["grade_id"]: i for i, each in enumerate(own) if "grade_id" in each}
         self.by_id = {cell.get("id"): i for i, cell in enumerate(nb.cells) if cell.get("id")}
         self.by_text: dict[str, list[int]] = {}
         for i, cell in enumerate(nb.cells):
             self.by_text.setdefault(plain(cell.source), []).append(i)
-        self.names = {name: i for i in self.solutions if self.code(i) for name in python_source.defined(self.cells[i].source)}
+        self.names = {
+            name: i
+            for i in self.solutions
+            if self.code(i)
+            for name in python_source.defined(self.cells[i].source)
+        }
         self.check_statements = self._statements(self.checks)
-        rest = [i for i, cell in enumerate(nb.cells) if cell.cell_type == "code" and i not in {*self.solutions, *self.checks}]
+        rest = [
+            i
+            for i, cell in enumerate(nb.cells)
+            if cell.cell_type == "code" and i not in {*self.solutions, *self.checks}
+        ]
         self.statements = self._statements(rest)
 
     def code(self, i: int) -> bool:
@@ -51,7 +64,12 @@ class Release:
         return bool({"setup", "exercise"} & set(self.cells[i].metadata.get("tags", [])))
 
     def _statements(self, indices) -> frozenset[str]:
-        found = (block for i in indices if self.code(i) for block in python_source.blocks(self.cells[i].source))
+        found = (
+            block
+            for i in indices
+            if self.code(i)
+            for block in python_source.blocks(self.cells[i].source)
+        )
         return frozenset(block.bare for block in found)
 
 
@@ -86,23 +104,40 @@ def _joined(release: Release, parts: list[Part]) -> list[Part]:
         owner = part.owner
         if owner is None and part.kind == "code":
             owner = next(
-                (release.names[name] for name in sorted(python_source.defined(part.text)) if name in release.names), None
+                (
+                    release.names[name]
+                    for name in sorted(python_source.defined(part.text))
+                    if name in release.names
+                ),
+                None,
             )
         if owner in release.solutions and part.kind == "code" and release.code(owner):
             text = part.text
             for end in range(at + 2, min(at + 7, len(parts)) + 1):
                 following = parts[end - 1]
-                if following.kind != "code" or following.owner not in (None, part.owner) or is_release(release, following):
+                if (
+                    following.kind != "code"
+                    or following.owner not in (None, part.owner)
+                    or is_release(release, following)
+                ):
                     break
                 longer = f"{text}\n{following.text}"
                 if not _continues(release, owner, text, following.text):
                     break
                 text = longer
-                if python_source.parses(longer):  # if not: cut inside a bracket, perhaps twice; look one cell further
+                if python_source.parses(
+                    longer
+                ):  # if not: cut inside a bracket, perhaps twice; look one cell further
                     reach = end
             if reach > at + 1:
                 whole = "\n".join(each.text for each in parts[at:reach])
-                part = replace(part, text=whole, owner=owner, sure=any(each.sure for each in parts[at:reach]), how="joined")
+                part = replace(
+                    part,
+                    text=whole,
+                    owner=owner,
+                    sure=any(each.sure for each in parts[at:reach]),
+                    how="joined",
+                )
         result.append(part)
         at = reach
     return result
@@ -113,7 +148,11 @@ def _continues(release: Release, owner: int, text: str, following: str) -> bool:
     wanted = {name for name, i in release.names.items() if i == owner}
     there = wanted & python_source.defined(text)
     later = wanted & python_source.defined(following)
-    return not python_source.parses(text) or first[:1] in (" ", "\t") or bool(wanted and not there and later)
+    return (
+        not python_source.parses(text)
+        or first[:1] in (" ", "\t")
+        or bool(wanted and not there and later)
+    )
 
 
 def is_release(release: Release, part: Part) -> bool:
@@ -141,7 +180,11 @@ def by_place(release: Release, parts: list[Part]) -> list[Part]:
         for i in range(last + 1, len(release.cells)):
             if i in taken:
                 break
-            if i not in release.solutions and i not in release.checks and release.cells[i].cell_type == part.kind:
+            if (
+                i not in release.solutions
+                and i not in release.checks
+                and release.cells[i].cell_type == part.kind
+            ):
                 gap.append(i)
         likeness = {i: _ratio(release.cells[i].source, part.text) for i in gap[:5]}
         best = max(likeness, key=likeness.get, default=None)
@@ -153,7 +196,9 @@ def by_place(release: Release, parts: list[Part]) -> list[Part]:
 
 
 def _ratio(one: str, two: str) -> float:
-    match = difflib.SequenceMatcher(None, plain(one)[:COMPARED], plain(two)[:COMPARED], autojunk=False)
+    match = difflib.SequenceMatcher(
+        None, plain(one)[:COMPARED], plain(two)[:COMPARED], autojunk=False
+    )
     if match.real_quick_ratio() < ALIKE or match.quick_ratio() < ALIKE:
         return 0.0
     return match.ratio()
@@ -167,4 +212,6 @@ def overlap(release: Release, pieces: list[Piece]) -> float:
     cells = [i for i, cell in enumerate(release.cells) if cell.source.strip()]
     graded = [*release.solutions, *release.checks]
     share = len(found & set(cells)) / max(1, len(cells))
-    return max(share, 0.9 * len((found | answers) & set(graded)) / max(1, len(graded)), 0.5 * bool(answers))
+    return max(
+        share, 0.9 * len((found | answers) & set(graded)) / max(1, len(graded)), 0.5 * bool(answers)
+    )

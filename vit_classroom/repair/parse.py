@@ -26,7 +26,9 @@ OTHER = {
     b"\x1f\x8b": "a gzip archive",
 }
 SCRIPT_MARK = re.compile(r"^# (?:%%(?P<percent>.*)|In\[[ \d*]*\]:[ \t]*)$", re.MULTILINE)
-PYTHON_LINE = re.compile(r"^(def |class |import |from \w+ import|@\w+|\w+ = |# %%|# In\[)", re.MULTILINE)
+PYTHON_LINE = re.compile(
+    r"^(def |class |import |from \w+ import|@\w+|\w+ = |# %%|# In\[)", re.MULTILINE
+)
 
 
 @dataclass
@@ -51,7 +53,9 @@ class Reading:
 def read(data: bytes) -> Reading:
     """The cells of a submission. Never raises on any bytes."""
     if len(data) > MAX_BYTES:
-        return Reading(reason=f"The file has {len(data) / 1e6:,.0f} MB; at most {MAX_BYTES / 1e6:.0f} MB are read.")
+        return Reading(
+            reason=f"The file has {len(data) / 1e6:,.0f} MB; at most {MAX_BYTES / 1e6:.0f} MB are read."
+        )
     if not data.strip(b" \t\r\n\x00\xef\xbb\xbf\xfe\xff"):
         return Reading(reason="The file is empty.")
     for start, kind in OTHER.items():
@@ -64,19 +68,27 @@ def read(data: bytes) -> Reading:
     if reason:
         return Reading(reason=reason)
     if len(pieces) > MAX_CELLS:
-        return Reading(reason=f"The notebook has {len(pieces):,} cells; at most {MAX_CELLS:,} are read.")
+        return Reading(
+            reason=f"The notebook has {len(pieces):,} cells; at most {MAX_CELLS:,} are read."
+        )
     return Reading(pieces, notes + more + _shorten(pieces))
 
 
 def _decode(data: bytes) -> tuple[str | None, list[str]]:
     """The text, and a note when it was not plain UTF-8."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return _clean(data.decode("utf-16", "replace")), ["The file was saved as UTF-16. It was read all the same."]
+        return _clean(data.decode("utf-16", "replace")), [
+            "The file was saved as UTF-16. It was read all the same."
+        ]
     for encoding, zeros in (("utf-16-le", data[1:200:2]), ("utf-16-be", data[0:200:2])):
         if len(zeros) > 4 and zeros.count(0) > 0.8 * len(zeros):
-            return _clean(data.decode(encoding, "replace")), ["The file was saved as UTF-16. It was read all the same."]
+            return _clean(data.decode(encoding, "replace")), [
+                "The file was saved as UTF-16. It was read all the same."
+            ]
     if data.startswith(b"\xef\xbb\xbf"):
-        return _clean(data[3:].decode("utf-8", "replace")), ["The file began with a byte order mark. It was left out."]
+        return _clean(data[3:].decode("utf-8", "replace")), [
+            "The file began with a byte order mark. It was left out."
+        ]
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
@@ -87,7 +99,9 @@ def _decode(data: bytes) -> tuple[str | None, list[str]]:
             r"[^\x00-\x7f\ufffd]", whole
         ):  # a file cut inside a character, and not another encoding
             return _clean(whole), ["Some characters in the file were broken. They were replaced."]
-        return _clean(data.decode("cp1252", "replace")), ["The file was not saved as UTF-8. It was read as Windows text."]
+        return _clean(data.decode("cp1252", "replace")), [
+            "The file was not saved as UTF-8. It was read as Windows text."
+        ]
     return _clean(text), []
 
 
@@ -105,12 +119,26 @@ def _cells(text: str) -> tuple[list[Piece], list[str], str | None]:
                 return found, [note], None
             return [], [], "The file starts like a notebook, but not one complete cell can be read."
     if start == "<" and re.search(r"<(!doctype html|html|head|body)\b", text[:2000], re.IGNORECASE):
-        return [], [], "The file is a web page, not a notebook. In Colab, use File, Download, Download .ipynb."
+        return (
+            [],
+            [],
+            "The file is a web page, not a notebook. In Colab, use File, Download, Download .ipynb.",
+        )
     found = _recovered(text) if '"cell_type"' in text else []
     if found:
-        return found, [f"The beginning of the file is missing or damaged. {len(found)} complete cells could be read."], None
+        return (
+            found,
+            [
+                f"The beginning of the file is missing or damaged. {len(found)} complete cells could be read."
+            ],
+            None,
+        )
     if PYTHON_LINE.search(text):
-        return _script(text), ["The file is a Python script, not a notebook. Its cells were put back in place."], None
+        return (
+            _script(text),
+            ["The file is a Python script, not a notebook. Its cells were put back in place."],
+            None,
+        )
     return [], [], "The file is neither a notebook nor a Python script."
 
 
@@ -121,18 +149,27 @@ def _from_json(data) -> list[Piece]:
         cells = [cell for sheet in sheets for cell in _list(sheet.get("cells"))]
     else:
         cells = _list(data.get("cells")) if isinstance(data, dict) else data
-    return [_piece(cell) for cell in cells if isinstance(cell, dict) and isinstance(cell.get("cell_type"), str)]
+    return [
+        _piece(cell)
+        for cell in cells
+        if isinstance(cell, dict) and isinstance(cell.get("cell_type"), str)
+    ]
 
 
 def _piece(cell: dict) -> Piece:
     kind = cell["cell_type"]
-    source = cell.get("source", cell.get("input", ""))  # nbformat 3 calls the source of a code cell "input"
+    source = cell.get(
+        "source", cell.get("input", "")
+    )  # nbformat 3 calls the source of a code cell "input"
     if isinstance(source, list):
         source = "".join(line for line in source if isinstance(line, str))
     source = _clean(source) if isinstance(source, str) else ""
     if kind == "heading":  # nbformat 3
         level = cell.get("level")
-        kind, source = "markdown", "#" * (level if isinstance(level, int) and 0 < level < 7 else 1) + " " + source
+        kind, source = (
+            "markdown",
+            "#" * (level if isinstance(level, int) and 0 < level < 7 else 1) + " " + source,
+        )
     kind = kind if kind in ("code", "markdown") else "raw"
     metadata = cell.get("metadata") if isinstance(cell.get("metadata"), dict) else {}
     own = metadata.get("nbgrader") if isinstance(metadata.get("nbgrader"), dict) else {}
@@ -145,7 +182,9 @@ def _piece(cell: dict) -> Piece:
 def _recovered(text: str) -> list[Piece]:
     """Every complete cell of a notebook whose JSON does not parse: cut off, or damaged in the middle."""
     decoder, found, at, failures = json.JSONDecoder(), [], 0, 0
-    for match in re.finditer(r"\{\s{0,20}\"(?:cell_type|id|attachments|execution_count|metadata|source)\"", text):
+    for match in re.finditer(
+        r"\{\s{0,20}\"(?:cell_type|id|attachments|execution_count|metadata|source)\"", text
+    ):
         if match.start() < at:
             continue  # inside the cell before
         if len(found) > MAX_CELLS or failures > MAX_FAILURES:
@@ -196,7 +235,11 @@ def _shorten(pieces: list[Piece]) -> list[str]:
     long = [piece for piece in pieces if len(piece.source) > MAX_SOURCE]
     for piece in long:
         piece.source = piece.source[:MAX_SOURCE]
-    return [f"{len(long)} cells were longer than {MAX_SOURCE:,} characters and were cut."] if long else []
+    return (
+        [f"{len(long)} cells were longer than {MAX_SOURCE:,} characters and were cut."]
+        if long
+        else []
+    )
 
 
 def _clean(text: str) -> str:

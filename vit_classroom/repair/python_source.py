@@ -8,7 +8,9 @@ import warnings
 from dataclasses import dataclass
 
 MAGIC = re.compile(r"^(\s*)(?:[%!?]|.*\?\s*$)")
-LONGEST_PARSED = 60_000  # characters; the parser's own recursion on monstrous input is not to be tried
+LONGEST_PARSED = (
+    60_000  # characters; the parser's own recursion on monstrous input is not to be tried
+)
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,15 @@ def parse(source: str) -> ast.Module | None:
     if len(source) > LONGEST_PARSED:
         return None
     lines = source.split("\n")
-    masked = "\n".join(MAGIC.sub(r"\1pass #", line, count=1) if MAGIC.match(line) else line for line in lines)
+    masked = "\n".join(
+        MAGIC.sub(r"\1pass #", line, count=1) if MAGIC.match(line) else line for line in lines
+    )
     for text in (source, masked):
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # "invalid escape sequence" in a learner's text is not ours to tell
+                warnings.simplefilter(
+                    "ignore"
+                )  # "invalid escape sequence" in a learner's text is not ours to tell
                 return ast.parse(text)
         except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
             continue
@@ -54,8 +60,14 @@ def is_stub(source: str) -> bool:
     tree = parse(source)
     if tree is None:
         return False
-    left = [node for node in tree.body if not _only_text(node) and not isinstance(node, (ast.Import, ast.ImportFrom, ast.Pass))]
-    return all(_raises(node) or (isinstance(node, FUNCTIONS) and _empty(node.body)) for node in left)
+    left = [
+        node
+        for node in tree.body
+        if not _only_text(node) and not isinstance(node, (ast.Import, ast.ImportFrom, ast.Pass))
+    ]
+    return all(
+        _raises(node) or (isinstance(node, FUNCTIONS) and _empty(node.body)) for node in left
+    )
 
 
 def blocks(source: str) -> list[Block]:
@@ -74,7 +86,9 @@ def blocks(source: str) -> list[Block]:
     for number, group in enumerate(groups):
         end = len(lines) if number == len(groups) - 1 else group[-1].end_lineno
         text = "\n".join(lines[start:end]).strip("\n")
-        found.append(Block(text, "; ".join(_spelled(node) for node in group), _names(group), _kind(group)))
+        found.append(
+            Block(text, "; ".join(_spelled(node) for node in group), _names(group), _kind(group))
+        )
         start = end
     return found
 
@@ -91,7 +105,9 @@ def definition(source: str, name: str) -> str | None:
         last += 1
     while first and lines[first - 1].startswith("@"):
         first -= 1
-    for end in range(last, first, -1):  # an unfinished line at the end may be dropped, a broken body may not
+    for end in range(
+        last, first, -1
+    ):  # an unfinished line at the end may be dropped, a broken body may not
         text = "\n".join(lines[first:end]).rstrip()
         if end < last - 3:
             return None
@@ -110,12 +126,18 @@ def needed(source: str) -> frozenset[str]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return frozenset()
     names, tables = set(), [table]
-    bound = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+    bound = {
+        symbol.get_name()
+        for symbol in table.get_symbols()
+        if symbol.is_assigned() or symbol.is_imported()
+    }
     while tables:
         scope = tables.pop()
         tables += scope.get_children()
         names |= {
-            each.get_name() for each in scope.get_symbols() if each.is_referenced() and (scope is table or each.is_global())
+            each.get_name()
+            for each in scope.get_symbols()
+            if each.is_referenced() and (scope is table or each.is_global())
         }
     return frozenset(names - bound - set(dir(builtins)))
 
@@ -139,7 +161,11 @@ DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
 
 
 def _only_text(node) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, (str, type(...)))
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, (str, type(...)))
+    )
 
 
 def _raises(node) -> bool:
@@ -162,7 +188,12 @@ def _names(nodes) -> frozenset[str]:
             names |= {(item.asname or item.name).split(".")[0] for item in node.names}
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names |= {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
+            names |= {
+                part.id
+                for target in targets
+                for part in ast.walk(target)
+                if isinstance(part, ast.Name)
+            }
     return frozenset(names)
 
 
@@ -172,7 +203,11 @@ def _kind(nodes) -> str:
 
 
 def _kind_of(node) -> str:
-    for kind, types in (("def", DEFINITIONS), ("import", (ast.Import, ast.ImportFrom)), ("assign", (ast.Assign, ast.AnnAssign))):
+    for kind, types in (
+        ("def", DEFINITIONS),
+        ("import", (ast.Import, ast.ImportFrom)),
+        ("assign", (ast.Assign, ast.AnnAssign)),
+    ):
         if isinstance(node, types):
             return kind
     return "text" if _only_text(node) else "other"

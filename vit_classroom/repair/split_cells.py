@@ -22,7 +22,9 @@ def _cut(release: Release, part: Part) -> list[Part]:
         part = _as_code(release, part)
         if part.kind != "code":
             return [part]
-    asked = {release.names[name] for name in python_source.defined(part.text) if name in release.names}
+    asked = {
+        release.names[name] for name in python_source.defined(part.text) if name in release.names
+    }
     solution = part.owner in release.solutions
     if not asked and part.owner not in release.checks:
         return [part]
@@ -31,11 +33,17 @@ def _cut(release: Release, part: Part) -> list[Part]:
         return _lines(release, part) if asked else [part]
     written = _without_copies(release, found)
     if len(written) < len(found):
-        part = replace(part, text=_rejoined(part.text, [block.text for block in written]), how="cut")
+        part = replace(
+            part, text=_rejoined(part.text, [block.text for block in written]), how="cut"
+        )
         found = written
     has_check = any(block.bare in release.check_statements for block in found)
     lesson = sum(block.bare in release.statements for block in found)
-    alone = asked <= {part.owner} if solution else len(asked) == 1 and part.owner is None and lesson < SCRIPT
+    alone = (
+        asked <= {part.owner}
+        if solution
+        else len(asked) == 1 and part.owner is None and lesson < SCRIPT
+    )
     if alone and not has_check:
         return [part if solution else replace(part, owner=asked.pop())]
     return _groups(release, part, found)
@@ -48,7 +56,12 @@ def _as_code(release: Release, part: Part) -> Part:
     known = part.owner in release.solutions and release.code(part.owner)
     if known and (python_source.parses(text) or names):
         return replace(part, kind="code", text=text, how="text")
-    if part.owner is None and names and python_source.parses(text) and not python_source.is_stub(text):
+    if (
+        part.owner is None
+        and names
+        and python_source.parses(text)
+        and not python_source.is_stub(text)
+    ):
         return replace(part, kind="code", text=text, how="text")
     return part
 
@@ -59,17 +72,28 @@ def _groups(release: Release, part: Part, found: list[python_source.Block]) -> l
     now = part.owner if part.owner in release.solutions else None
     whole_lesson = sum(block.bare in release.statements for block in found) >= SCRIPT
     for block in found:
-        if block.kind == "text":  # a text cell, as Colab writes it into a script: what follows belongs to another cell
+        if (
+            block.kind == "text"
+        ):  # a text cell, as Colab writes it into a script: what follows belongs to another cell
             now = None
             continue
         target = next(
-            (release.names[name] for name in sorted(block.defines) if name in release.names and block.kind == "def"), None
+            (
+                release.names[name]
+                for name in sorted(block.defines)
+                if name in release.names and block.kind == "def"
+            ),
+            None,
         )
         if target is None and block.bare in release.check_statements:
             continue  # the check itself comes from the release
         if target is None and block.kind == "other" and part.owner in release.checks:
             continue  # whatever else was done in a check cell
-        if target is None and block.bare in release.statements and (whole_lesson or block.kind != "import"):
+        if (
+            target is None
+            and block.bare in release.statements
+            and (whole_lesson or block.kind != "import")
+        ):
             now = part.owner if part.owner in release.solutions and not whole_lesson else None
             continue  # a line of the lesson: the release has it
         if target is not None:
@@ -80,33 +104,60 @@ def _groups(release: Release, part: Part, found: list[python_source.Block]) -> l
             groups.append((now, [block.text]))
     how = "text" if part.how == "text" else "cut"
     made = [
-        Part("code", _rejoined(part.text, texts), owner, part.sure and owner == part.owner, how if owner is not None else "")
+        Part(
+            "code",
+            _rejoined(part.text, texts),
+            owner,
+            part.sure and owner == part.owner,
+            how if owner is not None else "",
+        )
         for owner, texts in groups
     ]
-    if part.owner is not None and part.owner not in {each.owner for each in made} and part.owner not in release.solutions:
+    if (
+        part.owner is not None
+        and part.owner not in {each.owner for each in made}
+        and part.owner not in release.solutions
+    ):
         theirs = {block.bare for block in python_source.blocks(release.cells[part.owner].source)}
         whole = theirs <= {block.bare for block in found}
-        made.append(replace(part, text=release.cells[part.owner].source, how="" if whole else "changed"))
+        made.append(
+            replace(part, text=release.cells[part.owner].source, how="" if whole else "changed")
+        )
     return made
 
 
-def _without_copies(release: Release, found: list[python_source.Block]) -> list[python_source.Block]:
+def _without_copies(
+    release: Release, found: list[python_source.Block]
+) -> list[python_source.Block]:
     """Without the stub, or the same words again, of an answer that stands in the same cell: two copies of a cell, merged."""
     stubs = [
         block
         for block in found
-        if block.kind == "def" and block.defines & set(release.names) and python_source.is_stub(block.text)
+        if block.kind == "def"
+        and block.defines & set(release.names)
+        and python_source.is_stub(block.text)
     ]
     written = {name for block in found if block not in stubs for name in block.defines}
     kept = [block for block in found if block not in stubs or not block.defines <= written]
-    return [block for at, block in enumerate(kept) if block.kind != "def" or block.bare not in {b.bare for b in kept[at + 1 :]}]
+    return [
+        block
+        for at, block in enumerate(kept)
+        if block.kind != "def" or block.bare not in {b.bare for b in kept[at + 1 :]}
+    ]
 
 
 def _rejoined(whole: str, texts: list[str]) -> str:
     """The texts with the empty lines that stood between them."""
     joined = texts[0]
     for text in texts[1:]:
-        between = next((gap for gap in ("\n", "\n\n", "\n\n\n", "\n\n\n\n") if f"{joined}{gap}{text}" in whole), "\n")
+        between = next(
+            (
+                gap
+                for gap in ("\n", "\n\n", "\n\n\n", "\n\n\n\n")
+                if f"{joined}{gap}{text}" in whole
+            ),
+            "\n",
+        )
         joined = f"{joined}{between}{text}"
     return joined
 
@@ -121,7 +172,9 @@ def _lines(release: Release, part: Part) -> list[Part]:
         text = python_source.definition(part.text, name)
         if text is not None and name in release.names:
             if python_source.is_stub(text):
-                return [part]  # its head alone is Python, and the fault lies in what was written: it has to be seen
+                return [
+                    part
+                ]  # its head alone is Python, and the fault lies in what was written: it has to be seen
             answers.setdefault(release.names[name], []).append(text)
         elif text is not None:
             helpers.append(text)
@@ -130,6 +183,7 @@ def _lines(release: Release, part: Part) -> list[Part]:
     if helpers:
         made.append(Part("code", "\n".join(helpers)))
     made += [
-        Part("code", "\n\n".join(texts), owner, part.sure and owner == part.owner, "cut") for owner, texts in answers.items()
+        Part("code", "\n\n".join(texts), owner, part.sure and owner == part.owner, "cut")
+        for owner, texts in answers.items()
     ]
     return made

@@ -33,11 +33,24 @@ def exercises(lesson: str, rows: list[dict]) -> Picture:
         widths = [row["counts"].get(outcome, 0) for row in rows]
         if any(widths):
             bars = axes.barh(
-                places, widths, left=start, color=colour, hatch=hatch, edgecolor="#333333", linewidth=0.6, label=label
+                places,
+                widths,
+                left=start,
+                color=colour,
+                hatch=hatch,
+                edgecolor="#333333",
+                linewidth=0.6,
+                label=label,
             )
             texts = [str(width) if width else "" for width in widths]
             box = {"facecolor": "white", "edgecolor": "none", "pad": 1.2}
-            axes.bar_label(bars, texts, label_type="center", fontsize=9, bbox=box if hatch or outcome == "right" else None)
+            axes.bar_label(
+                bars,
+                texts,
+                label_type="center",
+                fontsize=9,
+                bbox=box if hatch or outcome == "right" else None,
+            )
         start = [a + b for a, b in zip(start, widths)]
     axes.set_yticks(list(places), [_short(row["title"]) for row in rows])
     _finish(axes, f"{lesson}: how the exercises came out", "submissions", max(start))
@@ -45,7 +58,9 @@ def exercises(lesson: str, rows: list[dict]) -> Picture:
     said = []
     for row in rows:
         counts = ", ".join(
-            f"{row['counts'][outcome]} {label}" for outcome, (label, *_) in OUTCOMES.items() if row["counts"].get(outcome)
+            f"{row['counts'][outcome]} {label}"
+            for outcome, (label, *_) in OUTCOMES.items()
+            if row["counts"].get(outcome)
         )
         said.append(f"{row['title']}: {counts}")
     return Picture(_png(figure), f"Bars for {lesson}. {'. '.join(said)}.")
@@ -61,9 +76,15 @@ def mistakes(lesson: str, rows: list[dict]) -> Picture:
     names = [f"{row['mistake'].replace('_', ' ')}\n({row['title'].split(':')[0]})" for row in shown]
     axes.set_yticks(range(len(shown)), names)
     _finish(axes, f"{lesson}: the mistakes that were named", "submissions", max(counts))
-    said = [f"{row['mistake'].replace('_', ' ')} in {row['title']}: {len(row['students'])}" for row in shown]
+    said = [
+        f"{row['mistake'].replace('_', ' ')} in {row['title']}: {len(row['students'])}"
+        for row in shown
+    ]
     more = f" {len(rows) - MOST} more are in the table." if len(rows) > MOST else ""
-    return Picture(_png(figure), f"Bars for {lesson}, mistakes by how many submissions made them. {'. '.join(said)}.{more}")
+    return Picture(
+        _png(figure),
+        f"Bars for {lesson}, mistakes by how many submissions made them. {'. '.join(said)}.{more}",
+    )
 
 
 def _figure(height: float):

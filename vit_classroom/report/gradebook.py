@@ -32,9 +32,13 @@ def record(course: Path, student: str, assignment: str, notebook: Path) -> str |
         config.CourseDirectory.directory_structure = "{nbgrader_step}/{student_id}/{assignment_id}"
         # Everything but the steps that clear outputs and that execute.
         clean = ["DeduplicateIds", "OverwriteKernelspec", "OverwriteCells", "CheckCellMetadata"]
-        config.Autograde.sanitize_preprocessors = [f"nbgrader.preprocessors.{name}" for name in clean]
+        config.Autograde.sanitize_preprocessors = [
+            f"nbgrader.preprocessors.{name}" for name in clean
+        ]
         grade = ["LimitOutput", "SaveAutoGrades", "AssignLatePenalties", "CheckCellMetadata"]
-        config.Autograde.autograde_preprocessors = [f"nbgrader.preprocessors.{name}" for name in grade]
+        config.Autograde.autograde_preprocessors = [
+            f"nbgrader.preprocessors.{name}" for name in grade
+        ]
         try:
             api = NbGraderAPI(config=config)
             for log in (api.log, logging.getLogger("traitlets")):
@@ -42,9 +46,13 @@ def record(course: Path, student: str, assignment: str, notebook: Path) -> str |
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # SQLAlchemy's, about the inside of nbgrader
                 result = api.autograde(assignment, student, force=True, create=True)
-        except Exception as error:  # one notebook that nbgrader does not like must not stop the others
+        except (
+            Exception
+        ) as error:  # one notebook that nbgrader does not like must not stop the others
             return f"{type(error).__name__}: {error}"[:400]
     if result["success"]:
         return None
-    said = " ".join((result.get("error") or result.get("log") or "no reason given").strip().split("\n")[-3:])
+    said = " ".join(
+        (result.get("error") or result.get("log") or "no reason given").strip().split("\n")[-3:]
+    )
     return re.sub(r"\s+", " ", said)[-400:]

@@ -12,7 +12,9 @@ from . import charts
 
 SHOWN = 4_000  # characters of one message; a learner's code may have written it
 # Colours of a terminal, control characters, and marks that turn the direction of writing around.
-UNPRINTABLE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]")
+UNPRINTABLE = re.compile(
+    r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]"
+)
 
 
 @dataclass
@@ -33,7 +35,9 @@ class Exercise:
             return "waiting"
         if self.passed:
             return "right"
-        return "not written" if self.mistake == "not_written" else "named" if self.mistake else "other"
+        return (
+            "not written" if self.mistake == "not_written" else "named" if self.mistake else "other"
+        )
 
     @property
     def said(self) -> list[tuple[bool, str]]:
@@ -94,7 +98,9 @@ def report(course: Path) -> Made:
     collected = _json(course / "collected.json", [])
     found = submissions(course, collected)
     if not found:
-        raise ValueError(f"there is nothing to report in {course}: run classroom collect and classroom grade first")
+        raise ValueError(
+            f"there is nothing to report in {course}: run classroom collect and classroom grade first"
+        )
     pages = [_feedback(course, each) for each in found if each.status != "not handed in"]
     grades, exercises = _tables(course, found)
     teacher = _teacher(course, found, collected)
@@ -121,7 +127,10 @@ def submissions(course: Path, collected: list[dict]) -> list[Submission]:
             found[key] = Submission(*key, "not graded", reason)
     lessons = sorted({lesson for _, lesson in found})
     students = sorted({student for student, _ in found} | {entry["student"] for entry in entries})
-    full = {lesson: max(each.out_of for key, each in found.items() if key[1] == lesson) for lesson in lessons}
+    full = {
+        lesson: max(each.out_of for key, each in found.items() if key[1] == lesson)
+        for lesson in lessons
+    }
     rows = []
     for student in students:
         for lesson in lessons:
@@ -135,7 +144,9 @@ def _submission(path: Path) -> Submission:
     student, assignment = path.parent.name, path.stem
     data = _json(path, None)
     if not isinstance(data, dict):
-        return Submission(student, assignment, "not graded", "The result file cannot be read: grade it again.")
+        return Submission(
+            student, assignment, "not graded", "The result file cannot be read: grade it again."
+        )
     exercises = [_exercise(each) for each in data.get("exercises") or [] if isinstance(each, dict)]
     return Submission(
         student,
@@ -182,7 +193,9 @@ def _clean(value) -> str:
     """Text that shows as it is, and not too much of it."""
     text = UNPRINTABLE.sub("", str("" if value is None else value).replace("\r\n", "\n"))
     text = text.encode("utf-8", "replace").decode("utf-8")
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]} … ({len(text) - SHOWN:,} more characters)"
+    return (
+        text if len(text) <= SHOWN else f"{text[:SHOWN]} … ({len(text) - SHOWN:,} more characters)"
+    )
 
 
 # --- tables ------------------------------------------------------------------------------------------------------------
@@ -190,15 +203,43 @@ def _clean(value) -> str:
 
 def _tables(course: Path, found: list[Submission]) -> tuple[Path, Path]:
     rows = [
-        [each.student, each.assignment, each.status, number(each.score), number(each.out_of), each.reason or ""] for each in found
+        [
+            each.student,
+            each.assignment,
+            each.status,
+            number(each.score),
+            number(each.out_of),
+            each.reason or "",
+        ]
+        for each in found
     ]
-    grades = _csv(course / "grades.csv", ["student", "assignment", "status", "score", "max", "reason"], rows)
+    grades = _csv(
+        course / "grades.csv", ["student", "assignment", "status", "score", "max", "reason"], rows
+    )
     rows = [
-        [s.student, s.assignment, e.grade_id, e.title, number(e.points), number(e.score), e.outcome, e.mistake or ""]
+        [
+            s.student,
+            s.assignment,
+            e.grade_id,
+            e.title,
+            number(e.points),
+            number(e.score),
+            e.outcome,
+            e.mistake or "",
+        ]
         for s in found
         for e in s.exercises
     ]
-    columns = ["student", "assignment", "exercise", "title", "points", "score", "outcome", "mistake"]
+    columns = [
+        "student",
+        "assignment",
+        "exercise",
+        "title",
+        "points",
+        "score",
+        "outcome",
+        "mistake",
+    ]
     return grades, _csv(course / "grades_by_exercise.csv", columns, rows)
 
 
@@ -212,7 +253,9 @@ def _csv(path: Path, columns: list[str], rows: list[list[str]]) -> Path:
 
 def harmless(cell: str) -> str:
     """A spreadsheet runs what starts with = + - @ as a formula: such text gets a ' in front. Numbers stay."""
-    if cell[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") and not re.fullmatch(r"-?\d+(\.\d+)?", cell):
+    if cell[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") and not re.fullmatch(
+        r"-?\d+(\.\d+)?", cell
+    ):
         return f"'{cell}"
     return cell
 
@@ -228,7 +271,12 @@ def number(value: float | None) -> str:
 def _environment():
     from jinja2 import Environment, PackageLoader
 
-    environment = Environment(loader=PackageLoader("vit_classroom.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=PackageLoader("vit_classroom.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters |= {"number": number, "words": lambda name: name.replace("_", " ")}
     return environment
 
@@ -236,7 +284,9 @@ def _environment():
 def _feedback(course: Path, each: Submission) -> Path:
     path = course / "feedback_pages" / each.student / f"{each.assignment}.html"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_environment().get_template("feedback.html").render(each=each), encoding="utf-8")
+    path.write_text(
+        _environment().get_template("feedback.html").render(each=each), encoding="utf-8"
+    )
     return path
 
 
@@ -288,7 +338,9 @@ def _by_exercise(graded: list[Submission]) -> list[dict]:
     rows: dict[str, dict] = {}
     for submission in graded:
         for each in submission.exercises:
-            row = rows.setdefault(each.grade_id, {"grade_id": each.grade_id, "title": each.title, "counts": Counter()})
+            row = rows.setdefault(
+                each.grade_id, {"grade_id": each.grade_id, "title": each.title, "counts": Counter()}
+            )
             row["counts"][each.outcome] += 1
     return list(rows.values())
 
@@ -300,7 +352,10 @@ def _by_mistake(graded: list[Submission]) -> list[dict]:
         for each in submission.exercises:
             if each.outcome == "named":
                 row = rows.setdefault(
-                    (each.grade_id, each.mistake), {"mistake": each.mistake, "title": each.title, "students": []}
+                    (each.grade_id, each.mistake),
+                    {"mistake": each.mistake, "title": each.title, "students": []},
                 )
                 row["students"].append(submission)
-    return sorted(rows.values(), key=lambda row: (-len(row["students"]), row["title"], row["mistake"]))
+    return sorted(
+        rows.values(), key=lambda row: (-len(row["students"]), row["title"], row["mistake"])
+    )

@@ -56,14 +56,19 @@ def attempt(plan: Plan, cases: Mapping[str, bytes], settings: Settings) -> Seen:
     """Run the plan; cases: {check: the file with its cases}. Raises NotStartedError when no cell was reached, twice."""
     seen = _attempt(plan.steps, cases, settings)
     missing = {
-        name for text in [*seen.problems.values(), *_errors(seen)] for name in re.findall(r"name '(\w+)' is not def", text)
+        name
+        for text in [*seen.problems.values(), *_errors(seen)]
+        for name in re.findall(r"name '(\w+)' is not def", text)
     }
     missing &= plan.skipped
     if missing:
         limits = replace(settings.limits, seconds=settings.limits.seconds * 3)
         longer = replace(settings, limits=limits, cell_seconds=settings.cell_seconds * 3)
         seen = _attempt(plan.everything, cases, longer)
-        seen.events.insert(0, f"run with every cell of the lesson, because an answer uses {', '.join(sorted(missing)[:5])}")
+        seen.events.insert(
+            0,
+            f"run with every cell of the lesson, because an answer uses {', '.join(sorted(missing)[:5])}",
+        )
     return seen
 
 
@@ -73,7 +78,11 @@ def _attempt(steps: list[Step], cases: Mapping[str, bytes], settings: Settings) 
     _with_reruns(shown, [], cases, settings, seen)
     hidden = [step for step in steps if step.hidden]
     if hidden:
-        skip = {key for key in seen.problems if key[1] is None and seen.problems[key].startswith("ended: ")}
+        skip = {
+            key
+            for key in seen.problems
+            if key[1] is None and seen.problems[key].startswith("ended: ")
+        }
         cells = [step for step in steps if step.piece is None and step.key not in skip]
         _with_reruns(cells, hidden, cases, settings, Seen(events=seen.events), into=seen)
     seen.events[:] = list(dict.fromkeys(seen.events))
@@ -112,18 +121,32 @@ def _started(steps, hidden, cases, settings: Settings):
 
 def _once(steps, hidden, cases, settings: Settings):
     """One process. Returns (outcome, files, number of the step that ended it or None, the reason)."""
-    results = {f"observed-{i}": step for i, step in enumerate(steps + hidden) if step.kind == "observe"}
+    results = {
+        f"observed-{i}": step for i, step in enumerate(steps + hidden) if step.kind == "observe"
+    }
     names = {step.key: name for name, step in results.items()}
 
     def described(step: Step) -> dict:
         if step.kind != "observe":
             return {"kind": "run", "source": step.source}
         case = f"cases-{step.check}"
-        return {"kind": "observe", "check": step.check, "expression": step.expression, "cases": case, "result": names[step.key]}
+        return {
+            "kind": "observe",
+            "check": step.check,
+            "expression": step.expression,
+            "cases": case,
+            "result": names[step.key],
+        }
 
-    job = {"steps": [described(step) for step in steps], "cell_seconds": settings.cell_seconds, "hidden": bool(hidden)}
+    job = {
+        "steps": [described(step) for step in steps],
+        "cell_seconds": settings.cell_seconds,
+        "hidden": bool(hidden),
+    }
     job["memory"] = settings.limits.memory
-    files = {f"cases-{step.check}": cases[step.check] for step in results.values()} | {"job.json": json.dumps(job).encode()}
+    files = {f"cases-{step.check}": cases[step.check] for step in results.values()} | {
+        "job.json": json.dumps(job).encode()
+    }
     state = {"progress": b"", "since": time.monotonic(), "sent": False}
 
     def watch(inbox, outbox) -> str | None:
@@ -137,13 +160,19 @@ def _once(steps, hidden, cases, settings: Settings):
             inbox.write("hidden.json", json.dumps([described(step) for step in hidden]).encode())
             state["sent"] = True
         if progress and now - state["since"] > settings.cell_seconds + GRACE:
-            return f"time limit: it ran for {settings.cell_seconds:.0f} s and could not be interrupted"
+            return (
+                f"time limit: it ran for {settings.cell_seconds:.0f} s and could not be interrupted"
+            )
         return None
 
-    wanted = {"progress": 100, "records.jsonl": MOST_RECORDS} | dict.fromkeys(results, settings.limits.file)
+    wanted = {"progress": 100, "records.jsonl": MOST_RECORDS} | dict.fromkeys(
+        results, settings.limits.file
+    )
     place = init.PLACE if settings.isolated else ".."
     command = [sys.executable, "-m", "vit_classroom.sandbox.worker", place]
-    outcome, found = isolation.run(command, files, wanted, settings.limits, watch, settings.hidden, settings.isolated)
+    outcome, found = isolation.run(
+        command, files, wanted, settings.limits, watch, settings.hidden, settings.isolated
+    )
     if outcome.stopped == "interrupted":
         raise GradingInterruptedError
     progress = found.get("progress", b"").strip()
@@ -153,8 +182,15 @@ def _once(steps, hidden, cases, settings: Settings):
     if progress.isdigit() and len(progress) < 7:
         return outcome, found, int(progress), reason
     if not progress:
-        raise NotStartedError(f"the sandbox did not get as far as the first cell: {reason}. {outcome.output.strip()[-300:]}")
-    return outcome, found, len(steps) + len(hidden) - 1, reason  # forged or torn: blame the last step
+        raise NotStartedError(
+            f"the sandbox did not get as far as the first cell: {reason}. {outcome.output.strip()[-300:]}"
+        )
+    return (
+        outcome,
+        found,
+        len(steps) + len(hidden) - 1,
+        reason,
+    )  # forged or torn: blame the last step
 
 
 def _take(files: Mapping[str, bytes], steps, hidden, seen: Seen, into: Seen | None) -> None:
@@ -179,8 +215,14 @@ def _take(files: Mapping[str, bytes], steps, hidden, seen: Seen, into: Seen | No
         problem = record.get("problem")
         if isinstance(problem, str):
             target.problems[step.key] = problem[:600]
-            if problem.startswith("time limit") or re.match(r"MemoryError|(RuntimeError|OSError): .*(alloc|memory)", problem):
-                kind = problem if problem.startswith("time limit") else f"memory limit ({problem[:80]})"
+            if problem.startswith("time limit") or re.match(
+                r"MemoryError|(RuntimeError|OSError): .*(alloc|memory)", problem
+            ):
+                kind = (
+                    problem
+                    if problem.startswith("time limit")
+                    else f"memory limit ({problem[:80]})"
+                )
                 target.events.append(f"cell {step.cell + 1}: {kind}")
         target.outputs[step.cell] = clean(record.get("outputs"))
 
@@ -191,7 +233,9 @@ def clean(outputs) -> list[dict]:
     for each in outputs[:60] if isinstance(outputs, list) else []:
         kind = each.get("output_type") if isinstance(each, dict) else None
         if kind == "stream" and each.get("name") in ("stdout", "stderr"):
-            kept.append({"output_type": "stream", "name": each["name"], "text": _text(each.get("text"))})
+            kept.append(
+                {"output_type": "stream", "name": each["name"], "text": _text(each.get("text"))}
+            )
         elif kind == "error":
             trace = each.get("traceback") if isinstance(each.get("traceback"), list) else []
             kept.append(
@@ -225,4 +269,9 @@ def _is_png(picture: str) -> bool:
 
 
 def _errors(seen: Seen) -> list[str]:
-    return [str(out.get("evalue")) for outputs in seen.outputs.values() for out in outputs if out["output_type"] == "error"]
+    return [
+        str(out.get("evalue"))
+        for outputs in seen.outputs.values()
+        for out in outputs
+        if out["output_type"] == "error"
+    ]

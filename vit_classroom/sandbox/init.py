@@ -15,7 +15,13 @@ import time
 
 RDONLY, NOSUID, NODEV, NOEXEC, REMOUNT, BIND, REC = 1, 2, 4, 8, 32, 4096, 16384  # <sys/mount.h>
 DETACH = 2
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 4, 24, 38, 47
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = (
+    1,
+    4,
+    24,
+    38,
+    47,
+)
 DEVICES = ("null", "zero", "full", "random", "urandom")
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store")
 ETC = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts")
@@ -55,7 +61,13 @@ def show(root: str, path: str, flags: int = RDONLY | NOSUID | NODEV) -> None:
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         rows = [line.split() for line in file]
     for row in rows:
-        point = row[4].encode("utf-8", "surrogateescape").decode("unicode_escape").encode("latin-1").decode("utf-8")
+        point = (
+            row[4]
+            .encode("utf-8", "surrogateescape")
+            .decode("unicode_escape")
+            .encode("latin-1")
+            .decode("utf-8")
+        )
         if point == target or point.startswith(target + "/"):
             own = sum(flag for name, flag in kept.items() if name in row[5].split(","))
             mount(None, point, None, REMOUNT | BIND | flags | own)
@@ -81,7 +93,11 @@ def build(plan: dict) -> None:
             tmpfs(root + path, 1 << 12)
     os.makedirs(root + "/etc", exist_ok=True)
     user = f"learner:x:{plan['uid']}:{plan['uid']}::{PLACE}/run:/bin/sh\n"
-    for name, text in {"passwd": user, "group": f"learner:x:{plan['uid']}:\n", "hosts": "127.0.0.1 localhost\n"}.items():
+    for name, text in {
+        "passwd": user,
+        "group": f"learner:x:{plan['uid']}:\n",
+        "hosts": "127.0.0.1 localhost\n",
+    }.items():
         with open(f"{root}/etc/{name}", "w", encoding="utf-8") as file:
             file.write(text)
     os.mkdir(root + "/dev")
@@ -149,7 +165,10 @@ def limit(plan: dict) -> None:
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         try:
             resource.setrlimit(kind, (value, value))
-        except (ValueError, OSError):  # macOS refuses some; without isolation the watcher is all there is
+        except (
+            ValueError,
+            OSError,
+        ):  # macOS refuses some; without isolation the watcher is all there is
             pass
     try:  # if the whole machine runs short, this goes first
         with open("/proc/self/oom_score_adj", "w", encoding="utf-8") as file:
@@ -164,7 +183,9 @@ def main(fd: int) -> int:
     isolated, place = plan["isolated"], plan["place"]
     if isolated:
         build(plan)
-        folders = [os.open(f"{place}/{name}", os.O_RDONLY | os.O_DIRECTORY) for name in ("in", "out")]
+        folders = [
+            os.open(f"{place}/{name}", os.O_RDONLY | os.O_DIRECTORY) for name in ("in", "out")
+        ]
         socket.send_fds(control, [b"ready"], folders)
         for folder in folders:
             os.close(folder)

@@ -27,7 +27,17 @@ from . import init
 
 FLAG = "--without-isolation-i-trust-every-submission"
 ROOT = Path(__file__).resolve().parents[2]  # the clone: both packages lie in it
-NAMESPACES = ("--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child", "--propagation", "private")
+NAMESPACES = (
+    "--mount",
+    "--pid",
+    "--net",
+    "--ipc",
+    "--uts",
+    "--fork",
+    "--kill-child",
+    "--propagation",
+    "private",
+)
 POLL_SECONDS = 0.05
 LOOKS = 5  # in a row that find too much memory, before a process is stopped for it
 # Processes of a sandbox get a user of their own, which no account has, so that one cannot use up the limits of another.
@@ -76,7 +86,9 @@ class Folder:
     def read(self, name: str, most: int) -> bytes | None:
         """The bytes of a plain file, at most `most` of them; None for no such file, a link, a pipe or a larger file."""
         try:
-            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self.descriptor)
+            descriptor = os.open(
+                name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self.descriptor
+            )
         except OSError:
             return None
         try:
@@ -107,7 +119,9 @@ def run(
     network and your rights. Raises NotIsolatedError where isolation does not work.
     """
     if sys.platform == "win32":
-        raise NotIsolatedError("grading runs on Linux (with isolation) and macOS (without): on Windows, use WSL 2")
+        raise NotIsolatedError(
+            "grading runs on Linux (with isolation) and macOS (without): on Windows, use WSL 2"
+        )
     base = Path(tempfile.mkdtemp(prefix="classroom-"))
     mine, theirs = socket.socketpair()
     folders: list[int] = []
@@ -123,7 +137,9 @@ def run(
             "command": list(command),
             "environment": environment(init.PLACE if isolated else str(base)),
             "open_files": 256,
-            "tasks": (limits.processes * 4 if os.getuid() == 0 or _kernel() >= (5, 14) else 4096) if isolated else None,
+            "tasks": (limits.processes * 4 if os.getuid() == 0 or _kernel() >= (5, 14) else 4096)
+            if isolated
+            else None,
             **{name: getattr(limits, name) for name in ("seconds", "file", "folder")},
         }
         start = [sys.executable, "-I", "-S", init.__file__, str(theirs.fileno())]
@@ -153,7 +169,9 @@ def run(
         if word != b"ready":
             stop(process)
             said = process.stdout.read(2000).decode("utf-8", "replace").strip()
-            raise NotIsolatedError(advice(said or f"the sandbox did not start ({word!r}, code {process.returncode})"))
+            raise NotIsolatedError(
+                advice(said or f"the sandbox did not start ({word!r}, code {process.returncode})")
+            )
         if not isolated:
             folders = [os.open(base / name, os.O_RDONLY | os.O_DIRECTORY) for name in ("in", "out")]
         inbox, outbox = map(Folder, folders)
@@ -178,14 +196,20 @@ def run(
 def probe() -> None:
     """Really run `true` in a sandbox. Raises NotIsolatedError, with what to do, when that does not work here."""
     if not sys.platform.startswith("linux"):
-        raise NotIsolatedError(advice(f"isolation uses Linux namespaces, and this is {sys.platform}"))
+        raise NotIsolatedError(
+            advice(f"isolation uses Linux namespaces, and this is {sys.platform}")
+        )
     if not os.path.exists(f"/proc/self/task/{os.getpid()}/children"):
-        raise NotIsolatedError(advice("this kernel does not list a process's children (CONFIG_PROC_CHILDREN)"))
+        raise NotIsolatedError(
+            advice("this kernel does not list a process's children (CONFIG_PROC_CHILDREN)")
+        )
     true = shutil.which("true", path="/usr/bin:/bin") or "/bin/true"
     outcome, _ = run([true], {}, {}, Limits(seconds=20))
     if outcome.code != 0:
         raise NotIsolatedError(
-            advice(f"`true` in a sandbox ended with {outcome.code}: {outcome.stopped or outcome.output.strip()}")
+            advice(
+                f"`true` in a sandbox ended with {outcome.code}: {outcome.stopped or outcome.output.strip()}"
+            )
         )
 
 
@@ -210,19 +234,31 @@ def visible(hidden: Sequence[Path] = ()) -> list[str]:
         sys.base_exec_prefix,
         os.path.dirname(os.path.realpath(sys.executable)),
     }
-    places |= {path for path in sys.path if os.path.basename(path) in ("site-packages", "dist-packages")}
-    places |= {sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")} | {site.getusersitepackages()}
+    places |= {
+        path for path in sys.path if os.path.basename(path) in ("site-packages", "dist-packages")
+    }
+    places |= {sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")} | {
+        site.getusersitepackages()
+    }
     places |= {str(ROOT / name) for name in ("vit_tutorial", "vit_classroom")}
     # A link and what it leads to are both needed: Python knows itself by the one, the loader by the other.
     places |= {os.path.realpath(path) for path in places}
     places = {os.path.abspath(path) for path in places if os.path.isdir(path)}
     system = [path for path in init.SYSTEM if os.path.isdir(path)]
     places = sorted(path for path in places if not any(_within(path, root) for root in system))
-    places = [path for path in places if not any(_within(path, other) for other in places if other != path)]
+    places = [
+        path
+        for path in places
+        if not any(_within(path, other) for other in places if other != path)
+    ]
     for secret in map(os.path.realpath, hidden):
-        holder = next((path for path in [*system, *places] if _within(secret, os.path.realpath(path))), None)
+        holder = next(
+            (path for path in [*system, *places] if _within(secret, os.path.realpath(path))), None
+        )
         if holder:
-            raise ValueError(f"{secret} lies in {holder}, which submissions can read: Python is installed there. Move the course")
+            raise ValueError(
+                f"{secret} lies in {holder}, which submissions can read: Python is installed there. Move the course"
+            )
     return places
 
 
@@ -250,7 +286,10 @@ def family(pid: int) -> list[int]:
         found.append(pid)
         with contextlib.suppress(OSError):
             for task in os.listdir(f"/proc/{pid}/task"):
-                with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
+                with (
+                    contextlib.suppress(OSError),
+                    open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file,
+                ):
                     queue += map(int, file.read().split())
     return found
 
@@ -260,10 +299,17 @@ def memory(pids: Sequence[int], exact: bool = False) -> int:
 
     What forked processes share is counted for each of them; exact=True divides it among them, which takes longer.
     """
-    name, fields = ("smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")) if exact else ("status", ("RssAnon:", "RssShmem:"))
+    name, fields = (
+        ("smaps_rollup", ("Pss_Anon:", "Pss_Shmem:"))
+        if exact
+        else ("status", ("RssAnon:", "RssShmem:"))
+    )
     total = 0
     for pid in pids:
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/{name}", encoding="utf-8", errors="replace") as file:
+        with (
+            contextlib.suppress(OSError),
+            open(f"/proc/{pid}/{name}", encoding="utf-8", errors="replace") as file,
+        ):
             total += sum(int(line.split()[1]) * 1024 for line in file if line.startswith(fields))
     return total
 
@@ -330,7 +376,9 @@ def _over(process: subprocess.Popen, limits: Limits, seconds: float, printed: in
     if seconds > limits.seconds:
         return f"time limit: it ran for {limits.seconds:.0f} s"
     if len(pids) - 2 > limits.processes:
-        return f"process limit: it started {len(pids) - 2} processes, {limits.processes} are allowed"
+        return (
+            f"process limit: it started {len(pids) - 2} processes, {limits.processes} are allowed"
+        )
     if used > limits.memory:
         return f"memory limit: it used {used / 2**30:.1f} GB, {limits.memory / 2**30:.1f} GB are allowed"
     if printed > 100 * limits.output:
@@ -351,7 +399,9 @@ def _available() -> int:
     """Bytes of memory that the machine has left."""
     try:
         with open("/proc/meminfo", encoding="ascii") as file:
-            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable:"))
+            return next(
+                int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable:")
+            )
     except (OSError, StopIteration):
         return 1 << 62
 
@@ -364,7 +414,9 @@ def _unshare() -> str:
 
 
 def _kernel() -> tuple[int, ...]:
-    return tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2] if part.isdigit())
+    return tuple(
+        int(part) for part in os.uname().release.split("-")[0].split(".")[:2] if part.isdigit()
+    )
 
 
 def _within(path: str, root: str) -> bool:

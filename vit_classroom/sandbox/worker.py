@@ -57,7 +57,12 @@ class Outputs(list):
 
     def error(self, kind: str, value: str, trace: list[str]) -> None:
         self.append(
-            {"output_type": "error", "ename": kind[:200], "evalue": value[:2000], "traceback": [self.cut("\n".join(trace))]}
+            {
+                "output_type": "error",
+                "ename": kind[:200],
+                "evalue": value[:2000],
+                "traceback": [self.cut("\n".join(trace))],
+            }
         )
 
 
@@ -94,7 +99,9 @@ class Inside:
         self.inbox, self.outbox, self.seconds = place / "in", place / "out", seconds
         self.outputs = Outputs()
         self.progress = os.open(self.outbox / "progress", os.O_WRONLY | os.O_CREAT, 0o600)
-        self.records = os.open(self.outbox / "records.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self.records = os.open(
+            self.outbox / "records.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
+        )
         self.shell = self._shell()
         signal.signal(signal.SIGALRM, self._alarm)
 
@@ -150,7 +157,9 @@ class Inside:
             fn = eval(step["expression"], self.shell.user_ns)
             if not callable(fn):
                 return f"TypeError: {step['expression']} is no function, but {type(fn).__name__}"
-            checks.observe_file(step["check"], fn, self.inbox / step["cases"], self.outbox / step["result"])
+            checks.observe_file(
+                step["check"], fn, self.inbox / step["cases"], self.outbox / step["result"]
+            )
         finally:
             sys.stdout, sys.stderr = streams
 

@@ -25,7 +25,9 @@ def attention_cases(generator: torch.Generator) -> list[Case]:
 
     def case(about, B, h, T, d, dtype=torch.float32, scale=1.0, **more):
         def numbers():
-            return (scale * torch.randn(B, h, T, d, generator=generator, dtype=torch.float64)).to(dtype)
+            return (scale * torch.randn(B, h, T, d, generator=generator, dtype=torch.float64)).to(
+                dtype
+            )
 
         return Case(about, {"q": numbers(), "k": numbers(), "v": numbers()}, **more)
 
@@ -68,7 +70,11 @@ def multi_head_cases(generator: torch.Generator) -> list[Case]:
             "w_out": numbers(D, D) / D**0.5,
             "b_out": numbers(D),
         }
-        return Case(about, {name: value.to(dtype) for name, value in inputs.items()} | {"num_heads": h}, **more)
+        return Case(
+            about,
+            {name: value.to(dtype) for name, value in inputs.items()} | {"num_heads": h},
+            **more,
+        )
 
     T, h = some(generator, 5, 7), some(generator, 2, 3)
     return [

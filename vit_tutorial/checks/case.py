@@ -29,7 +29,9 @@ class Module:
         return module.to(device).train(training)
 
     def __str__(self) -> str:
-        settings = ", ".join(f"{key}={value}" for key, value in self.settings.items() if key != "training")
+        settings = ", ".join(
+            f"{key}={value}" for key, value in self.settings.items() if key != "training"
+        )
         return f"{self.kind}({settings})"
 
 
@@ -55,7 +57,9 @@ class Case:
             elif isinstance(value, torch.Tensor):
                 value = value.detach().clone().to(self.device)
                 if self.grad and value.is_floating_point():
-                    value = value.requires_grad_().clone()  # no leaf, as tokens are none: writing into it is no error
+                    value = (
+                        value.requires_grad_().clone()
+                    )  # no leaf, as tokens are none: writing into it is no error
             built[name] = value
         return built
 
@@ -78,7 +82,9 @@ class Observation:
 def describe(value) -> str:
     """A few words for an input: a tensor's shape (and its dtype, if it is not float32), a number as it is."""
     if isinstance(value, torch.Tensor):
-        dtype = "" if value.dtype == torch.float32 else f" {str(value.dtype).removeprefix('torch.')}"
+        dtype = (
+            "" if value.dtype == torch.float32 else f" {str(value.dtype).removeprefix('torch.')}"
+        )
         return f"{tuple(value.shape)}{dtype}"
     return f"{value:g}" if isinstance(value, float) else str(value)
 

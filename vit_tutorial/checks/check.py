@@ -32,7 +32,11 @@ class Evidence:
         """Wrong (or an error) in every case that meets the condition, right in every other, and there are cases of both sorts."""
         plain = [i for i, case in enumerate(self.cases) if case.device != "meta"]
         meets = [condition(self.cases[i]) for i in plain]
-        return any(meets) and not all(meets) and all(self.right(i) != met for i, met in zip(plain, meets))
+        return (
+            any(meets)
+            and not all(meets)
+            and all(self.right(i) != met for i, met in zip(plain, meets))
+        )
 
     def first_wrong(self) -> int:
         """The first case that did not come out right."""
@@ -93,14 +97,18 @@ class Check:
         if not wrong:
             return Verdict(True, None, f"{self.name}: passed, {len(cases)} cases")
         mistake = self._known(evidence)
-        return Verdict(False, mistake.name if mistake else None, self._message(evidence, mistake, wrong))
+        return Verdict(
+            False, mistake.name if mistake else None, self._message(evidence, mistake, wrong)
+        )
 
     def _known(self, evidence: Evidence) -> Mistake | None:
         for mistake in self.mistakes:
             if mistake.detect is not None and mistake.detect(evidence):
                 return mistake
             alike = mistake.also if mistake.detect is not None else (mistake.wrong, *mistake.also)
-            if any(matches(evidence, functools.partial(self.observe_one, wrong)) for wrong in alike):
+            if any(
+                matches(evidence, functools.partial(self.observe_one, wrong)) for wrong in alike
+            ):
                 return mistake
         return None
 
@@ -117,7 +125,9 @@ class Check:
         lines.append(detail)
         about = f" ({case.about})" if case.about else ""
         verb = "is" if len(wrong) == 1 else "are"
-        lines.append(f"Tried with {case}{about}; {len(wrong)} of {len(evidence.cases)} cases {verb} wrong.")
+        lines.append(
+            f"Tried with {case}{about}; {len(wrong)} of {len(evidence.cases)} cases {verb} wrong."
+        )
         if mistake:
             lines.append(f"Hint: {mistake.hint}")
         else:
@@ -163,9 +173,19 @@ def matches(evidence: Evidence, of_mistake: Callable[[Case], Observation]) -> bo
 
 def problem(case: Case, seen: Observation, wanted: Observation) -> tuple[str, str] | None:
     """What is wrong in one case, as a headline and a detail; None when nothing is."""
-    if case.device == "meta":  # a stand-in for a GPU: only the place of the result counts, and code may refuse to run there
-        stray = [] if seen.error else [d for name, d in seen.facts.get("devices", {}).items() if d != "meta"]
-        detail = f"The inputs were on the device 'meta' (a stand-in for a GPU), the result on {stray[0]!r}." if stray else ""
+    if (
+        case.device == "meta"
+    ):  # a stand-in for a GPU: only the place of the result counts, and code may refuse to run there
+        stray = (
+            []
+            if seen.error
+            else [d for name, d in seen.facts.get("devices", {}).items() if d != "meta"]
+        )
+        detail = (
+            f"The inputs were on the device 'meta' (a stand-in for a GPU), the result on {stray[0]!r}."
+            if stray
+            else ""
+        )
         return ("the result is on another device than the inputs.", detail) if stray else None
     if seen.error is not None:
         return "your function stopped with an error.", f"{seen.error}" + (
@@ -179,8 +199,13 @@ def problem(case: Case, seen: Observation, wanted: Observation) -> tuple[str, st
         mine = seen.tensors.get(name)
         if mine is None:
             kind = seen.facts.get("types", {}).get(name, "missing")
-            more = " A function without a return statement returns None." if kind == "NoneType" else ""
-            return f"{what} must be {wanted.facts.get('form', 'a torch.Tensor')}.", f"It is: {kind}.{more}"
+            more = (
+                " A function without a return statement returns None." if kind == "NoneType" else ""
+            )
+            return (
+                f"{what} must be {wanted.facts.get('form', 'a torch.Tensor')}.",
+                f"It is: {kind}.{more}",
+            )
         if mine.shape != tensor.shape:
             return f"{what} has the wrong shape.", shape_difference(mine, tensor)
         if not close(mine, tensor, loose=True):
@@ -213,7 +238,11 @@ def problem(case: Case, seen: Observation, wanted: Observation) -> tuple[str, st
             "no gradient can be computed through your function.",
             f"Going back stops with: {seen.facts['backward_error']}. The usual cause is a line that writes into a tensor.",
         )
-    unreached = [name for name in seen.facts.get("no_gradient", []) if name not in wanted.facts.get("no_gradient", [])]
+    unreached = [
+        name
+        for name in seen.facts.get("no_gradient", [])
+        if name not in wanted.facts.get("no_gradient", [])
+    ]
     if unreached:
         return (
             "the gradient does not reach every input.",
@@ -226,4 +255,7 @@ def facts_problem(seen, wanted) -> tuple[str, str]:
     """The first of the written-down values (such as a convolution's stride) that differs."""
     seen, wanted = seen or {}, wanted or {}
     name = next(name for name in {**wanted, **seen} if seen.get(name) != wanted.get(name))
-    return f"{name} is not as it should be.", f"It is {seen.get(name)}, expected {wanted.get(name)}."
+    return (
+        f"{name} is not as it should be.",
+        f"It is {seen.get(name)}, expected {wanted.get(name)}.",
+    )

@@ -71,7 +71,9 @@ def rearranged(seen: torch.Tensor, wanted: torch.Tensor) -> str:
     if not same_numbers(seen, wanted):
         return ""
     for axis in reversed(range(wanted.ndim)):
-        if close(seen.double().sort(dim=axis).values, wanted.double().sort(dim=axis).values, loose=True):
+        if close(
+            seen.double().sort(dim=axis).values, wanted.double().sort(dim=axis).values, loose=True
+        ):
             return f"They are the right numbers in another order, moved along axis {axis} only."
     return "They are the right numbers in another order (a permutation)."
 
@@ -84,7 +86,9 @@ def arithmetic(seen: torch.Tensor, wanted: torch.Tensor) -> str:
         return "Every value has the wrong sign."
     square = (wanted * wanted).sum()
     factor = (seen * wanted).sum() / square if square > 0 else torch.tensor(0.0)
-    if abs(factor) > 1e-6 and torch.allclose(seen, factor * wanted, rtol=1e-3, atol=1e-4 * float(wanted.abs().max())):
+    if abs(factor) > 1e-6 and torch.allclose(
+        seen, factor * wanted, rtol=1e-3, atol=1e-4 * float(wanted.abs().max())
+    ):
         return f"Every value is the expected one times {factor.item():.4g}."
     offset = (seen - wanted).mean()
     if torch.allclose(seen, wanted + offset, rtol=1e-3, atol=1e-4):
@@ -103,4 +107,6 @@ def exchanged_axes(seen: torch.Tensor, wanted: torch.Tensor) -> tuple[int, int] 
 
 
 def same_numbers(seen: torch.Tensor, wanted: torch.Tensor) -> bool:
-    return close(seen.flatten().double().sort().values, wanted.flatten().double().sort().values, loose=True)
+    return close(
+        seen.flatten().double().sort().values, wanted.flatten().double().sort().values, loose=True
+    )

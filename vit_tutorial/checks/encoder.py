@@ -29,7 +29,9 @@ def block_cases(generator: torch.Generator) -> list[Case]:
 
     def case(about, B, T, D, h, dtype=torch.float32, **more):
         inputs = {
-            "x": (2 * torch.randn(B, T, D, generator=generator, dtype=torch.float64) + 0.5).to(dtype),
+            "x": (2 * torch.randn(B, T, D, generator=generator, dtype=torch.float64) + 0.5).to(
+                dtype
+            ),
             "norm1": module("LayerNorm", generator, dtype, normalized_shape=D),
             "attention": module("MultiHeadSelfAttention", generator, dtype, dim=D, num_heads=h),
             "norm2": module("LayerNorm", generator, dtype, normalized_shape=D),
@@ -63,7 +65,15 @@ def forward_cases(generator: torch.Generator) -> list[Case]:
     """Square and not, batch 1, several patch sides and depths, dropout in the configuration, float64."""
 
     def case(about, B, size, P, dtype=torch.float32, device="cpu", **changes):
-        settings = {"image_size": size, "patch_size": P, "dim": 12, "depth": 2, "num_heads": 2, "mlp_dim": 16, "num_classes": 5}
+        settings = {
+            "image_size": size,
+            "patch_size": P,
+            "dim": 12,
+            "depth": 2,
+            "num_heads": 2,
+            "mlp_dim": 16,
+            "num_classes": 5,
+        }
         model = module("VisionTransformer", generator, dtype, **settings | changes)
         images = torch.randn(B, 3, *size, generator=generator, dtype=torch.float64).to(dtype)
         return Case(about, {"images": images, "model": model}, device=device)
@@ -74,7 +84,9 @@ def forward_cases(generator: torch.Generator) -> list[Case]:
         case("wide", 2, (P, 3 * P), P),
         case("batch of 1", 1, (3 * P, 2 * P), P),
         case("batch larger than the number of tokens", 7, (4, 4), 4, depth=1),
-        case("dropout 0.5 in the configuration, evaluation mode", 2, (2 * P, 2 * P), P, dropout=0.5),
+        case(
+            "dropout 0.5 in the configuration, evaluation mode", 2, (2 * P, 2 * P), P, dropout=0.5
+        ),
         case("float64", 2, (2 * P, P), P, torch.float64),
         case("another device", 2, (2 * P, 2 * P), P, device="meta"),
     ]

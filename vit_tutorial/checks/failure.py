@@ -26,4 +26,7 @@ class CheckFailed(AssertionError):
 
     def _render_traceback_(self) -> list[str]:
         """IPython asks for this: the message alone, because the frames of the check teach nothing about the learner's code."""
-        return [f"CheckFailed in {line}" if i == 0 else line for i, line in enumerate(str(self).split("\n"))]
+        return [
+            f"CheckFailed in {line}" if i == 0 else line
+            for i, line in enumerate(str(self).split("\n"))
+        ]

@@ -22,7 +22,11 @@ def save(path: Path, tensors: dict[str, torch.Tensor], text: object) -> None:
     """Write whole or not at all."""
     path = Path(path)
     temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(safetensors.torch.save({k: v.contiguous() for k, v in tensors.items()}, {META: json.dumps(text)}))
+    temporary.write_bytes(
+        safetensors.torch.save(
+            {k: v.contiguous() for k, v in tensors.items()}, {META: json.dumps(text)}
+        )
+    )
     os.replace(temporary, path)
 
 
@@ -36,8 +40,16 @@ def load(path: Path) -> tuple[dict[str, torch.Tensor], object]:
         with safetensors.safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
             return tensors, json.loads((file.metadata() or {})[META])
-    except (OSError, KeyError, json.JSONDecodeError, RecursionError, safetensors.SafetensorError) as error:
-        raise ValueError(f"{path.name} cannot be read: {type(error).__name__}: {error}"[:300]) from None
+    except (
+        OSError,
+        KeyError,
+        json.JSONDecodeError,
+        RecursionError,
+        safetensors.SafetensorError,
+    ) as error:
+        raise ValueError(
+            f"{path.name} cannot be read: {type(error).__name__}: {error}"[:300]
+        ) from None
 
 
 def save_cases(path: Path, cases: list[Case]) -> None:
@@ -57,7 +69,9 @@ def save_cases(path: Path, cases: list[Case]) -> None:
                 inputs[name] = {"tuple": list(value)}
             else:
                 inputs[name] = {"value": value}
-        rows.append({"about": case.about, "grad": case.grad, "device": case.device, "inputs": inputs})
+        rows.append(
+            {"about": case.about, "grad": case.grad, "device": case.device, "inputs": inputs}
+        )
     save(path, {key: tensor.detach().clone() for key, tensor in tensors.items()}, rows)
 
 
@@ -71,8 +85,12 @@ def load_cases(path: Path) -> list[Case]:
             if "tensor" in entry:
                 inputs[name] = tensors[entry["tensor"]]
             elif "module" in entry:
-                settings = {k: tuple(v) if isinstance(v, list) else v for k, v in entry["settings"].items()}
-                inputs[name] = Module(entry["module"], settings, {k: tensors[v] for k, v in entry["state"].items()})
+                settings = {
+                    k: tuple(v) if isinstance(v, list) else v for k, v in entry["settings"].items()
+                }
+                inputs[name] = Module(
+                    entry["module"], settings, {k: tensors[v] for k, v in entry["state"].items()}
+                )
             else:
                 inputs[name] = tuple(entry["tuple"]) if "tuple" in entry else entry["value"]
         cases.append(Case(row["about"], inputs, row["grad"], row["device"]))
@@ -81,7 +99,9 @@ def load_cases(path: Path) -> list[Case]:
 
 def save_observations(path: Path, observations: list[Observation]) -> None:
     """What a learner's function gave on each case."""
-    tensors = {f"{i}/{name}": t for i, seen in enumerate(observations) for name, t in seen.tensors.items()}
+    tensors = {
+        f"{i}/{name}": t for i, seen in enumerate(observations) for name, t in seen.tensors.items()
+    }
     rows = [{"tensors": list(seen.tensors), "facts": seen.facts} for seen in observations]
     save(path, tensors, rows)
 
@@ -90,14 +110,24 @@ def load_observations(path: Path, number: int) -> list[Observation]:
     """The observations of `number` cases. It comes from beside untrusted code: ValueError unless in form."""
     tensors, rows = load(path)
     if not isinstance(rows, list) or len(rows) != number:
-        raise ValueError(f"{Path(path).name} does not hold the {number} observations that were asked for")
+        raise ValueError(
+            f"{Path(path).name} does not hold the {number} observations that were asked for"
+        )
     observations = []
     for i, row in enumerate(rows):
-        if not isinstance(row, dict) or not isinstance(row.get("facts"), dict) or not isinstance(row.get("tensors"), list):
+        if (
+            not isinstance(row, dict)
+            or not isinstance(row.get("facts"), dict)
+            or not isinstance(row.get("tensors"), list)
+        ):
             raise ValueError(f"observation {i} of {Path(path).name} is not in form")
         if any(f"{i}/{name}" not in tensors for name in row["tensors"]):
             raise ValueError(f"observation {i} of {Path(path).name} lacks a tensor that it names")
-        observations.append(Observation({name: tensors[f"{i}/{name}"] for name in row["tensors"]}, tidy(row["facts"])))
+        observations.append(
+            Observation(
+                {name: tensors[f"{i}/{name}"] for name in row["tensors"]}, tidy(row["facts"])
+            )
+        )
     return observations
 
 
@@ -123,7 +153,9 @@ def tidy(facts: dict) -> dict:
             kept[key] = [str(name)[:40] for name in kept[key][:8]]
     for key in ("types", "devices"):
         if key in kept:
-            kept[key] = {str(name)[:40]: str(value)[:80] for name, value in list(kept[key].items())[:8]}
+            kept[key] = {
+                str(name)[:40]: str(value)[:80] for name, value in list(kept[key].items())[:8]
+            }
     return kept
 
 
@@ -138,7 +170,13 @@ def judge_file(check: Check, seed: int, result_path: Path) -> Verdict:
     try:
         seen = load_observations(result_path, len(cases))
         return check.judge(cases, seen)
-    except Exception as error:  # whatever untrusted code left behind, one submission must not stop the others
+    except (
+        Exception
+    ) as error:  # whatever untrusted code left behind, one submission must not stop the others
         return Verdict(
-            False, None, f"{check.name}: the result of your function could not be read. {type(error).__name__}: {error}"[:400]
+            False,
+            None,
+            f"{check.name}: the result of your function could not be read. {type(error).__name__}: {error}"[
+                :400
+            ],
         )

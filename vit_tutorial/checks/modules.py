@@ -11,13 +11,19 @@ class PartsOnly(VisionTransformer):
     """A VisionTransformer whose parts work and whose shortcuts do not: what is tried is how they are put together."""
 
     def forward(self, images):
-        raise NotImplementedError("compose the model's parts here: model(images) would be the answer itself")
+        raise NotImplementedError(
+            "compose the model's parts here: model(images) would be the answer itself"
+        )
 
     def representation(self, images):
-        raise NotImplementedError("compose the model's parts here: representation(images) is most of the answer itself")
+        raise NotImplementedError(
+            "compose the model's parts here: representation(images) is most of the answer itself"
+        )
 
     def tokens(self, images):
-        raise NotImplementedError("compose the model's parts here: tokens(images) is half of the answer itself")
+        raise NotImplementedError(
+            "compose the model's parts here: tokens(images) is half of the answer itself"
+        )
 
 
 class Notes(list):
@@ -38,7 +44,9 @@ class Probe(nn.Module):
         self.calls: list[dict] = Notes()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        self.calls.append({"training": self.training, "grad": torch.is_grad_enabled(), "images": len(images)})
+        self.calls.append(
+            {"training": self.training, "grad": torch.is_grad_enabled(), "images": len(images)}
+        )
         x = images.flatten(1)
         if self.training:  # no batch of any size may come out right by luck
             x = -x

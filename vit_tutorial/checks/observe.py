@@ -20,8 +20,16 @@ def no_trace():
     """Put back what a function may change for everyone after it: random states, default dtype and device, gradients, threads."""
     # NumPy's old global state is what learners' code uses, so it is what has to be put back.
     states = random.getstate(), np.random.get_state(), torch.random.get_rng_state()  # noqa: NPY002
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else None
-    dtype, device, grad = torch.get_default_dtype(), torch.get_default_device(), torch.is_grad_enabled()
+    cuda = (
+        torch.cuda.get_rng_state_all()
+        if torch.cuda.is_available() and torch.cuda.is_initialized()
+        else None
+    )
+    dtype, device, grad = (
+        torch.get_default_dtype(),
+        torch.get_default_device(),
+        torch.is_grad_enabled(),
+    )
     strict, threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
     torch.set_default_dtype(torch.float32)
     try:
@@ -62,12 +70,19 @@ def observe(read, fn, case: Case, call=call_once) -> Observation:
             tensors, facts = read(value, inputs)
             facts = facts | (backward(tensors, inputs) if case.grad else {})
         except (Exception, SystemExit) as error:
-            return Observation({}, {"error": f"{type(error).__name__}: {error}"[:400], "line": guilty_line(fn, error)})
+            return Observation(
+                {},
+                {"error": f"{type(error).__name__}: {error}"[:400], "line": guilty_line(fn, error)},
+            )
     kept = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
     facts = facts | {"devices": {name: tensor.device.type for name, tensor in tensors.items()}}
-    facts["detached"] = [name for name, tensor in tensors.items() if case.grad and not tensor.requires_grad]
+    facts["detached"] = [
+        name for name, tensor in tensors.items() if case.grad and not tensor.requires_grad
+    ]
     facts["changed"] = [
-        name for name, old in before.items() if case.device != "meta" and old != {} and not unchanged(old, snapshot(inputs[name]))
+        name
+        for name, old in before.items()
+        if case.device != "meta" and old != {} and not unchanged(old, snapshot(inputs[name]))
     ]
     if case.device == "meta":
         kept = {}
@@ -79,12 +94,21 @@ class CopiesFromMeta(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        if func is torch.ops.aten.copy_.default and (args[0].device.type, args[1].device.type) == ("cpu", "meta"):
+        if func is torch.ops.aten.copy_.default and (args[0].device.type, args[1].device.type) == (
+            "cpu",
+            "meta",
+        ):
             return args[0].zero_()
         there = kwargs.get("device")
-        if func is torch.ops.aten._to_copy.default and args[0].device.type == "meta" and there is not None:
+        if (
+            func is torch.ops.aten._to_copy.default
+            and args[0].device.type == "meta"
+            and there is not None
+        ):
             if torch.device(there).type == "cpu":
-                return torch.zeros(args[0].shape, dtype=kwargs.get("dtype") or args[0].dtype, device="cpu")
+                return torch.zeros(
+                    args[0].shape, dtype=kwargs.get("dtype") or args[0].dtype, device="cpu"
+                )
         return func(*args, **kwargs)
 
 
@@ -97,14 +121,20 @@ def snapshot(value) -> dict[str, torch.Tensor]:
 
 def unchanged(old: dict[str, torch.Tensor], new: dict[str, torch.Tensor]) -> bool:
     return old.keys() == new.keys() and all(
-        old[name].shape == new[name].shape and old[name].dtype == new[name].dtype and torch.equal(old[name], new[name])
+        old[name].shape == new[name].shape
+        and old[name].dtype == new[name].dtype
+        and torch.equal(old[name], new[name])
         for name in old
     )
 
 
 def backward(tensors: dict[str, torch.Tensor], inputs: dict) -> dict:
     """Facts about the way back: "no_gradient", the inputs that no gradient reaches though it reaches others; or the error."""
-    leaves = {name: value for name, value in inputs.items() if isinstance(value, torch.Tensor) and value.requires_grad}
+    leaves = {
+        name: value
+        for name, value in inputs.items()
+        if isinstance(value, torch.Tensor) and value.requires_grad
+    }
     sums = [tensor.sum() for tensor in tensors.values() if tensor.requires_grad]
     if not sums or not leaves:
         return {}
@@ -122,23 +152,33 @@ def read_output(value, inputs) -> tuple[dict, dict]:
 
 def read_named(names: tuple[str, ...], values: tuple) -> tuple[dict, dict]:
     """Plain tensors by name. A subclass could claim to equal anything, so only the type itself counts as a tensor."""
-    tensors = {name: value for name, value in zip(names, values) if type(value) in PLAIN and not value.is_sparse}
+    tensors = {
+        name: value
+        for name, value in zip(names, values)
+        if type(value) in PLAIN and not value.is_sparse
+    }
     return tensors, {"types": {name: type_name(value) for name, value in zip(names, values)}}
 
 
 def type_name(value) -> str:
     kind = type(value)
     if kind is tuple and len(value) < 5:
-        return f"tuple of {', '.join(type_name(part) for part in value)}" if value else "empty tuple"
+        return (
+            f"tuple of {', '.join(type_name(part) for part in value)}" if value else "empty tuple"
+        )
     return (
-        kind.__name__ if kind.__module__ in ("builtins", "torch", "torch.nn.parameter") else f"{kind.__module__}.{kind.__name__}"
+        kind.__name__
+        if kind.__module__ in ("builtins", "torch", "torch.nn.parameter")
+        else f"{kind.__module__}.{kind.__name__}"
     )
 
 
 def guilty_line(fn, error: BaseException) -> str | None:
     """The last line of the learner's own code that the exception passed through, as "line 3: ..."."""
     frames = traceback.extract_tb(error.__traceback__)
-    code = getattr(inspect.unwrap(getattr(fn, "forward", fn)), "__code__", None)  # @torch.no_grad() wraps
+    code = getattr(
+        inspect.unwrap(getattr(fn, "forward", fn)), "__code__", None
+    )  # @torch.no_grad() wraps
     here = __name__.rpartition(".")[0].replace(".", "/")
     own = [frame for frame in frames if code is not None and frame.filename == code.co_filename]
     own = own or [frame for frame in frames if here not in frame.filename.replace("\\", "/")]

@@ -45,7 +45,11 @@ def unpatchify_cases(generator: torch.Generator) -> list[Case]:
     return [
         Case(
             about,
-            {"patches": patchify(images(generator, shape, dtype), P), "patch_size": P, "image_size": shape[2:]},
+            {
+                "patches": patchify(images(generator, shape, dtype), P),
+                "patch_size": P,
+                "image_size": shape[2:],
+            },
             device=device,
         )
         for about, shape, P, dtype, device in image_sizes(generator)
@@ -57,7 +61,9 @@ def linear_to_conv_cases(generator: torch.Generator) -> list[Case]:
 
     def case(about, C, P, D, bias, dtype=torch.float32, **more):
         inputs = P * P * C
-        state = {"weight": torch.randn(D, inputs, generator=generator, dtype=torch.float64).to(dtype)}
+        state = {
+            "weight": torch.randn(D, inputs, generator=generator, dtype=torch.float64).to(dtype)
+        }
         if bias:
             state["bias"] = torch.randn(D, generator=generator, dtype=torch.float64).to(dtype)
         linear = Module("Linear", {"in_features": inputs, "out_features": D, "bias": bias}, state)
@@ -78,16 +84,29 @@ def linear_to_conv_cases(generator: torch.Generator) -> list[Case]:
 
 def read_convolution(value, inputs) -> tuple[dict, dict]:
     """An nn.Conv2d, no subclass: its settings, its parameters, and what it makes of an image of 2 x 3 patches."""
-    facts = {"values": {"the result's type": type(value).__name__}, "types": {"output": type(value).__name__}}
+    facts = {
+        "values": {"the result's type": type(value).__name__},
+        "types": {"output": type(value).__name__},
+    }
     if type(value) is not nn.Conv2d:
         return {}, facts
     padding = "(0, 0)" if value.padding == "valid" else str(value.padding)
-    facts["values"] |= {"kernel_size": str(value.kernel_size), "stride": str(value.stride), "padding": padding}
-    facts["values"] |= {"dilation": str(value.dilation), "groups": str(value.groups), "bias": str(value.bias is not None)}
+    facts["values"] |= {
+        "kernel_size": str(value.kernel_size),
+        "stride": str(value.stride),
+        "padding": padding,
+    }
+    facts["values"] |= {
+        "dilation": str(value.dilation),
+        "groups": str(value.groups),
+        "bias": str(value.bias is not None),
+    }
     tensors = {"weight": value.weight} | ({} if value.bias is None else {"bias": value.bias})
     P = inputs["patch_size"]
     generator = torch.Generator().manual_seed(1)
-    image = torch.randn(2, inputs["channels"], 2 * P, 3 * P, generator=generator, dtype=torch.float64).to(value.weight)
+    image = torch.randn(
+        2, inputs["channels"], 2 * P, 3 * P, generator=generator, dtype=torch.float64
+    ).to(value.weight)
     try:
         tensors["output on an image"] = value(image)
     except RuntimeError:  # sizes that do not fit: the kernel's shape tells it better

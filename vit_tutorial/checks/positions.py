@@ -23,7 +23,9 @@ def sincos_2d_cases(generator: torch.Generator) -> list[Case]:
         case("one row", (1, many), 8),
         case("one column", (many, 1), 20),
         case("the smallest width", (few, few), 4),
-        case("a width that is no power of two, square", (side, side), some(generator, 12, 20, 24, 28)),
+        case(
+            "a width that is no power of two, square", (side, side), some(generator, 12, 20, 24, 28)
+        ),
         case("as many patches as entries", (4, 6), 24),
         case("large grid", (9, 13), 32),
     ]

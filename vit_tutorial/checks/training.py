@@ -23,14 +23,19 @@ def as_number(value) -> torch.Tensor | None:
     """A Python or NumPy number or a tensor with one value, as float64; None for anything else."""
     if type(value) in PLAIN and value.numel() == 1:
         return value.detach().double().reshape(())
-    if type(value) in NUMBERS or (type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0):
+    if type(value) in NUMBERS or (
+        type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0
+    ):
         return torch.tensor(float(value), dtype=torch.float64)
     return None
 
 
 def every_step(fn, inputs):
     """Call fn for every step of the run: a schedule is a curve."""
-    return [fn(step, inputs["total_steps"], inputs["warmup_steps"], inputs["peak"]) for step in range(inputs["total_steps"] + 1)]
+    return [
+        fn(step, inputs["total_steps"], inputs["warmup_steps"], inputs["peak"])
+        for step in range(inputs["total_steps"] + 1)
+    ]
 
 
 def read_curve(values, inputs) -> tuple[dict, dict]:
@@ -38,7 +43,10 @@ def read_curve(values, inputs) -> tuple[dict, dict]:
     if any(number is None for number in numbers):
         bad = next(value for value, number in zip(values, numbers) if number is None)
         return {}, {"types": {"learning rate": type_name(bad)}, "form": "a number"}
-    return {"learning rate": torch.stack(numbers)}, {"types": {"learning rate": "float"}, "form": "a number"}
+    return {"learning rate": torch.stack(numbers)}, {
+        "types": {"learning rate": "float"},
+        "form": "a number",
+    }
 
 
 def schedule_cases(generator: torch.Generator) -> list[Case]:
@@ -64,7 +72,9 @@ def warmup_cosine_check() -> Check:
         schedule_cases,
         warmup_cosine,
         warmup_cosine_mistakes()
-        + general_mistakes(warmup_cosine, without=("changed_input", "wrong_dtype", "wrong_device", "detached")),
+        + general_mistakes(
+            warmup_cosine, without=("changed_input", "wrong_dtype", "wrong_device", "detached")
+        ),
         read_curve,
         every_step,
     )
@@ -75,9 +85,13 @@ def read_accuracy(value, inputs) -> tuple[dict, dict]:
     calls = inputs["model"].calls
     number = as_number(value)
     noted = {
-        "the model's mode at its calls": sorted({"training" if call["training"] else "evaluation" for call in calls}),
+        "the model's mode at its calls": sorted(
+            {"training" if call["training"] else "evaluation" for call in calls}
+        ),
         "gradients recorded": any(call["grad"] for call in calls),
-        "more than batch_size images at a time": any(call["images"] > inputs["batch_size"] for call in calls),
+        "more than batch_size images at a time": any(
+            call["images"] > inputs["batch_size"] for call in calls
+        ),
     }
     tensors = {} if number is None else {"accuracy": number}
     return tensors, {"values": noted, "types": {"accuracy": type_name(value)}, "form": "a number"}
@@ -105,7 +119,10 @@ def evaluate_cases(generator: torch.Generator) -> list[Case]:
         # A quarter of the labels wrong, and all of the last, smaller batch but one.
         wrong = torch.rand(count, generator=generator) < 0.25
         wrong[count - count % batch_size :] = True if count % batch_size else False
-        wrong[0], wrong[-1] = False, count % batch_size != 1 and count > 1 and not (count % batch_size)
+        wrong[0], wrong[-1] = (
+            False,
+            count % batch_size != 1 and count > 1 and not (count % batch_size),
+        )
         labels = torch.where(wrong, (labels + 1) % classes, labels)
         return Case(
             about,
@@ -136,6 +153,9 @@ def evaluate_check() -> Check:
         "gradients, at most batch_size images at a time; the mode that the model is left in does not matter",
         evaluate_cases,
         evaluate,
-        evaluate_mistakes() + general_mistakes(evaluate, without=("wrong_dtype", "wrong_device", "detached", "changed_input")),
+        evaluate_mistakes()
+        + general_mistakes(
+            evaluate, without=("wrong_dtype", "wrong_device", "detached", "changed_input")
+        ),
         read_accuracy,
     )

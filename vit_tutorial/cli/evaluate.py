@@ -17,7 +17,9 @@ def add_to(commands, data: argparse.ArgumentParser) -> None:
             "Load a checkpoint and print accuracy and cross-entropy on the test images of --data, which must have its classes."
         ),
     )
-    evaluate.add_argument("checkpoint", type=Path, help="model.safetensors, or the folder that train left behind")
+    evaluate.add_argument(
+        "checkpoint", type=Path, help="model.safetensors, or the folder that train left behind"
+    )
     evaluate.set_defaults(run=run_evaluate)
 
 
@@ -36,8 +38,12 @@ def run_evaluate(args) -> int:
             raise ValueError(
                 f"the model was trained on the classes {', '.join(expected)}; {data.name} has {', '.join(data.class_names)}"
             )
-        data = dataclasses.replace(data, mean=tuple(meta["data"]["mean"]), std=tuple(meta["data"]["std"]))
+        data = dataclasses.replace(
+            data, mean=tuple(meta["data"]["mean"]), std=tuple(meta["data"]["std"])
+        )
     training.check_fit(model, data)
     loss, accuracy = training.evaluate(model, data.test, data)
-    print(f"test {accuracy:.2%}, cross-entropy {loss:.4f} ({len(data.test)} images, {data.provenance})")
+    print(
+        f"test {accuracy:.2%}, cross-entropy {loss:.4f} ({len(data.test)} images, {data.provenance})"
+    )
     return 0

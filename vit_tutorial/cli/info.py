@@ -16,7 +16,9 @@ def describe_device(device: torch.device) -> str:
     chosen = f"{precision.name} ({precision.reason})"
     if device.type == "cuda":
         memory = torch.cuda.get_device_properties(device).total_memory / 1e9
-        return f"{torch.cuda.get_device_name(device)} with {memory:.0f} GB; mixed precision {chosen}"
+        return (
+            f"{torch.cuda.get_device_name(device)} with {memory:.0f} GB; mixed precision {chosen}"
+        )
     note = ""
     if torch.cuda.is_available() and (trouble := gpu_error()):
         note = f"; {torch.cuda.get_device_name()} is there, but this torch cannot use it: {trouble}"
@@ -38,21 +40,35 @@ def describe() -> list[tuple[str, str, str]]:
     if device.type == "cuda":
         total = torch.cuda.get_device_properties(device).total_memory / 2**30
         rows.append(
-            ("device", f"{torch.cuda.get_device_name(device)}, {total:.0f} GiB", "lesson 06 can train on CIFAR-10 in minutes")
+            (
+                "device",
+                f"{torch.cuda.get_device_name(device)}, {total:.0f} GiB",
+                "lesson 06 can train on CIFAR-10 in minutes",
+            )
         )
     else:
         rows.append(("device", hardware(), "every lesson runs; CIFAR-10 takes patience"))
     rows.append(("precision", precision.name, precision.reason))
-    rows.append(("memory", f"{memory:.0f} GiB" if memory else "unknown", "no lesson needs more than 3 GB"))
+    rows.append(
+        ("memory", f"{memory:.0f} GiB" if memory else "unknown", "no lesson needs more than 3 GB")
+    )
     rows.append(("data: shapes", "made from a seed", "always there, no download"))
     cifar10 = find_cifar10()
     rows.append(
-        ("data: CIFAR-10", "found" if cifar10 else "not here", "used by 06" if cifar10 else "fetched when asked for (170 MB)")
+        (
+            "data: CIFAR-10",
+            "found" if cifar10 else "not here",
+            "used by 06" if cifar10 else "fetched when asked for (170 MB)",
+        )
     )
     rows.append(("data folder", _short(data_root()), "set VIT_TUTORIAL_DATA for another"))
     missing = [name for name in LIBRARIES if found[name] == "not installed" and name != "timm"]
     rows.append(
-        ("libraries", "all found" if not missing else "missing: " + ", ".join(missing), "pip install -r requirements.txt")
+        (
+            "libraries",
+            "all found" if not missing else "missing: " + ", ".join(missing),
+            "pip install -r requirements.txt",
+        )
     )
     return rows
 
@@ -65,10 +81,15 @@ def _short(path: Path) -> str:
     return str(path)
 
 
-def format_table(rows: list[tuple[str, str, str]], head: tuple[str, str, str] = ("what", "here", "what follows")) -> str:
+def format_table(
+    rows: list[tuple[str, str, str]], head: tuple[str, str, str] = ("what", "here", "what follows")
+) -> str:
     """`rows` as text in aligned columns under `head`."""
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(3)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in [head, *rows]]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
+        for row in [head, *rows]
+    ]
     return "\n".join([lines[0], "-" * len(max(lines, key=len)), *lines[1:]])
 
 

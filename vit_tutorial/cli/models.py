@@ -18,13 +18,19 @@ def load_by_name(name: str, pretrained: bool = True) -> nn.Module:
     """
     library, colon, model = name.partition(":")
     if colon and library in ("timm", "torchvision"):
-        module = importlib.import_module("torchvision.models" if library == "torchvision" else library)
+        module = importlib.import_module(
+            "torchvision.models" if library == "torchvision" else library
+        )
         known = module.list_models()
         if model not in known:
             near = difflib.get_close_matches(model, known, n=3, cutoff=0.3)
-            raise ValueError(f"{library} has no model {model!r}: did you mean {' or '.join(near) or 'another library'}?")
+            raise ValueError(
+                f"{library} has no model {model!r}: did you mean {' or '.join(near) or 'another library'}?"
+            )
         if library == "torchvision":
-            make = functools.partial(module.get_model, model, weights="DEFAULT" if pretrained else None)
+            make = functools.partial(
+                module.get_model, model, weights="DEFAULT" if pretrained else None
+            )
         else:
             make = functools.partial(module.create_model, model, pretrained=pretrained)
         try:

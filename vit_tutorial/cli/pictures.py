@@ -13,9 +13,23 @@ def add_to(commands) -> None:
         ),
     )
     show.add_argument("image", type=Path, help="any image file")
-    show.add_argument("--patch-size", type=int, default=16, metavar="P", help="side of a patch in pixels (default 16)")
-    show.add_argument("--image-size", type=int, default=224, metavar="PX", help="side that the image is resized to (default 224)")
-    show.add_argument("--out", type=Path, default=Path("patches.png"), help="file to write (default patches.png)")
+    show.add_argument(
+        "--patch-size",
+        type=int,
+        default=16,
+        metavar="P",
+        help="side of a patch in pixels (default 16)",
+    )
+    show.add_argument(
+        "--image-size",
+        type=int,
+        default=224,
+        metavar="PX",
+        help="side that the image is resized to (default 224)",
+    )
+    show.add_argument(
+        "--out", type=Path, default=Path("patches.png"), help="file to write (default patches.png)"
+    )
     show.set_defaults(run=run_show_patches)
 
     similarity = commands.add_parser(
@@ -26,9 +40,20 @@ def add_to(commands) -> None:
             "there is: beside the same rows in shuffled order, and random rows."
         ),
     )
-    similarity.add_argument("model", help="a checkpoint of train (file or folder), timm:NAME, or torchvision:NAME")
-    similarity.add_argument("--out", type=Path, default=Path("similarity.png"), help="the picture (default similarity.png)")
-    similarity.add_argument("--untrained", action="store_true", help="timm and torchvision: random weights, nothing is fetched")
+    similarity.add_argument(
+        "model", help="a checkpoint of train (file or folder), timm:NAME, or torchvision:NAME"
+    )
+    similarity.add_argument(
+        "--out",
+        type=Path,
+        default=Path("similarity.png"),
+        help="the picture (default similarity.png)",
+    )
+    similarity.add_argument(
+        "--untrained",
+        action="store_true",
+        help="timm and torchvision: random weights, nothing is fetched",
+    )
     similarity.set_defaults(run=run_similarity)
 
 
@@ -45,10 +70,14 @@ def run_show_patches(args) -> int:
             side = (args.image_size, args.image_size)
             image = ImageOps.fit(ImageOps.exif_transpose(picture).convert("RGB"), side)
     except UnidentifiedImageError:
-        raise ValueError(f"{args.image} is not an image that can be read: give a JPEG, PNG, WebP, ...") from None
+        raise ValueError(
+            f"{args.image} is not an image that can be read: give a JPEG, PNG, WebP, ..."
+        ) from None
     plots.save(plots.patches(image, args.patch_size), args.out)
     count = (args.image_size // args.patch_size) ** 2
-    print(f"{args.out}: {count} patches of {args.patch_size}x{args.patch_size} pixels, {args.patch_size**2 * 3} numbers each")
+    print(
+        f"{args.out}: {count} patches of {args.patch_size}x{args.patch_size} pixels, {args.patch_size**2 * 3} numbers each"
+    )
     return 0
 
 
@@ -73,7 +102,9 @@ def run_similarity(args) -> int:
         "shuffled": rows[torch.randperm(len(rows), generator=generator)],
         "random": torch.randn(rows.shape, generator=generator),
     }
-    numbers = {column: similarity_numbers(table, grid, extra=0) for column, table in columns.items()}
+    numbers = {
+        column: similarity_numbers(table, grid, extra=0) for column, table in columns.items()
+    }
     print(f"{what}: {size}")
     print(f"{'':18}" + "".join(f"{column:>12}" for column in columns))
     for key in numbers["this model"]:

@@ -39,12 +39,19 @@ def start_run(
     if processes.main:
         make_run_folder(out)
     data = load(images, settings.seed, device, processes)
-    config = ViTConfig.named(model, image_size=data.image_size, channels=data.channels, num_classes=data.num_classes, **changes)
+    config = ViTConfig.named(
+        model,
+        image_size=data.image_size,
+        channels=data.channels,
+        num_classes=data.num_classes,
+        **changes,
+    )
     record = {
         "command": command,
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "stopped": "running",
-        "source": images | {"stream": isinstance(data.train, FileSplit)},  # going on must not decide anew
+        "source": images
+        | {"stream": isinstance(data.train, FileSplit)},  # going on must not decide anew
         "keeping": keeping or {},
         "config": dataclasses.asdict(config),
         "settings": dataclasses.asdict(settings),
@@ -61,12 +68,18 @@ def resume_run(out: Path, *, progress: bool = True, device: str = "auto", proces
     """
     path = Path(out) / "run.json"
     if not path.is_file():
-        raise ValueError(f"there is no run in {out}: looked for {path.name}. Begin one with train --out {out}")
+        raise ValueError(
+            f"there is no run in {out}: looked for {path.name}. Begin one with train --out {out}"
+        )
     record = json.loads(path.read_text(encoding="utf-8"))
     if record["stopped"] == "finished":
-        raise ValueError(f"the run in {out} is finished ({record['epochs']} passes): there is nothing to go on with")
+        raise ValueError(
+            f"the run in {out} is finished ({record['epochs']} passes): there is nothing to go on with"
+        )
     if "keeping" not in record:
-        raise ValueError(f"the run in {out} was made by an older version, which wrote no state to go on from: train anew")
+        raise ValueError(
+            f"the run in {out} was made by an older version, which wrote no state to go on from: train anew"
+        )
     processes = processes or training.init_processes(device)
     data = load(record["source"], record["settings"]["seed"], device, processes)
     return _train_and_record(Path(out), record, data, progress, processes)
@@ -91,20 +104,37 @@ def _train_and_record(out: Path, record: dict, data: ImageData, progress: bool, 
 
     def look(history):
         try:
-            training.save_model(weights, model, data, seed=settings.seed, epochs=history.epochs, minutes=history.minutes)
+            training.save_model(
+                weights,
+                model,
+                data,
+                seed=settings.seed,
+                epochs=history.epochs,
+                minutes=history.minutes,
+            )
             write_rows(out / "metrics.csv", history.rows)
         except OSError as error:
             checkpointer.warn_not_saved(error)
 
     history = training.train(
-        model, data, settings, progress=progress, on_evaluation=look, checkpointer=checkpointer, processes=processes
+        model,
+        data,
+        settings,
+        progress=progress,
+        on_evaluation=look,
+        checkpointer=checkpointer,
+        processes=processes,
     )
     test_loss, test_accuracy = training.evaluate(model, data.test, data, processes=processes)
     last = history.rows[-1] if history.rows else {}
     record = record | {
         "stopped": history.stopped,
         "data": data.provenance,
-        "images": {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)},
+        "images": {
+            "train": len(data.train),
+            "validation": len(data.validation),
+            "test": len(data.test),
+        },
         "parameters": sum(p.numel() for p in model.parameters()),
         "precision": history.precision.name,
         "memory": history.plan.reason,
@@ -120,7 +150,10 @@ def _train_and_record(out: Path, record: dict, data: ImageData, progress: bool, 
     if not main:
         return record
     try:
-        notes = {k: record[k] for k in ("command", "date", "minutes", "epochs", "hardware", "test_accuracy")}
+        notes = {
+            k: record[k]
+            for k in ("command", "date", "minutes", "epochs", "hardware", "test_accuracy")
+        }
         training.save_model(weights, model, data, **notes)
         write_rows(out / "metrics.csv", history.rows)
         if len(history.rows) > 1:
@@ -128,7 +161,9 @@ def _train_and_record(out: Path, record: dict, data: ImageData, progress: bool, 
         write_text(out / "run.json", json.dumps(record, indent=2) + "\n")
     except OSError as error:
         more = f"{checkpointer.recovery_hint()}: once it can be written to, --resume {out} goes on from there"
-        raise OSError(f"the run ended, but its results could not be written to {out} ({error}). {more}") from error
+        raise OSError(
+            f"the run ended, but its results could not be written to {out} ({error}). {more}"
+        ) from error
     if history.stopped == "finished":
         checkpointer.finish()
     return record
@@ -138,13 +173,20 @@ def make_run_folder(out: Path) -> None:
     """Make the folder `out`; ValueError if a run lies there already, or if nothing can be written there."""
     path = out / "run.json"
     if path.exists() or (out / "model.safetensors").exists():
-        unfinished = path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("stopped") != "finished"
+        unfinished = (
+            path.is_file()
+            and json.loads(path.read_text(encoding="utf-8")).get("stopped") != "finished"
+        )
         more = f"go on with it (--resume {out}), " if unfinished else ""
-        raise ValueError(f"{out} holds a run already: {more}give another folder with --out, or move this one away")
+        raise ValueError(
+            f"{out} holds a run already: {more}give another folder with --out, or move this one away"
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / ".writable", "")
         (out / ".writable").unlink()
     except OSError as error:
         what = "written to" if out.is_dir() else "made"
-        raise ValueError(f"{out} cannot be {what} ({error.strerror}): give another folder with --out") from error
+        raise ValueError(
+            f"{out} cannot be {what} ({error.strerror}): give another folder with --out"
+        ) from error

@@ -19,11 +19,29 @@ def add_to(commands, data: argparse.ArgumentParser) -> None:
         ),
     )
     ablate.add_argument("study", help="kinds, start or figure9")
-    ablate.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds 0 to N - 1 (default 5)")
-    ablate.add_argument("--epochs", type=float, metavar="X", help="passes over the training images (default: the study's own)")
-    ablate.add_argument("--model", metavar="NAME", help="another model, on other data than shapes (default CIFAR-96x4/4)")
-    ablate.add_argument("--only", nargs="+", metavar="VARIANT", help="some variants of the study, by name")
-    ablate.add_argument("--out", type=Path, metavar="DIR", help="folder for the table and the picture (default runs/ablation)")
+    ablate.add_argument(
+        "--seeds", type=int, default=5, metavar="N", help="seeds 0 to N - 1 (default 5)"
+    )
+    ablate.add_argument(
+        "--epochs",
+        type=float,
+        metavar="X",
+        help="passes over the training images (default: the study's own)",
+    )
+    ablate.add_argument(
+        "--model",
+        metavar="NAME",
+        help="another model, on other data than shapes (default CIFAR-96x4/4)",
+    )
+    ablate.add_argument(
+        "--only", nargs="+", metavar="VARIANT", help="some variants of the study, by name"
+    )
+    ablate.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder for the table and the picture (default runs/ablation)",
+    )
     ablate.add_argument("--quiet", action="store_true", help="no progress bar")
     ablate.set_defaults(run=run_ablate)
 
@@ -53,8 +71,12 @@ def run_ablate(args) -> int:
         against = ""
         if "verdict" in entry:
             gap, half = 100 * entry["difference"], 100 * entry["difference_half"]
-            against = f"   {gap:+6.2f} ± {half:.2f} points to {summary[0]['variant']}: {entry['verdict']}"
-        print(f"{entry['variant']:{width}}  {entry['mean']:6.2%} ± {entry['half']:.2%} ({entry['seeds']} seeds){against}")
+            against = (
+                f"   {gap:+6.2f} ± {half:.2f} points to {summary[0]['variant']}: {entry['verdict']}"
+            )
+        print(
+            f"{entry['variant']:{width}}  {entry['mean']:6.2%} ± {entry['half']:.2%} ({entry['seeds']} seeds){against}"
+        )
     plots.save(plots.intervals(summary, f"{args.study} on {args.data}"), table.with_suffix(".png"))
     print(f"in {folder}: {table.name} ({len(rows)} runs), {table.stem}.png")
     return 0

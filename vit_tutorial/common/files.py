@@ -19,7 +19,9 @@ def atomic_write(path: str | Path, mode: str = "wb", sync: bool = False) -> Iter
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left_over in path.parent.glob(f".{path.name}.*.partial"):  # of processes that were killed while they wrote
+    for left_over in path.parent.glob(
+        f".{path.name}.*.partial"
+    ):  # of processes that were killed while they wrote
         with contextlib.suppress(OSError):
             left_over.unlink()
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")

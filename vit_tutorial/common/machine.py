@@ -10,7 +10,17 @@ import torch
 
 from .validation import require_choice
 
-LIBRARIES = ("torch", "torchvision", "numpy", "matplotlib", "einops", "safetensors", "pooch", "ipywidgets", "timm")
+LIBRARIES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "matplotlib",
+    "einops",
+    "safetensors",
+    "pooch",
+    "ipywidgets",
+    "timm",
+)
 
 
 def pick_device(wish: str = "auto") -> torch.device:
@@ -24,7 +34,9 @@ def pick_device(wish: str = "auto") -> torch.device:
     kind, _, index = wish.partition(":")
     require_choice("device", kind, ("auto", "cpu", "cuda", "mps"))
     if index and not index.isdigit():
-        raise ValueError(f"device {wish!r} is not understood: the part after the colon is a number, as in 'cuda:0'")
+        raise ValueError(
+            f"device {wish!r} is not understood: the part after the colon is a number, as in 'cuda:0'"
+        )
     if kind == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if count <= int(index or 0):
@@ -60,14 +72,20 @@ def versions() -> dict[str, str]:
 def hardware(device: torch.device | None = None) -> str:
     """One line for a table's provenance: the GPU's name when `device` is one, and the CPU with the cores torch uses."""
     line = f"{cpu_name()}, {torch.get_num_threads()} threads"
-    return f"{torch.cuda.get_device_name(device)} ({line})" if device is not None and device.type == "cuda" else line
+    return (
+        f"{torch.cuda.get_device_name(device)} ({line})"
+        if device is not None and device.type == "cuda"
+        else line
+    )
 
 
 def cpu_name() -> str:
     """The processor's name as the system gives it, or its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+        return next(
+            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
+        )
     except (OSError, StopIteration):  # not Linux, or a CPU that does not say
         return platform.processor() or platform.machine()
 
@@ -107,16 +125,25 @@ def free_bytes(device: torch.device | str) -> int | None:
         lines = Path("/proc/meminfo").read_text().splitlines()
         free = [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
     except OSError:
-        free = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")] if sys.platform == "darwin" else []
+        free = (
+            [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+            if sys.platform == "darwin"
+            else []
+        )
     return min((size // processes_here() for size in [*free, *_container()]), default=None)
 
 
 def _container() -> list[int]:
     """What the limits of a container leave, as Linux control groups (version 2, version 1) say it."""
     left = []
-    for limit, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
         try:
-            limit, used = (Path("/sys/fs/cgroup", name).read_text().strip() for name in (limit, used))
+            limit, used = (
+                Path("/sys/fs/cgroup", name).read_text().strip() for name in (limit, used)
+            )
         except OSError:
             continue
         left += [max(0, int(limit) - int(used))] if limit.isdigit() else []

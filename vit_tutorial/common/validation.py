@@ -17,7 +17,9 @@ def require_choice(what: str, value, choices) -> None:
     if value not in choices:
         near = nearest(value, choices)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"unknown {what} {value!r}: {hint}choose one of {', '.join(map(repr, choices))}")
+        raise ValueError(
+            f"unknown {what} {value!r}: {hint}choose one of {', '.join(map(repr, choices))}"
+        )
 
 
 def require_int(what: str, value, minimum: int = 1) -> None:

@@ -34,9 +34,18 @@ def flip_and_shift(
     B, C, H, W = images.shape
     require_int("shift", shift, minimum=0)
     if shift >= min(H, W):
-        raise ValueError(f"shift is {shift}, the images are {H}x{W}: it must be smaller than both sides")
-    down, right = torch.randint(-shift, shift + 1, (2, of, 1), generator=generator, device=home)[:, mine].to(images.device)
-    mirrored = torch.randint(0, 2, (of, 1), generator=generator, device=home)[mine].to(images.device, torch.bool) & flip
+        raise ValueError(
+            f"shift is {shift}, the images are {H}x{W}: it must be smaller than both sides"
+        )
+    down, right = torch.randint(-shift, shift + 1, (2, of, 1), generator=generator, device=home)[
+        :, mine
+    ].to(images.device)
+    mirrored = (
+        torch.randint(0, 2, (of, 1), generator=generator, device=home)[mine].to(
+            images.device, torch.bool
+        )
+        & flip
+    )
     # For every pixel of the result: the row and the column that it is fetched from, the same in all channels.
     rows = _reflect(torch.arange(H, device=images.device) - down, H)  # (B, H)
     columns = _reflect(torch.arange(W, device=images.device) - right, W)  # (B, W)
@@ -77,7 +86,13 @@ def rand_augment(
     _check_range("magnitude", magnitude, 10)
     for _ in range(operations):
         turn = _draw_on_host(len(OPERATIONS), generator)
-        sign = 2 * torch.randint(0, 2, (of,), generator=generator, device=home)[mine].to(images.device, torch.float32) - 1
+        sign = (
+            2
+            * torch.randint(0, 2, (of,), generator=generator, device=home)[mine].to(
+                images.device, torch.float32
+            )
+            - 1
+        )
         images = apply_operations(images, sign, magnitude / 10, mine.start + turn)
     return images
 
@@ -104,25 +119,39 @@ def cutmix(
     mine, of, home = _prepare("cutmix", images, generator, share)
     B, _, H, W = images.shape
     if labels.shape != (B,) or labels.dtype != torch.int64:
-        raise ValueError(f"{B} images need labels ({B},), int64; got {tuple(labels.shape)}, {labels.dtype}")
+        raise ValueError(
+            f"{B} images need labels ({B},), int64; got {tuple(labels.shape)}, {labels.dtype}"
+        )
     require_int("num_classes", num_classes)
     if B and labels.device.type == "cpu" and not 0 <= labels.min() <= labels.max() < num_classes:
-        raise ValueError(f"labels {labels.min()}..{labels.max()}, but num_classes is {num_classes}: they go from 0 up")
+        raise ValueError(
+            f"labels {labels.min()}..{labels.max()}, but num_classes is {num_classes}: they go from 0 up"
+        )
     _check_range("probability", probability, 1)
     if not 0 < alpha < math.inf:
-        raise ValueError(f"alpha is {alpha!r}: it must be above 0 (1 makes every area equally likely)")
+        raise ValueError(
+            f"alpha is {alpha!r}: it must be above 0 (1 makes every area equally likely)"
+        )
     if mine.start % 2 or (mine.stop % 2 and mine.stop != of):
         raise ValueError(
             f"rows {mine.start} to {mine.stop - 1} of {of} part two partners: a share for cutmix begins and ends at an even row. "
             "Take a batch that is an even number of images for each process"
         )
-    chance, u, v, centre_y, centre_x = torch.rand(5, of, generator=generator, device=home).to(images.device)
+    chance, u, v, centre_y, centre_x = torch.rand(5, of, generator=generator, device=home).to(
+        images.device
+    )
     side = (1 - _symmetric_beta(alpha, u, v)).sqrt()
     edges = []
-    for centre, length in ((centre_y, H), (centre_x, W)):  # to the nearest whole pixels, and clipped at the border
+    for centre, length in (
+        (centre_y, H),
+        (centre_x, W),
+    ):  # to the nearest whole pixels, and clipped at the border
         half = (side * length).floor_() // 2
         middle = (centre * length).floor_().clamp_(max=length - 1)
-        edges += [(middle - half).clamp_(min=0)[mine, None], (middle + half).clamp_(max=length)[mine, None]]
+        edges += [
+            (middle - half).clamp_(min=0)[mine, None],
+            (middle + half).clamp_(max=length)[mine, None],
+        ]
     top, bottom, left, right = edges  # (B, 1)
     y, x = (torch.arange(length, device=images.device) for length in (H, W))
     tall = (y >= top) & (y < bottom) & (chance[mine, None] < probability)  # (B, H)
@@ -146,7 +175,9 @@ def _draw_on_host(count: int, generator: torch.Generator | None) -> int:
     """A random whole number below `count`, without waiting for a device; see rand_augment."""
     if generator is None or generator.device.type == "cpu":
         return int(torch.randint(count, (), generator=generator))
-    state = generator.get_state().numpy().tobytes()  # on the CPU for every device; the next draw on the device changes it
+    state = (
+        generator.get_state().numpy().tobytes()
+    )  # on the CPU for every device; the next draw on the device changes it
     return int.from_bytes(hashlib.blake2b(state, digest_size=8).digest(), "little") % count
 
 
@@ -163,7 +194,11 @@ def _prepare(name: str, images: torch.Tensor, generator, share) -> tuple[slice, 
         raise ValueError(
             f"share is ({first}, {of}) for {len(images)} images: a batch of {of} has no rows {first} to {first + len(images) - 1}"
         )
-    return slice(first, first + len(images)), of, images.device if generator is None else generator.device
+    return (
+        slice(first, first + len(images)),
+        of,
+        images.device if generator is None else generator.device,
+    )
 
 
 def _check_range(what: str, value: float, top: int) -> None:

@@ -24,18 +24,33 @@ MIRRORS = (
 )
 
 
-def load(root: Path, *, seed: int = 0, validation: float = 0.1, download: bool = True, **how) -> ImageData:
+def load(
+    root: Path, *, seed: int = 0, validation: float = 0.1, download: bool = True, **how
+) -> ImageData:
     """CIFAR-10 (Krizhevsky 2009) on the CPU: of its 50,000 training images `validation` of each class set aside by `seed`,
     its own 10,000 test images. root, download, how: as in `fetch`, which is called if need be and raises FileNotFoundError."""
     dataset = how.get("dataset", CIFAR10)
     fetch(root, download=download, **how)
-    verified = type("Verified", (dataset,), {"_check_integrity": lambda self: True})  # fetch has compared all checksums
+    verified = type(
+        "Verified", (dataset,), {"_check_integrity": lambda self: True}
+    )  # fetch has compared all checksums
     parts = [verified(root, train=train) for train in (True, False)]
     # torchvision keeps (n, 32, 32, 3); the model wants (n, 3, 32, 32)
-    rest, test = (Split(torch.from_numpy(p.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(p.targets)) for p in parts)
+    rest, test = (
+        Split(torch.from_numpy(p.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(p.targets))
+        for p in parts
+    )
     train, held = split_validation(rest.images, rest.labels, validation, seed)
     provenance = f"CIFAR-10: {len(train)} training, {len(held)} validation (seed {seed}), {len(test)} test images"
-    return ImageData("cifar10", tuple(parts[0].classes), train, held, test, *channel_statistics(train.images), provenance)
+    return ImageData(
+        "cifar10",
+        tuple(parts[0].classes),
+        train,
+        held,
+        test,
+        *channel_statistics(train.images),
+        provenance,
+    )
 
 
 def find(root: Path, dataset: type[CIFAR10] = CIFAR10) -> Path | None:
@@ -49,9 +64,15 @@ def find(root: Path, dataset: type[CIFAR10] = CIFAR10) -> Path | None:
 
 def unpacked(root: Path, dataset: type[CIFAR10] = CIFAR10) -> bool:
     """Whether all files of `dataset` lie under `root`, each with the md5 that torchvision knows."""
-    files = [*dataset.train_list, *dataset.test_list, (dataset.meta["filename"], dataset.meta["md5"])]
+    files = [
+        *dataset.train_list,
+        *dataset.test_list,
+        (dataset.meta["filename"], dataset.meta["md5"]),
+    ]
     folder = Path(root) / dataset.base_folder
-    return all((folder / name).is_file() for name, _ in files) and all(check_integrity(folder / name, md5) for name, md5 in files)
+    return all((folder / name).is_file() for name, _ in files) and all(
+        check_integrity(folder / name, md5) for name, md5 in files
+    )
 
 
 def fetch(
@@ -92,10 +113,14 @@ def fetch(
                     raise FileNotFoundError(
                         f"{archive} is damaged (its md5 is not {dataset.tgz_md5}), and download is False. {ways}"
                     )
-                found, failures = mirror.fetch(mirrors, dataset.tgz_md5, archive, downloader or mirror.Downloader())
+                found, failures = mirror.fetch(
+                    mirrors, dataset.tgz_md5, archive, downloader or mirror.Downloader()
+                )
                 if not found:
                     listed = "".join(f"\n  {failure}" for failure in failures)
-                    raise FileNotFoundError(f"CIFAR-10 could not be fetched. Tried, in this order:{listed}\n{ways}")
+                    raise FileNotFoundError(
+                        f"CIFAR-10 could not be fetched. Tried, in this order:{listed}\n{ways}"
+                    )
             _unpack(archive, root, dataset)
     except OSError as error:
         if error.errno is None:  # one of the above
@@ -113,7 +138,10 @@ def _lock(path: Path, root: Path) -> filelock.BaseFileLock:
     try:
         return lock.acquire(timeout=0)
     except filelock.Timeout:
-        print(f"another process is fetching CIFAR-10 into {root}: waiting until it is done (Ctrl-C gives up)", file=sys.stderr)
+        print(
+            f"another process is fetching CIFAR-10 into {root}: waiting until it is done (Ctrl-C gives up)",
+            file=sys.stderr,
+        )
         return lock.acquire()
 
 
@@ -122,7 +150,9 @@ def _unpack(archive: Path, root: Path, dataset: type[CIFAR10]) -> None:
     with tempfile.TemporaryDirectory(prefix=f".{dataset.base_folder}.", dir=root) as workshop:
         with tarfile.open(archive) as tar:
             # Python 3.10 and 3.11 have filters from some patch release on; the checksum has vouched for the archive anyway
-            tar.extractall(workshop, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+            tar.extractall(
+                workshop, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {})
+            )
         if not unpacked(Path(workshop), dataset):
             raise FileNotFoundError(
                 f"{archive} has the right md5 but not the files that {dataset.__name__} wants in {dataset.base_folder}/"

@@ -24,11 +24,17 @@ class Split:
 
     def __post_init__(self):
         if self.images.ndim != 4 or self.images.dtype != torch.uint8:
-            raise ValueError(f"images are (n, C, H, W), uint8, 0..255; got {tuple(self.images.shape)}, {self.images.dtype}")
+            raise ValueError(
+                f"images are (n, C, H, W), uint8, 0..255; got {tuple(self.images.shape)}, {self.images.dtype}"
+            )
         n, _, H, W = self.images.shape
         if self.labels.shape != (n,) or self.labels.dtype != torch.int64:
-            raise ValueError(f"{n} images need labels ({n},), int64; got {tuple(self.labels.shape)}, {self.labels.dtype}")
-        if self.masks is not None and (self.masks.shape != (n, H, W) or self.masks.dtype != torch.bool):
+            raise ValueError(
+                f"{n} images need labels ({n},), int64; got {tuple(self.labels.shape)}, {self.labels.dtype}"
+            )
+        if self.masks is not None and (
+            self.masks.shape != (n, H, W) or self.masks.dtype != torch.bool
+        ):
             raise ValueError(
                 f"{n} images of {H}x{W} need masks ({n}, {H}, {W}), bool; got {tuple(self.masks.shape)}, {self.masks.dtype}"
             )
@@ -47,9 +53,15 @@ class Split:
 
     def __getitem__(self, picked) -> "Split":
         """A Split of the images that `picked` (a slice, or a tensor of indices or booleans) names."""
-        return Split(self.images[picked], self.labels[picked], None if self.masks is None else self.masks[picked])
+        return Split(
+            self.images[picked],
+            self.labels[picked],
+            None if self.masks is None else self.masks[picked],
+        )
 
-    def batches(self, picked: Iterable[torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def batches(
+        self, picked: Iterable[torch.Tensor]
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """(images (B, C, H, W), labels (B,)) for each tensor of indices (B,) in `picked`, in its order, on the split's device.
 
         Indices on the same device are used as they are. The training loop reads through this: a `FileSplit` does the same.
@@ -64,7 +76,11 @@ class Split:
 
     def to(self, device: torch.device | str) -> "Split":
         """The same images on `device`."""
-        return Split(self.images.to(device), self.labels.to(device), None if self.masks is None else self.masks.to(device))
+        return Split(
+            self.images.to(device),
+            self.labels.to(device),
+            None if self.masks is None else self.masks.to(device),
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -91,7 +107,9 @@ class ImageData:
         for name in ("train", "validation", "test"):
             split = getattr(self, name)
             if len(split) == 0:
-                raise ValueError(f"{self.name}: 0 images in {name}; each of train, validation and test needs some")
+                raise ValueError(
+                    f"{self.name}: 0 images in {name}; each of train, validation and test needs some"
+                )
             if split.shape != self.train.shape or split.device != self.device:
                 raise ValueError(
                     f"{self.name}: {name} holds {split.shape} on {split.device}, "
@@ -132,7 +150,9 @@ class ImageData:
     def normalise(self, images: torch.Tensor) -> torch.Tensor:
         """Images (..., C, H, W), uint8 -> float32, (x / 255 - mean) / std for each channel, on the images' own device."""
         if images.dtype != torch.uint8:
-            raise ValueError(f"normalise takes uint8 images, 0..255; got {images.dtype}. Are they normalised already?")
+            raise ValueError(
+                f"normalise takes uint8 images, 0..255; got {images.dtype}. Are they normalised already?"
+            )
         mean, std = self._scale(images.device)
         return (images.float() - mean) / std
 
@@ -144,7 +164,9 @@ class ImageData:
     def _scale(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """mean and std in units of 0..255, (C, 1, 1)."""
         if device not in self._scales:
-            self._scales[device] = tuple(255 * torch.tensor(v, device=device).view(-1, 1, 1) for v in (self.mean, self.std))
+            self._scales[device] = tuple(
+                255 * torch.tensor(v, device=device).view(-1, 1, 1) for v in (self.mean, self.std)
+            )
         return self._scales[device]
 
 
@@ -159,7 +181,9 @@ def channel_statistics(images: torch.Tensor) -> tuple[tuple[float, ...], tuple[f
 
 def value_counts(images: torch.Tensor) -> torch.Tensor:
     """How often each of the 256 values occurs in each channel of images (n, C, H, W), uint8: (C, 256), float64."""
-    return torch.stack([torch.bincount(channel.flatten(), minlength=256) for channel in images.unbind(1)]).double()
+    return torch.stack(
+        [torch.bincount(channel.flatten(), minlength=256) for channel in images.unbind(1)]
+    ).double()
 
 
 def statistics_of_counts(counts: torch.Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -171,7 +195,9 @@ def statistics_of_counts(counts: torch.Tensor) -> tuple[tuple[float, ...], tuple
     return tuple(mean.tolist()), tuple(torch.where(std > 1e-6, std, 1.0).tolist())
 
 
-def stratified(labels: torch.Tensor, fraction: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+def stratified(
+    labels: torch.Tensor, fraction: float, seed: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Indices (kept, set aside), each in rising order: of every class `fraction` is set aside, rounded, at least one image.
 
     The same labels (n,), fraction and seed give the same indices. Raises ValueError for a fraction that is not between 0 and 1,
@@ -188,13 +214,19 @@ def stratified(labels: torch.Tensor, fraction: float, seed: int) -> tuple[torch.
             f"class {poor[0]} has {counts[poor[0]]} images: setting {fraction:.0%} aside leaves none on one side. Add images"
         )
     shuffled = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
-    by_class = shuffled[labels[shuffled].argsort(stable=True)]  # class after class, in random order inside each
-    rank = torch.arange(len(labels)) - (counts.cumsum(0) - counts)[labels[by_class]]  # 0, 1, 2, ... inside each class
+    by_class = shuffled[
+        labels[shuffled].argsort(stable=True)
+    ]  # class after class, in random order inside each
+    rank = (
+        torch.arange(len(labels)) - (counts.cumsum(0) - counts)[labels[by_class]]
+    )  # 0, 1, 2, ... inside each class
     chosen = rank < aside[labels[by_class]]
     return by_class[~chosen].sort().values, by_class[chosen].sort().values
 
 
-def split_validation(images: torch.Tensor, labels: torch.Tensor, fraction: float, seed: int) -> tuple[Split, Split]:
+def split_validation(
+    images: torch.Tensor, labels: torch.Tensor, fraction: float, seed: int
+) -> tuple[Split, Split]:
     """(train, validation): `fraction` of each class becomes validation images, drawn by `seed`. Raises as `stratified` does."""
     whole = Split(images, labels)
     kept, aside = stratified(labels, fraction, seed)

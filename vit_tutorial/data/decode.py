@@ -8,7 +8,12 @@ import numpy as np
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # all that Pillow raises for broken files
+UNREADABLE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    Image.DecompressionBombError,
+)  # all that Pillow raises for broken files
 ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}  # what a whole file has among its last bytes
 
 
@@ -25,13 +30,19 @@ def read_image(path: str | Path, image_size: tuple[int, int]) -> np.ndarray:
         image = ImageOps.exif_transpose(image)
         if image.mode == "F":
             raise ValueError("its pixels are 32-bit floats, which have no fixed range")
-        if image.mode.startswith("I"):  # 16 bits; "I" has room for 32, but that is how Pillow opens some 16-bit files
-            image = Image.fromarray((np.asarray(image).astype(np.float64) / 257).round().clip(0, 255).astype(np.uint8))
+        if image.mode.startswith(
+            "I"
+        ):  # 16 bits; "I" has room for 32, but that is how Pillow opens some 16-bit files
+            image = Image.fromarray(
+                (np.asarray(image).astype(np.float64) / 257).round().clip(0, 255).astype(np.uint8)
+            )
         if image.has_transparency_data:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         image = image.convert("RGB")
-        return np.asarray(ImageOps.fit(image, (image_size[1], image_size[0]), Image.Resampling.LANCZOS))
+        return np.asarray(
+            ImageOps.fit(image, (image_size[1], image_size[0]), Image.Resampling.LANCZOS)
+        )
 
 
 def unreadable(names: list[str], title: str) -> dict[int, Exception]:
@@ -51,7 +62,9 @@ def unreadable(names: list[str], title: str) -> dict[int, Exception]:
 
     with (
         ThreadPoolExecutor(min(32, 4 * (os.cpu_count() or 1))) as threads,
-        tqdm(total=len(names), desc=f"checking {title}", unit=" files", delay=2, leave=False) as bar,
+        tqdm(
+            total=len(names), desc=f"checking {title}", unit=" files", delay=2, leave=False
+        ) as bar,
     ):
         for count in threads.map(check, range(0, len(names), 100)):
             bar.update(count)

@@ -27,7 +27,13 @@ class Downloader:
     pooch's own HTTPDownloader has a timeout between two packets only: a server that sends a byte now and then keeps it waiting.
     """
 
-    def __init__(self, silence: float = 10, floor: float = 200_000, patience: float = 15, progress: bool = True):
+    def __init__(
+        self,
+        silence: float = 10,
+        floor: float = 200_000,
+        patience: float = 15,
+        progress: bool = True,
+    ):
         self.silence, self.floor, self.patience, self.progress = silence, floor, patience, progress
 
     def __call__(self, url: str, output_file: str, pooch=None) -> None:
@@ -43,9 +49,13 @@ class Downloader:
         except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
             raise MirrorFailedError(f"no answer, or no bytes, for {self.silence:g} s") from error
         except requests.HTTPError as error:
-            raise MirrorFailedError(f"it answered {error.response.status_code} {error.response.reason}") from error
+            raise MirrorFailedError(
+                f"it answered {error.response.status_code} {error.response.reason}"
+            ) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise MirrorFailedError(f"no connection, or a broken one ({_innermost(error)})") from error
+            raise MirrorFailedError(
+                f"no connection, or a broken one ({_innermost(error)})"
+            ) from error
 
     def _copy(self, response, file, host):
         total = int(response.headers.get("Content-Length", 0)) or None
@@ -54,7 +64,13 @@ class Downloader:
         # read1 (urllib3 2) gives what has come so far; a read waits until its size is complete, so it is a small one
         read = (lambda: raw.read1(2**16)) if hasattr(raw, "read1") else (lambda: raw.read(2**10))
         with tqdm(
-            total=total, unit="B", unit_scale=True, desc=f"from {host}", disable=not self.progress, file=sys.stderr, ncols=90
+            total=total,
+            unit="B",
+            unit_scale=True,
+            desc=f"from {host}",
+            disable=not self.progress,
+            file=sys.stderr,
+            ncols=90,
         ) as bar:
             while chunk := read():
                 file.write(chunk)
@@ -64,13 +80,18 @@ class Downloader:
                 if waited >= self.patience:
                     speed = (got - got_then) / waited
                     if speed < self.floor:
-                        raise MirrorFailedError(f"too slow, {speed / 1000:.1f} kB/s (asked for {self.floor / 1000:.1f})", speed)
+                        raise MirrorFailedError(
+                            f"too slow, {speed / 1000:.1f} kB/s (asked for {self.floor / 1000:.1f})",
+                            speed,
+                        )
                     since, got_then = time.monotonic(), got
         if total and got < total:
             raise MirrorFailedError(f"it stopped after {got:,} of {total:,} bytes")
 
 
-def fetch(urls: tuple[str, ...], md5: str, target: Path, downloader: Downloader) -> tuple[bool, list[str]]:
+def fetch(
+    urls: tuple[str, ...], md5: str, target: Path, downloader: Downloader
+) -> tuple[bool, list[str]]:
     """Fetch `target` from the first of `urls` whose bytes have the checksum `md5`: (whether it is there, what failed and why).
 
     Mirrors that are only slow are kept for a second round without a lower limit, the fastest first: slow is better than nothing.
@@ -84,7 +105,9 @@ def fetch(urls: tuple[str, ...], md5: str, target: Path, downloader: Downloader)
         print(f"{target.name}: trying {url}", file=sys.stderr)
         way = Downloader(downloader.silence, floor, downloader.patience, downloader.progress)
         try:
-            whole = pooch.retrieve(url, f"md5:{md5}", fname=target.name, path=workshop, downloader=way)
+            whole = pooch.retrieve(
+                url, f"md5:{md5}", fname=target.name, path=workshop, downloader=way
+            )
         except MirrorFailedError as error:
             failures.append(f"{url}: {error}")
             if error.speed is not None:
@@ -100,7 +123,9 @@ def fetch(urls: tuple[str, ...], md5: str, target: Path, downloader: Downloader)
     logger = pooch.get_logger()
     level = logger.level
     logger.setLevel("WARNING")  # it would repeat on stderr what is said here
-    shutil.rmtree(workshop, ignore_errors=True)  # left by a process that was killed; the lock says that nobody is at work there
+    shutil.rmtree(
+        workshop, ignore_errors=True
+    )  # left by a process that was killed; the lock says that nobody is at work there
     try:
         found = any(attempt(url, downloader.floor) for url in urls)
         return found or any(attempt(url, 0) for _, url in sorted(slow, reverse=True)), failures

@@ -76,7 +76,9 @@ class IndexBatches:
 class _Reader(Dataset):
     """What a worker process holds. `__getitems__` is what a DataLoader calls with a whole index list."""
 
-    def __init__(self, names: PackedPaths, index: torch.Tensor, labels: torch.Tensor, size: tuple[int, int]):
+    def __init__(
+        self, names: PackedPaths, index: torch.Tensor, labels: torch.Tensor, size: tuple[int, int]
+    ):
         self.names, self.index, self.labels, self.size = names, index, labels, size
 
     def __len__(self) -> int:
@@ -89,7 +91,9 @@ class _Reader(Dataset):
             name = self.names[self.index[i].item()]
             try:
                 images[row] = read_image(name, self.size).transpose(2, 0, 1)
-            except Exception as error:  # whatever a decoder raises, the name of the file belongs to it
+            except (
+                Exception
+            ) as error:  # whatever a decoder raises, the name of the file belongs to it
                 return f"{name} cannot be read as an image ({type(error).__name__}: {error})"
         return torch.from_numpy(images), self.labels[indices]
 

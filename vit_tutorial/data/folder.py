@@ -76,7 +76,9 @@ def load(
         rest, test = wholes
         how = "its own test images"
     else:
-        rest, test = (wholes[0][picked] for picked in stratified(wholes[0].labels, TEST_SHARE, TEST_SEED))
+        rest, test = (
+            wholes[0][picked] for picked in stratified(wholes[0].labels, TEST_SHARE, TEST_SEED)
+        )
         how = f"{TEST_SHARE:.0%} of each class for testing"
     train, held = (rest[picked] for picked in stratified(rest.labels, validation, seed))
     name = path.absolute().name
@@ -95,10 +97,14 @@ def load(
 
 
 def _classes(path: Path) -> list[str]:
-    classes = sorted(entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    classes = sorted(
+        entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")
+    )
     if len(classes) < 2:
         found = f"only {classes[0]!r}" if classes else "none"
-        raise ValueError(f"{path}: looked for two or more folders of images, one for each class, and found {found}")
+        raise ValueError(
+            f"{path}: looked for two or more folders of images, one for each class, and found {found}"
+        )
     return classes
 
 
@@ -113,12 +119,16 @@ def _files(path: Path) -> list[Path]:
 
 def _labelled(path: Path, classes: list[str]) -> list[tuple[str, int]]:
     """(file, label) in the order of classes and file names."""
-    labelled = [(str(file), label) for label, name in enumerate(classes) for file in _files(path / name)]
+    labelled = [
+        (str(file), label) for label, name in enumerate(classes) for file in _files(path / name)
+    ]
     _refuse_empty(path, classes, [label for _, label in labelled], "has no files in it")
     return labelled
 
 
-def _read(path: Path, classes: list[str], labelled: list[tuple[str, int]], size: tuple[int, int]) -> Split:
+def _read(
+    path: Path, classes: list[str], labelled: list[tuple[str, int]], size: tuple[int, int]
+) -> Split:
     """The images of `labelled` in memory, in their order."""
     images = np.empty((len(labelled), *size, 3), dtype=np.uint8)
     bad = {}
@@ -132,7 +142,12 @@ def _read(path: Path, classes: list[str], labelled: list[tuple[str, int]], size:
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
         indices = range(len(labelled))
         for _ in tqdm(
-            threads.map(read, indices), total=len(labelled), desc=f"reading {path.name}", unit=" images", delay=2, leave=False
+            threads.map(read, indices),
+            total=len(labelled),
+            desc=f"reading {path.name}",
+            unit=" images",
+            delay=2,
+            leave=False,
         ):
             pass
     good = _without(bad, path, classes, labelled)
@@ -141,23 +156,34 @@ def _read(path: Path, classes: list[str], labelled: list[tuple[str, int]], size:
     return Split(kept.permute(0, 3, 1, 2).contiguous(), labels)
 
 
-def _stream(path: Path, classes: list[str], labelled: list[tuple[str, int]], size: tuple[int, int]) -> "FileSplit":
+def _stream(
+    path: Path, classes: list[str], labelled: list[tuple[str, int]], size: tuple[int, int]
+) -> "FileSplit":
     """The images of `labelled` in their files, in their order."""
 
     bad = unreadable([file for file, _ in labelled], path.name)
     good = _without(bad, path, classes, labelled)
     names = PackedPaths(labelled[index][0] for index in good)
-    return FileSplit(names, torch.arange(len(good)), torch.tensor([labelled[index][1] for index in good]), size)
+    return FileSplit(
+        names, torch.arange(len(good)), torch.tensor([labelled[index][1] for index in good]), size
+    )
 
 
-def _without(bad: dict[int, Exception], path: Path, classes: list[str], labelled: list[tuple[str, int]]) -> list[int]:
+def _without(
+    bad: dict[int, Exception], path: Path, classes: list[str], labelled: list[tuple[str, int]]
+) -> list[int]:
     """The positions that are not `bad`, and one warning about those that are."""
     if bad:
         named = "; ".join(f"{labelled[index][0]} ({bad[index]})" for index in sorted(bad)[:10])
         more = f"; and {len(bad) - 10} more" if len(bad) > 10 else ""
-        warnings.warn(f"{len(bad)} of {len(labelled)} files skipped, they cannot be read as images: {named}{more}", stacklevel=5)
+        warnings.warn(
+            f"{len(bad)} of {len(labelled)} files skipped, they cannot be read as images: {named}{more}",
+            stacklevel=5,
+        )
     good = [index for index in range(len(labelled)) if index not in bad]
-    _refuse_empty(path, classes, [labelled[index][1] for index in good], "has no image that can be read")
+    _refuse_empty(
+        path, classes, [labelled[index][1] for index in good], "has no image that can be read"
+    )
     return good
 
 

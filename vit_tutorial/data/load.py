@@ -46,7 +46,9 @@ def load(
     """
     require_int("seed", seed, minimum=0)
     if not 0 < validation < 1:
-        raise ValueError(f"validation is {validation}: it is a share of the training images, above 0 and below 1")
+        raise ValueError(
+            f"validation is {validation}: it is a share of the training images, above 0 and below 1"
+        )
     if source in sources() and image_size not in (None, SIDE, (SIDE, SIDE)):
         raise ValueError(
             f"{source} has images of {SIDE}x{SIDE}, not {image_size}: leave image_size out; a folder's images are resized"
@@ -73,13 +75,17 @@ def load(
 
 def _shapes(seed: int, validation: float) -> ImageData:
     train = make_shapes(10_000, 3 * seed)
-    held = make_shapes(max(10, 10 * round(len(train) * validation / 10)), 3 * seed + 1)  # whole rounds of the 10 classes
+    held = make_shapes(
+        max(10, 10 * round(len(train) * validation / 10)), 3 * seed + 1
+    )  # whole rounds of the 10 classes
     test = make_shapes(2_000, TEST_SEED)
     provenance = (
         f"shapes, made from seed {seed}: {len(train)} training, {len(held)} validation images; "
         f"{len(test)} test images, the same for every seed"
     )
-    return ImageData("shapes", CLASS_NAMES, train, held, test, *channel_statistics(train.images), provenance)
+    return ImageData(
+        "shapes", CLASS_NAMES, train, held, test, *channel_statistics(train.images), provenance
+    )
 
 
 def _folder(source: str | Path) -> Path:
@@ -87,7 +93,9 @@ def _folder(source: str | Path) -> Path:
     if path.is_dir():
         return path
     if path.exists():
-        raise ValueError(f"{source} is a file: give the folder that holds the images, one folder for each class")
+        raise ValueError(
+            f"{source} is a file: give the folder that holds the images, one folder for each class"
+        )
     near = difflib.get_close_matches(str(source), sources(), n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise ValueError(

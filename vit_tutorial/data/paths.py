@@ -9,7 +9,11 @@ PACKAGE = Path(__file__).resolve().parents[1]
 def clone() -> Path | None:
     """The repository's root, when the package runs from a clone of it; None when it is installed."""
     root = PACKAGE.parent
-    return root if (root / "pyproject.toml").is_file() and (root / "data" / "results").is_dir() else None
+    return (
+        root
+        if (root / "pyproject.toml").is_file() and (root / "data" / "results").is_dir()
+        else None
+    )
 
 
 def data_root(root: str | Path | None = None) -> Path:
@@ -49,7 +53,11 @@ def _committed(kind: str, name: str) -> Path:
     folder = repository / "data" / kind if repository else PACKAGE / f"_{kind}"
     if (folder / name).is_file():
         return folder / name
-    there = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+    there = (
+        sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+        if folder.is_dir()
+        else []
+    )
     listed = f"There are: {', '.join(there)}" if there else "There is none"
     raise FileNotFoundError(
         f"no committed {kind} {name!r} in {folder}. {listed}. They are made by the scripts in benchmarks/ of the repository; "

@@ -11,28 +11,41 @@ import torch
 import torch.nn.functional as F
 
 GEOMETRIC = ("rotate", "shear_x", "shear_y", "translate_x", "translate_y")
-BLENDED = ("brightness", "contrast", "saturation", "sharpness")  # with black, grey, their grey version, their blurred version
+BLENDED = (
+    "brightness",
+    "contrast",
+    "saturation",
+    "sharpness",
+)  # with black, grey, their grey version, their blurred version
 OPERATIONS = (*GEOMETRIC, *BLENDED, "posterize", "solarize", "autocontrast", "equalize", "identity")
 
 
-def apply_operations(images: torch.Tensor, sign: torch.Tensor, strength: float, turn: int) -> torch.Tensor:
+def apply_operations(
+    images: torch.Tensor, sign: torch.Tensor, strength: float, turn: int
+) -> torch.Tensor:
     """Image i of (B, C, H, W), uint8, after operation number (i + turn) % 14 of OPERATIONS; new memory.
 
     sign: (B,), float, -1 or 1: to which side an operation goes that has two. strength: 0..1, the share of its range.
     """
     count = len(OPERATIONS)
     # the places of each operation are a slice with a step: nothing has to be looked up on the device, and nothing waits
-    places = {name: slice((number - turn) % count, None, count) for number, name in enumerate(OPERATIONS)}
+    places = {
+        name: slice((number - turn) % count, None, count) for number, name in enumerate(OPERATIONS)
+    }
     out = torch.empty_like(images)
     names = [name for name in GEOMETRIC if places[name].start < len(images)]
     if names:
-        matrices = [matrix(name, strength * sign[places[name]], *images.shape[2:]) for name in names]
+        matrices = [
+            matrix(name, strength * sign[places[name]], *images.shape[2:]) for name in names
+        ]
         moved = affine(torch.cat([images[places[name]] for name in names]), torch.cat(matrices))
         for name, part in zip(names, moved.split([len(m) for m in matrices])):
             out[places[name]] = part
     for name in OPERATIONS[len(GEOMETRIC) :]:
         if places[name].start < len(images):
-            out[places[name]] = colour(name, images[places[name]], strength * sign[places[name]], strength)
+            out[places[name]] = colour(
+                name, images[places[name]], strength * sign[places[name]], strength
+            )
     return out
 
 
@@ -54,7 +67,9 @@ def matrix(name: str, amount: torch.Tensor, height: int, width: int) -> torch.Te
         y[0] = amount * 0.3
     else:
         line, side = (x, width) if name == "translate_x" else (y, height)
-        line[2] = -(amount * (side * 150 / 331)).trunc()  # to the right or down for a positive amount
+        line[2] = -(
+            amount * (side * 150 / 331)
+        ).trunc()  # to the right or down for a positive amount
     return torch.stack([torch.stack(x, dim=1), torch.stack(y, dim=1)], dim=1)
 
 
@@ -69,8 +84,12 @@ def affine(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
     y = torch.arange(height, device=images.device)[:, None] - (height - 1) / 2
     a = matrices[:, :, :, None, None]  # (n, 2, 3, 1, 1)
     source = a[:, :, 0] * x + a[:, :, 1] * y + a[:, :, 2]  # (n, 2, H, W), in pixels
-    grid = torch.stack([source[:, 0] * (2 / width), source[:, 1] * (2 / height)], dim=3)  # (n, H, W, 2), -1..1 from rim to rim
-    moved = F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    grid = torch.stack(
+        [source[:, 0] * (2 / width), source[:, 1] * (2 / height)], dim=3
+    )  # (n, H, W, 2), -1..1 from rim to rim
+    moved = F.grid_sample(
+        images.float(), grid, mode="bilinear", padding_mode="reflection", align_corners=False
+    )
     return moved.round_().to(torch.uint8)
 
 
@@ -98,7 +117,9 @@ def _blend_partner(name: str, images: torch.Tensor) -> torch.Tensor:
     """What brightness, contrast, saturation and sharpness blend images (n, C, H, W) with; whole numbers, float32."""
     if name == "brightness":
         return torch.zeros((), device=images.device)
-    if name == "sharpness":  # a 3x3 mean in which the centre counts 5 times; the outermost pixels stay, as in Pillow
+    if (
+        name == "sharpness"
+    ):  # a 3x3 mean in which the centre counts 5 times; the outermost pixels stay, as in Pillow
         pixels = images.float()
         blurred = pixels.clone()
         around = F.avg_pool2d(pixels, 3, stride=1, divisor_override=1)  # sums of 9 pixels: exact
@@ -111,7 +132,9 @@ def _blend_partner(name: str, images: torch.Tensor) -> torch.Tensor:
     if name == "saturation":
         return grey.float()
     pixels = grey.shape[2] * grey.shape[3]
-    return ((grey.sum((2, 3), keepdim=True, dtype=torch.int64) + pixels // 2) // pixels).float()  # the mean, rounded
+    return (
+        (grey.sum((2, 3), keepdim=True, dtype=torch.int64) + pixels // 2) // pixels
+    ).float()  # the mean, rounded
 
 
 def _autocontrast(images: torch.Tensor) -> torch.Tensor:
@@ -127,7 +150,9 @@ def _equalize(images: torch.Tensor) -> torch.Tensor:
     counts = torch.zeros(*values.shape[:2], 256, dtype=torch.int64, device=images.device)
     counts.scatter_add_(2, values, torch.ones_like(values))
     up_to = counts.cumsum(2)
-    brightest = counts.gather(2, up_to.argmax(2, keepdim=True))  # how many pixels have the highest value that occurs
+    brightest = counts.gather(
+        2, up_to.argmax(2, keepdim=True)
+    )  # how many pixels have the highest value that occurs
     step = (values.shape[2] - brightest) // 255  # pixels to each value of the result, (n, C, 1)
     table = ((up_to - counts + step // 2) // step.clamp(min=1)).clamp_(0, 255).to(torch.uint8)
     return torch.where(step > 0, table.gather(2, values), images.flatten(2)).view_as(images)

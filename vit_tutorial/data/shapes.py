@@ -8,7 +8,9 @@ from ..common.validation import require_int
 from .dataset import Split
 
 SHAPES = ("disc", "square", "triangle", "cross", "ring")
-CLASS_NAMES = tuple(f"{shape}, {half}" for shape in SHAPES for half in ("upper", "lower"))  # label = 2 * shape + half
+CLASS_NAMES = tuple(
+    f"{shape}, {half}" for shape in SHAPES for half in ("upper", "lower")
+)  # label = 2 * shape + half
 SIDE = 32  # pixels
 
 
@@ -38,7 +40,9 @@ def make_shapes(count: int, seed: int, *, half: int | None = None) -> Split:
         return Split(images.roll(rows, dims=2), 2 * shape + half, masks.roll(rows, dims=1))
     images, masks, shape = _draw(count // 2, seed)
     both = lambda x, dim: torch.stack([x, x.roll(SIDE // 2, dims=dim)], dim=1).flatten(0, 1)
-    return Split(both(images, 2), torch.stack([2 * shape, 2 * shape + 1], dim=1).flatten(), both(masks, 1))
+    return Split(
+        both(images, 2), torch.stack([2 * shape, 2 * shape + 1], dim=1).flatten(), both(masks, 1)
+    )
 
 
 def _draw(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -58,7 +62,9 @@ def _draw(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tens
     return images.round().clamp(0, 255).to(torch.uint8), distance < 0, shape
 
 
-def _distance(shape: torch.Tensor, radius: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+def _distance(
+    shape: torch.Tensor, radius: torch.Tensor, x: torch.Tensor, y: torch.Tensor
+) -> torch.Tensor:
     """Distance in pixels of every pixel's centre from the rim of its image's shape, (count, 32, 32); negative inside.
 
     shape, radius and the middle (x, y), each (count,). Outside a corner it is too small, which changes nothing at the rim.
@@ -68,7 +74,10 @@ def _distance(shape: torch.Tensor, radius: torch.Tensor, x: torch.Tensor, y: tor
     for number, name in enumerate(SHAPES):  # five shapes, each for all its images at once
         mine = shape == number
         r = radius[mine, None, None]
-        dx, dy = centres - x[mine, None, None], centres[:, None] - y[mine, None, None]  # (n, 1, 32), (n, 32, 1)
+        dx, dy = (
+            centres - x[mine, None, None],
+            centres[:, None] - y[mine, None, None],
+        )  # (n, 1, 32), (n, 32, 1)
         if name == "disc":
             d = (dx**2 + dy**2).sqrt() - r
         elif name == "square":

@@ -35,7 +35,11 @@ class FileSplit:
 
     def __post_init__(self):
         n = len(self.index)
-        if self.labels.shape != (n,) or self.labels.dtype != torch.int64 or self.labels.device.type != "cpu":
+        if (
+            self.labels.shape != (n,)
+            or self.labels.dtype != torch.int64
+            or self.labels.device.type != "cpu"
+        ):
             raise ValueError(
                 f"{n} files need labels ({n},), int64, on the CPU; got {tuple(self.labels.shape)}, {self.labels.dtype}, "
                 f"{self.labels.device}"
@@ -69,10 +73,14 @@ class FileSplit:
         """The same files, whose batches come to `device`."""
         device = torch.device(device)
         if device.type == "cuda" and device.index is None:
-            device = torch.device("cuda", torch.cuda.current_device())  # as a tensor there would say
+            device = torch.device(
+                "cuda", torch.cuda.current_device()
+            )  # as a tensor there would say
         return self if device == self.device else dataclasses.replace(self, device=device)
 
-    def batches(self, picked: Iterable[torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def batches(
+        self, picked: Iterable[torch.Tensor]
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """(images (B, C, H, W), uint8, labels (B,)) on `device` for each tensor of indices (B,) in `picked`, in its order.
 
         To go on in the middle of a pass, leave out the lists that are done: nothing of them is read. Indices on the CPU cost
@@ -91,7 +99,9 @@ class FileSplit:
         except GeneratorExit:  # the rest of the pass is not wanted
             self._idle.append(loader)
             raise
-        self._idle.append(loader)  # after any other error its workers are not to be trusted: it ends
+        self._idle.append(
+            loader
+        )  # after any other error its workers are not to be trusted: it ends
         if broken:
             raise OSError(
                 f"{broken}. It looked whole when the folder was loaded. To go on with this run, put a good copy there and "
@@ -103,9 +113,22 @@ class FileSplit:
         return self.batches(torch.arange(len(self)).split(batch_size))
 
 
-def sampled_statistics(split: FileSplit, seed: int, count: int = SAMPLE) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def sampled_statistics(
+    split: FileSplit, seed: int, count: int = SAMPLE
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """(mean, standard deviation) as `channel_statistics`, of `count` images that `seed` draws, of all when there are no more."""
-    picked = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:count].sort().values
+    picked = (
+        torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:count]
+        .sort()
+        .values
+    )
     lists = picked.split(64)
-    parts = tqdm(split.batches(lists), total=len(lists), desc="colours", unit=" batches", delay=2, leave=False)
+    parts = tqdm(
+        split.batches(lists),
+        total=len(lists),
+        desc="colours",
+        unit=" batches",
+        delay=2,
+        leave=False,
+    )
     return statistics_of_counts(sum(value_counts(images) for images, _ in parts))

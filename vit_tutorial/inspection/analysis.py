@@ -33,8 +33,12 @@ def grid_distance(grid: tuple[int, int]) -> torch.Tensor:
     """Straight-line distance between the centres of every two patches of a grid (rows, columns): (N, N), float32, in patches."""
     rows, columns = _check_grid(grid)
     n = torch.arange(rows * columns)
-    place = torch.stack([n // columns, n % columns], dim=1).float()  # (N, 2): row and column of patch n
-    return (place[:, None] - place).square().sum(-1).sqrt()  # not cdist: on large grids it rounds, and the diagonal is not 0
+    place = torch.stack(
+        [n // columns, n % columns], dim=1
+    ).float()  # (N, 2): row and column of patch n
+    return (
+        (place[:, None] - place).square().sum(-1).sqrt()
+    )  # not cdist: on large grids it rounds, and the diagonal is not 0
 
 
 def similarity_by_distance(
@@ -46,7 +50,9 @@ def similarity_by_distance(
     with itself; the deviation is over pairs (0 for one pair). table, grid, extra: as in `patch_rows`.
     """
     table, grid = patch_rows(table, grid, extra)
-    first, second = torch.triu_indices(len(table), len(table), offset=1)  # every pair of two patches, once
+    first, second = torch.triu_indices(
+        len(table), len(table), offset=1
+    )  # every pair of two patches, once
     cosine = cosine_similarity(table)[first, second]
     distance = grid_distance(grid)[first, second].round().long()
     groups = {int(d): cosine[distance == d] for d in distance.unique()}
@@ -93,7 +99,9 @@ def patch_rows(
         sides = [math.isqrt(n) for n in counts if n > 0 and math.isqrt(n) ** 2 == n]
         if not sides:
             tried = " and ".join(str(n) for n in counts)
-            raise ValueError(f"{T} positions, {tried} of them for patches, make no square: give grid=(rows, columns)")
+            raise ValueError(
+                f"{T} positions, {tried} of them for patches, make no square: give grid=(rows, columns)"
+            )
         grid = (sides[0], sides[0])
     rows, columns = _check_grid(grid)
     N = rows * columns
@@ -110,7 +118,9 @@ def patch_rows(
 def _rows(table: torch.Tensor) -> torch.Tensor:
     """(T, D) or (1, T, D) -> (T, D), float32 on the CPU."""
     if not isinstance(table, torch.Tensor):
-        raise ValueError(f"a table of positions is a tensor (T, D) or (1, T, D), not a {type(table).__name__}")
+        raise ValueError(
+            f"a table of positions is a tensor (T, D) or (1, T, D), not a {type(table).__name__}"
+        )
     rows = table.detach()[0] if table.ndim == 3 and len(table) == 1 else table.detach()
     if rows.ndim != 2 or not rows.numel():
         raise ValueError(f"a table of positions is (T, D) or (1, T, D): got {tuple(table.shape)}")
@@ -119,7 +129,9 @@ def _rows(table: torch.Tensor) -> torch.Tensor:
 
 def _check_grid(grid: tuple[int, int]) -> tuple[int, int]:
     if not isinstance(grid, (tuple, list)) or len(grid) != 2:
-        raise ValueError(f"grid is {grid!r}: give (rows, columns), the number of patches down and across")
+        raise ValueError(
+            f"grid is {grid!r}: give (rows, columns), the number of patches down and across"
+        )
     require_int("rows of the grid", grid[0])
     require_int("columns of the grid", grid[1])
     return tuple(grid)

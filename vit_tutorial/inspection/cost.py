@@ -21,9 +21,14 @@ def position_cost(config: ViTConfig) -> dict[str, int]:
     Raises ValueError for anything that is not a ViTConfig.
     """
     if not isinstance(config, ViTConfig):
-        raise ValueError(f"the cost is counted from a ViTConfig, such as model.config, not from a {type(config).__name__}")
+        raise ValueError(
+            f"the cost is counted from a ViTConfig, such as model.config, not from a {type(config).__name__}"
+        )
     without = dataclasses.replace(config, position="none", position_site="stem")
-    return dict(parameters=_learned(config) - _learned(without), flops=_layers(config) * _flops_of_one(config))
+    return dict(
+        parameters=_learned(config) - _learned(without),
+        flops=_layers(config) * _flops_of_one(config),
+    )
 
 
 def _learned(config: ViTConfig) -> int:

@@ -21,7 +21,9 @@ def position_table(model: nn.Module) -> tuple[torch.Tensor, tuple[int, int], int
         grid = tuple(model.patch_embed.grid_size)
         return _rows(model.pos_embed), grid, model.pos_embed.shape[-2] - grid[0] * grid[1]
     encoder = getattr(model, "encoder", None)
-    if isinstance(getattr(encoder, "pos_embedding", None), torch.Tensor):  # torchvision: square images, class token first
+    if isinstance(
+        getattr(encoder, "pos_embedding", None), torch.Tensor
+    ):  # torchvision: square images, class token first
         side = model.image_size // model.patch_size
         return _rows(encoder.pos_embedding), (side, side), 1
     raise ValueError(
@@ -35,7 +37,9 @@ def _ours(model) -> tuple[torch.Tensor, tuple[int, int], int]:
     layers = getattr(getattr(model, "encoder", None), "positions", ())
     tables = [p.table for p in (model.position, *layers) if hasattr(p, "table")]
     if not tables:
-        raise ValueError(f"this model has no table of positions: its position is {getattr(config, 'position', None)!r}")
+        raise ValueError(
+            f"this model has no table of positions: its position is {getattr(config, 'position', None)!r}"
+        )
     extra = tables[0].shape[-2] - config.num_patches
     return _rows(tables[0]), config.grid, -extra if config.class_token == "last" else extra
 

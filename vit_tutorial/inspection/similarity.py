@@ -6,7 +6,9 @@ from ..model.positions import sinusoidal_2d
 from .analysis import cosine_similarity, grid_distance, patch_rows
 
 
-def similarity_numbers(table: torch.Tensor, grid: tuple[int, int] | None = None, *, extra: int | None = None) -> dict[str, float]:
+def similarity_numbers(
+    table: torch.Tensor, grid: tuple[int, int] | None = None, *, extra: int | None = None
+) -> dict[str, float]:
     """A few numbers about a table (T, D) or (1, T, D); grid and extra as in `analysis.patch_rows`.
 
     cosine_1 to cosine_5: mean cosine of two patches at that distance (rounded; only those that the grid has).
@@ -14,8 +16,15 @@ def similarity_numbers(table: torch.Tensor, grid: tuple[int, int] | None = None,
     """
     rows, grid = patch_rows(table, grid, extra)
     first, second = torch.triu_indices(len(rows), len(rows), offset=1)
-    cosine, distance = cosine_similarity(rows)[first, second], grid_distance(grid)[first, second].round().long()
-    numbers = {f"cosine_{d}": cosine[distance == d].mean().item() for d in range(1, 6) if (distance == d).any()}
+    cosine, distance = (
+        cosine_similarity(rows)[first, second],
+        grid_distance(grid)[first, second].round().long(),
+    )
+    numbers = {
+        f"cosine_{d}": cosine[distance == d].mean().item()
+        for d in range(1, 6)
+        if (distance == d).any()
+    }
     numbers["rows_recovered"], numbers["columns_recovered"] = grid_recovery(rows, grid)
     numbers["sinusoidal_share"] = sinusoidal_share(rows, grid)
     return numbers
@@ -53,5 +62,7 @@ def r_squared(inputs: torch.Tensor, targets: torch.Tensor) -> float:
     if total <= 1e-20:
         return 0.0
     left, scale, _ = torch.linalg.svd(inputs, full_matrices=False)
-    kept = left[:, scale > 1e-9 * scale.max().clamp(min=1e-30)]  # directions that are there, and not rounding
+    kept = left[
+        :, scale > 1e-9 * scale.max().clamp(min=1e-30)
+    ]  # directions that are there, and not rounding
     return ((kept.T @ targets).square().sum() / total).item()

@@ -19,11 +19,20 @@ class SimilarityMap(ipywidgets.VBox):
         rows, columns = grid
         slide = dict(min=0, continuous_update=True, layout=ipywidgets.Layout(width="260px"))
         self.row = ipywidgets.IntSlider(value=rows // 2, max=rows - 1, description="row", **slide)
-        self.column = ipywidgets.IntSlider(value=columns // 2, max=columns - 1, description="column", **slide)
+        self.column = ipywidgets.IntSlider(
+            value=columns // 2, max=columns - 1, description="column", **slide
+        )
         self.clickable = rows * columns <= MOST_BUTTONS
         self.cells = self._buttons(rows, columns) if self.clickable else ipywidgets.HTML()
         self.words = ipywidgets.HTML()
-        super().__init__([ipywidgets.HTML(f"<b>{title}</b>"), ipywidgets.HBox([self.row, self.column]), self.cells, self.words])
+        super().__init__(
+            [
+                ipywidgets.HTML(f"<b>{title}</b>"),
+                ipywidgets.HBox([self.row, self.column]),
+                self.cells,
+                self.words,
+            ]
+        )
         for slider in (self.row, self.column):
             slider.observe(lambda change: self._draw(), names="value")
         self._draw()
@@ -46,7 +55,8 @@ class SimilarityMap(ipywidgets.VBox):
         for number, button in enumerate(buttons):
             button.on_click(lambda _, number=number: self.click(*divmod(number, columns)))
         layout = ipywidgets.Layout(
-            grid_template_columns=f"repeat({columns}, {SIDE + 2}px)", width=f"{columns * (SIDE + 2) + 4}px"
+            grid_template_columns=f"repeat({columns}, {SIDE + 2}px)",
+            width=f"{columns * (SIDE + 2) + 4}px",
         )
         return ipywidgets.GridBox(buttons, layout=layout)
 
@@ -57,16 +67,25 @@ class SimilarityMap(ipywidgets.VBox):
         colours = [to_hex(colormaps["RdBu_r"]((value + 1) / 2)) for value in values]
         chosen = r * columns + c
         if self.clickable:
-            for number, (button, value, colour) in enumerate(zip(self.cells.children, values, colours)):
+            for number, (button, value, colour) in enumerate(
+                zip(self.cells.children, values, colours)
+            ):
                 button.style.button_color = colour
                 button.tooltip = f"row {number // columns}, column {number % columns}: {value:.2f}"
-                button.description = "●" if number == chosen else " "  # an empty one would leave the old dot in the browser
+                button.description = (
+                    "●" if number == chosen else " "
+                )  # an empty one would leave the old dot in the browser
         else:
             cell = "<td style='background:{};width:8px;height:8px;padding:0'></td>"
-            lines = ["".join(map(cell.format, colours[i : i + columns])) for i in range(0, len(colours), columns)]
+            lines = [
+                "".join(map(cell.format, colours[i : i + columns]))
+                for i in range(0, len(colours), columns)
+            ]
             self.cells.value = f"<table style='border-spacing:0'>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
         around = [
-            self.shown[y, x] for y, x in ((r - 1, c), (r + 1, c), (r, c - 1), (r, c + 1)) if 0 <= y < rows and 0 <= x < columns
+            self.shown[y, x]
+            for y, x in ((r - 1, c), (r + 1, c), (r, c - 1), (r, c + 1))
+            if 0 <= y < rows and 0 <= x < columns
         ]
         near = f"its neighbours {sum(around) / len(around):+.2f} on average, " if around else ""
         self.words.value = (
@@ -76,7 +95,11 @@ class SimilarityMap(ipywidgets.VBox):
 
 
 def similarity_map(
-    table, grid: tuple[int, int] | None = None, *, extra: int | None = None, title: str | None = None
+    table,
+    grid: tuple[int, int] | None = None,
+    *,
+    extra: int | None = None,
+    title: str | None = None,
 ) -> SimilarityMap:
     """A map of cosine similarities with one patch's position embedding; a slider or a click chooses the patch.
 
@@ -87,4 +110,6 @@ def similarity_map(
     if hasattr(table, "parameters"):
         table, grid, extra = position_table(table)
     rows, grid = patch_rows(table, grid, extra)
-    return SimilarityMap(rows, grid, title or f"Similarity of {len(rows)} position embeddings, width {rows.shape[1]}")
+    return SimilarityMap(
+        rows, grid, title or f"Similarity of {len(rows)} position embeddings, width {rows.shape[1]}"
+    )

@@ -25,7 +25,11 @@ def attention(
 
 
 def fast_attention(
-    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor | None = None, fused: bool | None = None
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    bias: torch.Tensor | None = None,
+    fused: bool | None = None,
 ) -> torch.Tensor:
     """The output of `attention` alone, the faster way: the one place where the form is chosen.
 

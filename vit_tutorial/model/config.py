@@ -8,7 +8,15 @@ from ..common.validation import require_choice, require_divides, require_heads, 
 
 POOLS = ("class", "mean")
 CLASS_TOKENS = ("first", "last", "none")
-POSITIONS = ("none", "learned_1d", "learned_2d", "sinusoidal_1d", "sinusoidal_2d", "relative", "rotary")
+POSITIONS = (
+    "none",
+    "learned_1d",
+    "learned_2d",
+    "sinusoidal_1d",
+    "sinusoidal_2d",
+    "relative",
+    "rotary",
+)
 IN_ATTENTION = ("relative", "rotary")  # these change scores, the others add to tokens
 POSITION_SITES = ("stem", "every_layer", "every_layer_shared")
 POSITION_INITS = ("normal", "truncated_normal")
@@ -78,19 +86,31 @@ class ViTConfig:
 
     def __post_init__(self):
         size = self.image_size
-        object.__setattr__(self, "image_size", (size, size) if isinstance(size, int) else tuple(size))
+        object.__setattr__(
+            self, "image_size", (size, size) if isinstance(size, int) else tuple(size)
+        )
         if self.mlp_dim is None:
             object.__setattr__(self, "mlp_dim", 4 * self.dim)
         if self.class_token is None:
             object.__setattr__(self, "class_token", "first" if self.pool == "class" else "none")
         if self.position_site is None:
-            object.__setattr__(self, "position_site", "every_layer" if self.position in IN_ATTENTION else "stem")
+            object.__setattr__(
+                self, "position_site", "every_layer" if self.position in IN_ATTENTION else "stem"
+            )
         self._check()
 
     def _check(self):
         if len(self.image_size) != 2:
             raise ValueError(f"image_size is {self.image_size}: give one side, or (height, width)")
-        for name in ("patch_size", "channels", "num_classes", "dim", "depth", "num_heads", "mlp_dim"):
+        for name in (
+            "patch_size",
+            "channels",
+            "num_classes",
+            "dim",
+            "depth",
+            "num_heads",
+            "mlp_dim",
+        ):
             require_int(name, getattr(self, name))
         require_divides(self.image_size, self.patch_size)
         require_heads(self.dim, self.num_heads)
@@ -98,12 +118,18 @@ class ViTConfig:
         require_choice("position", self.position, POSITIONS)
         require_choice("class_token", self.class_token, CLASS_TOKENS)
         if self.pool == "class" and self.class_token == "none":
-            raise ValueError("pool='class' reads a class token, but class_token is 'none': use 'first' or 'last', or pool='mean'")
+            raise ValueError(
+                "pool='class' reads a class token, but class_token is 'none': use 'first' or 'last', or pool='mean'"
+            )
         for name in ("dropout", "drop_path_rate"):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: it is a probability, from 0 up to but not including 1")
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}: it is a probability, from 0 up to but not including 1"
+                )
         if self.position_std < 0:
-            raise ValueError(f"position_std is {self.position_std}: a standard deviation is not negative; 0 starts from zeros")
+            raise ValueError(
+                f"position_std is {self.position_std}: a standard deviation is not negative; 0 starts from zeros"
+            )
         self._check_stem()
         self._check_position()
 
@@ -113,11 +139,17 @@ class ViTConfig:
             return
         P = self.patch_size
         if P < 2 or P & (P - 1):
-            raise ValueError(f"the convolutional stem halves the image step by step: patch_size is {P}, take 2, 4, 8, 16 or 32")
+            raise ValueError(
+                f"the convolutional stem halves the image step by step: patch_size is {P}, take 2, 4, 8, 16 or 32"
+            )
         if self.dim % (P // 2):
-            raise ValueError(f"the convolutional stem doubles its channels up to dim: {self.dim} is not a multiple of {P // 2}")
+            raise ValueError(
+                f"the convolutional stem doubles its channels up to dim: {self.dim} is not a multiple of {P // 2}"
+            )
         if self.patch_norms:
-            raise ValueError("patch_norms=True has no patches to normalise in a convolutional stem: leave it out")
+            raise ValueError(
+                "patch_norms=True has no patches to normalise in a convolutional stem: leave it out"
+            )
 
     def _check_position(self):
         require_choice("position_site", self.position_site, POSITION_SITES)
@@ -127,18 +159,26 @@ class ViTConfig:
                 f"{self.position} positions act inside attention, not at the stem: every_layer or every_layer_shared"
             )
         if self.position == "none" and self.position_site != "stem":
-            raise ValueError(f"position='none' has nothing to add at {self.position_site!r}: leave position_site out")
+            raise ValueError(
+                f"position='none' has nothing to add at {self.position_site!r}: leave position_site out"
+            )
         if (
             self.position_site != "stem"
             and self.class_token != "none"
             and not self.position_class_token
             and self.position not in IN_ATTENTION
         ):
-            raise ValueError("positions in every layer meet all tokens: position_class_token=False works at the stem only")
+            raise ValueError(
+                "positions in every layer meet all tokens: position_class_token=False works at the stem only"
+            )
         if self.position.startswith("sinusoidal") and self.dim % 4:
-            raise ValueError(f"{self.position} positions need a width that 4 divides, for sines and cosines, not {self.dim}")
+            raise ValueError(
+                f"{self.position} positions need a width that 4 divides, for sines and cosines, not {self.dim}"
+            )
         if self.position == "learned_2d" and self.dim % 2:
-            raise ValueError(f"learned_2d gives half of the width to the row and half to the column: {self.dim} is odd")
+            raise ValueError(
+                f"learned_2d gives half of the width to the row and half to the column: {self.dim} is odd"
+            )
         if self.position == "rotary" and (self.dim // self.num_heads) % 4:
             width = self.dim // self.num_heads
             raise ValueError(
@@ -170,13 +210,19 @@ class ViTConfig:
         """A named variant, with `changes` to any field: 'ViT-B/16' (Ti, S, B, L, H and any patch size; 224 px, 1000
         classes) or 'CIFAR-96x4/4' (width x depth / patch size; 32 px, 10 classes, heads of 32, MLP x2, mean pooling)."""
         if match := re.fullmatch(r"ViT-(Ti|S|B|L|H)/(\d+)", name):
-            base = dict(image_size=224, num_classes=1000, patch_size=int(match[2]), **_SIZES[match[1]])
+            base = dict(
+                image_size=224, num_classes=1000, patch_size=int(match[2]), **_SIZES[match[1]]
+            )
         elif match := re.fullmatch(r"CIFAR-(\d+)x(\d+)/(\d+)", name):
             dim, depth, patch = map(int, match.groups())
             base = dict(image_size=32, num_classes=10, patch_size=patch, dim=dim, depth=depth)
             base |= dict(num_heads=max(1, dim // 32), mlp_dim=2 * dim, pool="mean")
         else:
-            known = [f"ViT-{size}/{patch}" for size in _SIZES for patch in (16, 32, 14)] + ["CIFAR-96x4/4"]
+            known = [f"ViT-{size}/{patch}" for size in _SIZES for patch in (16, 32, 14)] + [
+                "CIFAR-96x4/4"
+            ]
             near = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
-            raise ValueError(f"unknown variant {name!r}: did you mean {near!r}? ViT-SIZE/PATCH or CIFAR-WIDTHxDEPTH/PATCH")
+            raise ValueError(
+                f"unknown variant {name!r}: did you mean {near!r}? ViT-SIZE/PATCH or CIFAR-WIDTHxDEPTH/PATCH"
+            )
         return cls(**base | changes)

@@ -13,13 +13,24 @@ class MLP(nn.Sequential):
     """Tokens (B, T, D) -> (B, T, D), each token by itself: D -> mlp_dim, GELU, back to D."""
 
     def __init__(self, dim: int, mlp_dim: int, dropout: float = 0.0):
-        super().__init__(nn.Linear(dim, mlp_dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(mlp_dim, dim))
+        super().__init__(
+            nn.Linear(dim, mlp_dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(mlp_dim, dim)
+        )
 
 
 class EncoderBlock(nn.Module):
     """Tokens (B, T, D) -> (B, T, D): z' = MSA(LN(z)) + z, then MLP(LN(z')) + z' (the paper's equations 2 and 3)."""
 
-    def __init__(self, dim: int, num_heads: int, mlp_dim: int, dropout=0.0, qkv_bias=True, norm_eps=1e-6, drop_path_rate=0.0):
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        mlp_dim: int,
+        dropout=0.0,
+        qkv_bias=True,
+        norm_eps=1e-6,
+        drop_path_rate=0.0,
+    ):
         super().__init__()
         self.norm1 = nn.LayerNorm(dim, eps=norm_eps)
         self.attention = MultiHeadSelfAttention(dim, num_heads, qkv_bias=qkv_bias)
@@ -35,7 +46,9 @@ class EncoderBlock(nn.Module):
     def drop_path(self, x: torch.Tensor) -> torch.Tensor:
         """Stochastic depth (Huang et al. 2016): training makes an image's x 0 with probability `drop_path_rate`, x / (1 - drop_path_rate) else."""
         return (
-            x * torch.dropout(x.new_ones(len(x), 1, 1), self.drop_path_rate, True) if self.training and self.drop_path_rate else x
+            x * torch.dropout(x.new_ones(len(x), 1, 1), self.drop_path_rate, True)
+            if self.training and self.drop_path_rate
+            else x
         )
 
 
@@ -44,16 +57,22 @@ class Encoder(nn.Module):
 
     def __init__(self, c: ViTConfig):
         super().__init__()
-        drop_path_rates = [c.drop_path_rate * i / max(1, c.depth - 1) for i in range(c.depth)]  # 0 in the first block, as timm's
+        drop_path_rates = [
+            c.drop_path_rate * i / max(1, c.depth - 1) for i in range(c.depth)
+        ]  # 0 in the first block, as timm's
         self.blocks = nn.ModuleList(
-            EncoderBlock(c.dim, c.num_heads, c.mlp_dim, c.dropout, c.qkv_bias, c.norm_eps, drop_path_rate)
+            EncoderBlock(
+                c.dim, c.num_heads, c.mlp_dim, c.dropout, c.qkv_bias, c.norm_eps, drop_path_rate
+            )
             for drop_path_rate in drop_path_rates
         )
         # One position embedding for each block, a single one that all share, or none: then it is added at the stem.
         number = {"stem": 0, "every_layer": c.depth, "every_layer_shared": 1}[c.position_site]
         self.positions = nn.ModuleList(make_position(c) for _ in range(number))
         self.in_attention = c.position in IN_ATTENTION
-        self.checkpoint_activations = False  # True: training keeps only what enters a block, and computes the block again
+        self.checkpoint_activations = (
+            False  # True: training keeps only what enters a block, and computes the block again
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         twice = self.checkpoint_activations and self.training

@@ -15,7 +15,9 @@ def patchify(images: torch.Tensor, patch_size: int) -> torch.Tensor:
     """
     if images.ndim != 4:
         shape = tuple(images.shape)
-        raise ValueError(f"patchify takes images (B, C, H, W), rank 4; got rank {images.ndim}, {shape}. One image: image[None]")
+        raise ValueError(
+            f"patchify takes images (B, C, H, W), rank 4; got rank {images.ndim}, {shape}. One image: image[None]"
+        )
     B, C, H, W = images.shape
     require_divides((H, W), patch_size)
     P = patch_size
@@ -24,7 +26,9 @@ def patchify(images: torch.Tensor, patch_size: int) -> torch.Tensor:
     return x.reshape(B, (H // P) * (W // P), P * P * C)  # (B, N, P*P*C)
 
 
-def unpatchify(patches: torch.Tensor, patch_size: int, image_size: int | tuple[int, int]) -> torch.Tensor:
+def unpatchify(
+    patches: torch.Tensor, patch_size: int, image_size: int | tuple[int, int]
+) -> torch.Tensor:
     """Put patches (B, N, P*P*C) back together: images (B, C, H, W), the exact inverse of `patchify`.
 
     image_size: side, or (H, W), in pixels. Raises ValueError when the counts do not fit.
@@ -32,16 +36,24 @@ def unpatchify(patches: torch.Tensor, patch_size: int, image_size: int | tuple[i
     H, W = (image_size, image_size) if isinstance(image_size, int) else image_size
     P = patch_size
     if patches.ndim != 3:
-        raise ValueError(f"unpatchify takes patches (B, N, P*P*C), rank 3; got rank {patches.ndim}, {tuple(patches.shape)}")
+        raise ValueError(
+            f"unpatchify takes patches (B, N, P*P*C), rank 3; got rank {patches.ndim}, {tuple(patches.shape)}"
+        )
     require_divides((H, W), P)
     B, N, L = patches.shape
     if N != (H // P) * (W // P):
         needed = f"{H // P} x {W // P} = {(H // P) * (W // P)}"
-        raise ValueError(f"{N} patches of {P}x{P} do not make an image of {H}x{W}: that takes {needed}")
+        raise ValueError(
+            f"{N} patches of {P}x{P} do not make an image of {H}x{W}: that takes {needed}"
+        )
     if L % (P * P):
-        raise ValueError(f"a patch of {L} numbers is not {P} x {P} pixels of some channels: {L} is not a multiple of {P * P}")
+        raise ValueError(
+            f"a patch of {L} numbers is not {P} x {P} pixels of some channels: {L} is not a multiple of {P * P}"
+        )
     x = patches.reshape(B, H // P, W // P, P, P, L // (P * P))  # (B, rows, columns, P, P, C)
-    return x.permute(0, 5, 1, 3, 2, 4).reshape(B, -1, H, W)  # (B, C, rows, P, columns, P) -> (B, C, H, W)
+    return x.permute(0, 5, 1, 3, 2, 4).reshape(
+        B, -1, H, W
+    )  # (B, C, rows, P, columns, P) -> (B, C, H, W)
 
 
 class PatchEmbedding(nn.Module):
@@ -53,7 +65,11 @@ class PatchEmbedding(nn.Module):
     def __init__(self, config: ViTConfig):
         super().__init__()
         self.patch_size = config.patch_size
-        norm = (lambda width: nn.LayerNorm(width, eps=config.norm_eps)) if config.patch_norms else (lambda width: nn.Identity())
+        norm = (
+            (lambda width: nn.LayerNorm(width, eps=config.norm_eps))
+            if config.patch_norms
+            else (lambda width: nn.Identity())
+        )
         self.norm_patches = norm(config.patch_dim)
         self.projection = nn.Linear(config.patch_dim, config.dim)
         self.norm_tokens = norm(config.dim)

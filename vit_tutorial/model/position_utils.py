@@ -18,7 +18,9 @@ def num_class_token_rows(config: ViTConfig) -> int:
     return int(config.class_token != "none" and config.position_class_token)
 
 
-def insert_class_token(config: ViTConfig, patches: torch.Tensor, token: torch.Tensor) -> torch.Tensor:
+def insert_class_token(
+    config: ViTConfig, patches: torch.Tensor, token: torch.Tensor
+) -> torch.Tensor:
     """The class token's row (0 or 1 of them) set where the token stands: (N + 0 or 1, D)."""
     return torch.cat([token, patches] if config.class_token == "first" else [patches, token])
 

@@ -4,7 +4,12 @@ import torch
 from torch import nn
 
 from .config import ViTConfig
-from .position_utils import concat_row_column, init_position_parameter, insert_class_token, num_class_token_rows
+from .position_utils import (
+    concat_row_column,
+    init_position_parameter,
+    insert_class_token,
+    num_class_token_rows,
+)
 from .relative import RelativeBias, Rotary
 
 
@@ -14,8 +19,12 @@ def sinusoidal_1d(length: int, dim: int) -> torch.Tensor:
     Vaswani et al. 2017, section 3.5, with the sines in the first half and the cosines in the second instead of interleaved.
     """
     if dim % 2:
-        raise ValueError(f"sinusoidal positions pair a sine with a cosine: the width must be even, not {dim}")
-    frequency = 10_000 ** (-torch.arange(dim // 2) / (dim // 2))  # (dim/2,), from 1 down to almost 1/10,000
+        raise ValueError(
+            f"sinusoidal positions pair a sine with a cosine: the width must be even, not {dim}"
+        )
+    frequency = 10_000 ** (
+        -torch.arange(dim // 2) / (dim // 2)
+    )  # (dim/2,), from 1 down to almost 1/10,000
     angle = torch.arange(length)[:, None] * frequency  # (length, dim/2)
     return torch.cat([angle.sin(), angle.cos()], dim=1)
 
@@ -26,7 +35,9 @@ def sinusoidal_2d(grid: tuple[int, int], dim: int) -> torch.Tensor:
     As in MoCo v3 and MAE (He et al. 2022).
     """
     if dim % 4:
-        raise ValueError(f"2-D sinusoidal positions need a width that is a multiple of 4 (sine, cosine; row, column), not {dim}")
+        raise ValueError(
+            f"2-D sinusoidal positions need a width that is a multiple of 4 (sine, cosine; row, column), not {dim}"
+        )
     rows, columns = grid
     return concat_row_column(sinusoidal_1d(rows, dim // 2), sinusoidal_1d(columns, dim // 2))
 
@@ -45,7 +56,9 @@ class PositionEmbedding(nn.Module):
             table = sinusoidal_1d(config.num_patches, config.dim)
         else:
             table = sinusoidal_2d(config.grid, config.dim)
-        self.register_buffer("table", insert_class_token(config, table, table.new_zeros(extra, config.dim))[None])
+        self.register_buffer(
+            "table", insert_class_token(config, table, table.new_zeros(extra, config.dim))[None]
+        )
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         return tokens + self.table
@@ -68,7 +81,9 @@ class Learned2D(nn.Module):
     @property
     def table(self) -> torch.Tensor:
         """What is added, written out: (1, T, D)."""
-        return insert_class_token(self.config, concat_row_column(self.rows, self.columns), self.token)[None]
+        return insert_class_token(
+            self.config, concat_row_column(self.rows, self.columns), self.token
+        )[None]
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         return tokens + self.table
@@ -76,5 +91,10 @@ class Learned2D(nn.Module):
 
 def make_position(config: ViTConfig) -> nn.Module:
     """One position embedding of the kind that `config.position` names; "none" is nn.Identity."""
-    kinds = {"none": lambda c: nn.Identity(), "learned_2d": Learned2D, "relative": RelativeBias, "rotary": Rotary}
+    kinds = {
+        "none": lambda c: nn.Identity(),
+        "learned_2d": Learned2D,
+        "relative": RelativeBias,
+        "rotary": Rotary,
+    }
     return kinds.get(config.position, PositionEmbedding)(config)

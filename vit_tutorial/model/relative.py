@@ -18,20 +18,27 @@ class RelativeBias(nn.Module):
     def __init__(self, config: ViTConfig):
         super().__init__()
         rows, columns = config.grid
-        row, column = torch.arange(config.num_patches) // columns, torch.arange(config.num_patches) % columns
+        row, column = (
+            torch.arange(config.num_patches) // columns,
+            torch.arange(config.num_patches) % columns,
+        )
         down = row[:, None] - row + rows - 1  # (N, N), from 0 to 2R-2
         right = column[:, None] - column + columns - 1  # (N, N), from 0 to 2C-2
         index, offsets = down * (2 * columns - 1) + right, (2 * rows - 1) * (2 * columns - 1)
         if config.class_token != "none":
             first = int(config.class_token == "first")
             index = F.pad(index, (first, 1 - first), value=offsets)  # a patch reads the token
-            index = F.pad(index, (0, 0, first, 1 - first), value=offsets + 1)  # the token reads a patch
+            index = F.pad(
+                index, (0, 0, first, 1 - first), value=offsets + 1
+            )  # the token reads a patch
             index[0 if first else -1, 0 if first else -1] = offsets + 2  # and itself
             offsets += 3
         self.bias = init_position_parameter(config, config.num_heads, offsets)
         self.register_buffer("index", index, persistent=False)
 
-    def forward(self, q: torch.Tensor, k: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def forward(
+        self, q: torch.Tensor, k: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Queries and keys as they are, and what is added to their scores, (h, T, T)."""
         return q, k, self.bias[:, self.index].to(q.dtype)
 
@@ -49,14 +56,18 @@ class Rotary(nn.Module):
         frequency = 100 ** (-torch.arange(pairs) / pairs)
         rows, columns = (torch.arange(side)[:, None] * frequency for side in config.grid)
         angle = concat_row_column(rows, columns)  # (N, d/2)
-        angle = insert_class_token(config, angle, angle.new_zeros(int(config.class_token != "none"), angle.shape[1]))  # (T, d/2)
+        angle = insert_class_token(
+            config, angle, angle.new_zeros(int(config.class_token != "none"), angle.shape[1])
+        )  # (T, d/2)
         self.register_buffer("cos", angle.cos(), persistent=False)
         self.register_buffer("sin", angle.sin(), persistent=False)
 
     def rotate(self, x: torch.Tensor) -> torch.Tensor:
         """(..., T, d): entry i and entry i + d/2 are the two coordinates of one pair."""
         a, b = x.chunk(2, dim=-1)
-        return torch.cat([a * self.cos - b * self.sin, a * self.sin + b * self.cos], dim=-1).to(x.dtype)
+        return torch.cat([a * self.cos - b * self.sin, a * self.sin + b * self.cos], dim=-1).to(
+            x.dtype
+        )
 
     def forward(self, q: torch.Tensor, k: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
         """Queries and keys, turned; nothing is added to their scores."""

@@ -19,7 +19,9 @@ def resize_model(model: VisionTransformer, image_size: int | tuple[int, int]) ->
     """
     old = model.config
     config = dataclasses.replace(old, image_size=image_size)
-    with torch.random.fork_rng(devices=[]):  # the random start is overwritten: leave the generator as it was
+    with torch.random.fork_rng(
+        devices=[]
+    ):  # the random start is overwritten: leave the generator as it was
         resized = VisionTransformer(config)
     first = next(model.parameters())
     resized.to(first.device, first.dtype)
@@ -28,7 +30,10 @@ def resize_model(model: VisionTransformer, image_size: int | tuple[int, int]) ->
         if not name.startswith(places):
             slots[name].copy_(value)
     with torch.no_grad():
-        for theirs, ours in zip([model.position, *model.encoder.positions], [resized.position, *resized.encoder.positions]):
+        for theirs, ours in zip(
+            [model.position, *model.encoder.positions],
+            [resized.position, *resized.encoder.positions],
+        ):
             _resize_positions(theirs, ours, old, config)
     return resized.train(model.training)
 
@@ -49,7 +54,11 @@ def _table(table: torch.Tensor, old, new) -> torch.Tensor:
     """(1, T, D) -> (1, T', D): the patches' rows as an image with D channels, made larger or smaller."""
     extra = table.shape[1] - old.num_patches
     first = extra if old.class_token == "first" else 0
-    token, patches = (table[:, :first], table[:, first:]) if first else (table[:, old.num_patches :], table[:, : old.num_patches])
+    token, patches = (
+        (table[:, :first], table[:, first:])
+        if first
+        else (table[:, old.num_patches :], table[:, : old.num_patches])
+    )
     image = patches.transpose(1, 2).unflatten(2, old.grid)  # (1, D, R, C)
     patches = _resized(image, new.grid).flatten(2).transpose(1, 2)  # (1, N', D)
     return torch.cat([token, patches] if old.class_token == "first" else [patches, token], dim=1)
@@ -73,6 +82,10 @@ def _bias(bias: torch.Tensor, old, new) -> torch.Tensor:
 
 def _resized(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """(1, D, R, C) -> (1, D, *size)."""
-    if image.shape[3] == size[1] == 1:  # torch leaves the height of an image one pixel wide as it is: lay the line on its side
+    if (
+        image.shape[3] == size[1] == 1
+    ):  # torch leaves the height of an image one pixel wide as it is: lay the line on its side
         return _resized(image.mT, (1, size[0])).mT if image.shape[2] != 1 or size[0] != 1 else image
-    return F.interpolate(image.float(), size=size, mode="bicubic", align_corners=False, antialias=True).to(image.dtype)
+    return F.interpolate(
+        image.float(), size=size, mode="bicubic", align_corners=False, antialias=True
+    ).to(image.dtype)

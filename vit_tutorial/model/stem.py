@@ -34,4 +34,6 @@ class ConvolutionalStem(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         features = self.convolutions(images)  # (B, D, H/P, W/P)
-        return self.projection(features.flatten(2).transpose(1, 2))  # (B, N, D), row by row as patches are
+        return self.projection(
+            features.flatten(2).transpose(1, 2)
+        )  # (B, N, D), row by row as patches are

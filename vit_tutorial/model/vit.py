@@ -20,7 +20,11 @@ class VisionTransformer(nn.Module):
         super().__init__()
         self.config = config
         self.patch_embedding = make_stem(config)
-        self.class_token = nn.Parameter(0.02 * torch.randn(1, 1, config.dim)) if config.class_token != "none" else None
+        self.class_token = (
+            nn.Parameter(0.02 * torch.randn(1, 1, config.dim))
+            if config.class_token != "none"
+            else None
+        )
         self.position = make_position(config) if config.position_site == "stem" else nn.Identity()
         self.dropout = nn.Dropout(config.dropout)
         self.encoder = Encoder(config)
@@ -41,7 +45,9 @@ class VisionTransformer(nn.Module):
         if not self.config.position_class_token:
             x = self.position(x)
         token = self.class_token.expand(len(x), -1, -1)  # one token, shared by the batch: no copy
-        x = torch.cat([token, x] if self.config.class_token == "first" else [x, token], dim=1)  # (B, N + 1, D)
+        x = torch.cat(
+            [token, x] if self.config.class_token == "first" else [x, token], dim=1
+        )  # (B, N + 1, D)
         if self.config.position_class_token:
             x = self.position(x)
         return self.dropout(x)
@@ -59,7 +65,9 @@ class VisionTransformer(nn.Module):
         """Images (B, C, H, W) -> the image representation y (B, D), what the head reads (equation 4)."""
         z = self.encoder(self.tokens(images))  # (B, T, D)
         if self.config.pool == "class" or self.config.norm_after_pool:
-            return self.norm(self.pool(z))  # LayerNorm treats each token by itself: one class token is enough to normalise
+            return self.norm(
+                self.pool(z)
+            )  # LayerNorm treats each token by itself: one class token is enough to normalise
         return self.pool(self.norm(z))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -74,7 +82,9 @@ class VisionTransformer(nn.Module):
                 "One image needs a batch axis, image[None]; another size needs a resize or a config of its own"
             )
         if not images.is_floating_point():
-            raise ValueError(f"images are {images.dtype}, the model computes with floats: images.float() / 255, then normalise")
+            raise ValueError(
+                f"images are {images.dtype}, the model computes with floats: images.float() / 255, then normalise"
+            )
 
 
 def _init_weights(module: nn.Module) -> None:

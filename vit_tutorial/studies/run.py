@@ -46,7 +46,9 @@ def run_study(
     chosen = choose(variants(study), only)
     rows = read_rows(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tqdm(total=len(chosen) * seeds, unit="run", disable=not progress, file=sys.stderr, ncols=100) as bar:
+    with tqdm(
+        total=len(chosen) * seeds, unit="run", disable=not progress, file=sys.stderr, ncols=100
+    ) as bar:
         for seed in range(seeds):
             data = None
             for variant in chosen:
@@ -76,8 +78,12 @@ def choose(all_variants: list[Variant], only: list[str] | None) -> list[Variant]
 
 def identity(study: str, name: str, data: ImageData, config, settings) -> dict:
     """What makes a run the run it is: the first columns of its row."""
-    key = dict(study=study, variant=name, seed=settings.seed, data=data.name, train_images=len(data.train))
-    return key | {k: getattr(config, k) for k in CONFIG} | {k: getattr(settings, k) for k in SETTINGS}
+    key = dict(
+        study=study, variant=name, seed=settings.seed, data=data.name, train_images=len(data.train)
+    )
+    return (
+        key | {k: getattr(config, k) for k in CONFIG} | {k: getattr(settings, k) for k in SETTINGS}
+    )
 
 
 def find_in_sibling_tables(out: Path, key: dict) -> dict | None:
@@ -97,7 +103,9 @@ def check_same_budget(rows: list[dict], study: str, name: str, key: dict, out: P
             other = [k for k in key if k != "seed" and str(row.get(k)) != str(key[k])]
             if other:
                 k = other[0]
-                raise ValueError(f"{out} holds runs of {name!r} with {k} {row.get(k)}, this would be {key[k]}: give another file")
+                raise ValueError(
+                    f"{out} holds runs of {name!r} with {k} {row.get(k)}, this would be {key[k]}: give another file"
+                )
 
 
 def train_once(data: ImageData, config, settings) -> dict:
@@ -118,7 +126,9 @@ def train_once(data: ImageData, config, settings) -> dict:
         minutes=round(minutes, 4),
         steps=history.steps,
         validation_accuracy=round(history.rows[-1]["validation_accuracy"], 5),
-        epochs_to_90=next((round(r["epochs"], 2) for r in history.rows if r["validation_accuracy"] >= 0.9), ""),
+        epochs_to_90=next(
+            (round(r["epochs"], 2) for r in history.rows if r["validation_accuracy"] >= 0.9), ""
+        ),
         test_accuracy=round(test_accuracy, 5),
         test_loss=round(test_loss, 5),
     )
@@ -136,13 +146,18 @@ def train_once(data: ImageData, config, settings) -> dict:
     )
 
 
-def init_retention(start: torch.Tensor, end: torch.Tensor, settings, steps: int, frozen: bool) -> dict[str, float]:
+def init_retention(
+    start: torch.Tensor, end: torch.Tensor, settings, steps: int, frozen: bool
+) -> dict[str, float]:
     """How much of a table's start is in its end: the cosine of the two, and the share left, <end, start> / <start, start>.
 
     Beside it what weight decay alone predicts: times (1 - rate * decay) at every step, so exp(-decay * sum of rates) in all.
     """
     start, end = start.flatten().double(), end.flatten().double()
-    rates = (training.learning_rate(step / steps, 1, settings.warmup, settings.lr, settings.schedule) for step in range(steps))
+    rates = (
+        training.learning_rate(step / steps, 1, settings.warmup, settings.lr, settings.schedule)
+        for step in range(steps)
+    )
     decay = 0.0 if frozen or settings.decay != "all" else settings.weight_decay
     return dict(
         cosine_with_start=torch.nn.functional.cosine_similarity(start, end, dim=0).item(),
@@ -154,7 +169,9 @@ def init_retention(start: torch.Tensor, end: torch.Tensor, settings, steps: int,
 def match_other_weights(model: VisionTransformer, seed: int) -> None:
     """Give all parts but the positions the weights that a model without positions starts from."""
     torch.manual_seed(seed)
-    plain = dataclasses.replace(model.config, position="none", position_site="stem", position_frozen=False)
+    plain = dataclasses.replace(
+        model.config, position="none", position_site="stem", position_frozen=False
+    )
     model.load_state_dict(VisionTransformer(plain).state_dict(), strict=False)
 
 

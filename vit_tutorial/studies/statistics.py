@@ -4,8 +4,40 @@ import math
 import statistics
 
 # 97.5 % points of Student's t for 1 to 30 degrees of freedom (any table of the distribution has them); beyond, the normal's.
-T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
-T_975 += (2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042)
+T_975 = (
+    12.706,
+    4.303,
+    3.182,
+    2.776,
+    2.571,
+    2.447,
+    2.365,
+    2.306,
+    2.262,
+    2.228,
+    2.201,
+    2.179,
+    2.160,
+    2.145,
+    2.131,
+)
+T_975 += (
+    2.120,
+    2.110,
+    2.101,
+    2.093,
+    2.086,
+    2.080,
+    2.074,
+    2.069,
+    2.064,
+    2.060,
+    2.056,
+    2.052,
+    2.048,
+    2.045,
+    2.042,
+)
 
 
 def interval(values: list[float]) -> tuple[float, float]:
@@ -41,7 +73,9 @@ def verdict(mean: float, half: float) -> str:
     return "within the noise" if abs(mean) <= half else ("higher" if mean > 0 else "lower")
 
 
-def summary(rows: list[dict], value: str = "test_accuracy", reference: str | None = None) -> list[dict]:
+def summary(
+    rows: list[dict], value: str = "test_accuracy", reference: str | None = None
+) -> list[dict]:
     """One dict a variant, in order of appearance: mean, half, seeds; difference, difference_half, verdict (to `reference`).
 
     rows: as `run_study` writes them. reference: a variant's name; the first one if None.

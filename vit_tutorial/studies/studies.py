@@ -34,7 +34,11 @@ def kinds() -> list[Variant]:
                 continue
             if kind == "rotary" and place == "every_layer_shared":
                 continue  # nothing is learned: shared or not, it computes the same
-            found.append(Variant(f"{kind}, {place.replace('_', ' ')}", dict(position=kind, position_site=place)))
+            found.append(
+                Variant(
+                    f"{kind}, {place.replace('_', ' ')}", dict(position=kind, position_site=place)
+                )
+            )
     return found
 
 
@@ -45,11 +49,18 @@ def starts() -> list[Variant]:
         Variant("none", dict(position="none")),
         Variant("zeros", dict(position=learned, position_std=0.0)),
         Variant("0.02", dict(position=learned, position_std=0.02)),
-        Variant("0.02, truncated", dict(position=learned, position_std=0.02, position_init="truncated_normal")),
+        Variant(
+            "0.02, truncated",
+            dict(position=learned, position_std=0.02, position_init="truncated_normal"),
+        ),
         Variant("randn", dict(position=learned, position_std=1.0)),
         Variant("randn, frozen", dict(position=learned, position_std=1.0, position_frozen=True)),
         Variant("randn, decayed", dict(position=learned, position_std=1.0), dict(decay="all")),
-        Variant("randn, decayed x 10", dict(position=learned, position_std=1.0), dict(decay="all", weight_decay=0.5)),
+        Variant(
+            "randn, decayed x 10",
+            dict(position=learned, position_std=1.0),
+            dict(decay="all", weight_decay=0.5),
+        ),
         Variant("sinusoidal 2-D, frozen", dict(position="sinusoidal_2d")),
     ]
 
@@ -60,12 +71,17 @@ def figure9() -> list[Variant]:
     for factor in (0.25, 4):
         found.append(Variant(f"epochs x {factor:g}", settings=dict(epochs=factor)))
         found.append(Variant(f"learning rate x {factor:g}", settings=dict(lr=factor)))
-    found += [Variant(f"weight decay {value:g}", settings=dict(weight_decay=value)) for value in (0.0, 0.5)]
+    found += [
+        Variant(f"weight decay {value:g}", settings=dict(weight_decay=value))
+        for value in (0.0, 0.5)
+    ]
     found += [Variant(f"initial scale {value:g}", dict(position_std=value)) for value in (0.2, 1.0)]
     return found + [Variant(f"patch size {value}", dict(patch_size=value)) for value in (4, 16)]
 
 
-def budget(data_name: str, epochs: float | None = None, model: str | None = None) -> tuple[dict, dict]:
+def budget(
+    data_name: str, epochs: float | None = None, model: str | None = None
+) -> tuple[dict, dict]:
     """The base (config, settings) of all studies on a data set: the same model and budget for each variant.
 
     shapes: width 64, 2 blocks, patches of 8, 12 epochs (about 10 s a run on 2 CPU cores). Anything else: `model`, a name as in
@@ -74,12 +90,17 @@ def budget(data_name: str, epochs: float | None = None, model: str | None = None
     """
     if data_name == "shapes":
         if model is not None:
-            raise ValueError(f"the studies on shapes have a model of their own; {model!r} is for other data (--data)")
+            raise ValueError(
+                f"the studies on shapes have a model of their own; {model!r} is for other data (--data)"
+            )
         config = dict(patch_size=8, dim=64, depth=2, num_heads=4, mlp_dim=128, pool="mean")
         settings = dict(epochs=12.0, lr=3e-3)
     else:
         config = dataclasses.asdict(ViTConfig.named(model or "CIFAR-96x4/4", pool="mean"))
-        config = {key: config[key] for key in ("patch_size", "dim", "depth", "num_heads", "mlp_dim", "pool")}
+        config = {
+            key: config[key]
+            for key in ("patch_size", "dim", "depth", "num_heads", "mlp_dim", "pool")
+        }
         settings = dict(epochs=10.0, lr=3e-3, schedule="linear")
     # On shapes the looks say when 90 % is reached; elsewhere they would cost a third of a short run.
     settings |= dict(num_evaluations=24 if data_name == "shapes" else 5)
@@ -91,6 +112,11 @@ def resolve_variant(
 ) -> tuple[ViTConfig, TrainSettings]:
     """The whole configuration and settings of one run. Multiples ("epochs x 4") count from the base."""
     config, settings = budget(data.name, epochs, model)
-    changes = {key: settings[key] * value if key in ("epochs", "lr") else value for key, value in variant.settings.items()}
+    changes = {
+        key: settings[key] * value if key in ("epochs", "lr") else value
+        for key, value in variant.settings.items()
+    }
     shape = dict(image_size=data.image_size, channels=data.channels, num_classes=data.num_classes)
-    return ViTConfig(**shape | config | variant.config), TrainSettings(**settings | changes | dict(seed=seed))
+    return ViTConfig(**shape | config | variant.config), TrainSettings(
+        **settings | changes | dict(seed=seed)
+    )

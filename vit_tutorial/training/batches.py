@@ -25,7 +25,9 @@ class Batches:
         self.first = rank * self.size
         self.share = None if count == 1 else (self.first, settings.batch_size)
         self.steps_per_epoch = len(data.train) // settings.batch_size
-        self.shifting = settings.augment == "flip_shift" or (settings.augment == "auto" and data.name != "shapes")
+        self.shifting = settings.augment == "flip_shift" or (
+            settings.augment == "auto" and data.name != "shapes"
+        )
         self._order = torch.Generator().manual_seed(settings.seed)
         self._draw = torch.Generator(data.device).manual_seed(settings.seed)
         self._begin_pass()
@@ -39,14 +41,22 @@ class Batches:
         if self.shifting:
             images = augment.flip_and_shift(images, shift=s.shift, **drawn)
         if s.rand_augment_ops:
-            images = augment.rand_augment(images, operations=s.rand_augment_ops, magnitude=s.rand_augment_magnitude, **drawn)
+            images = augment.rand_augment(
+                images, operations=s.rand_augment_ops, magnitude=s.rand_augment_magnitude, **drawn
+            )
         if s.cutmix:
-            images, labels = augment.cutmix(images, labels, self.data.num_classes, probability=s.cutmix, **drawn)
+            images, labels = augment.cutmix(
+                images, labels, self.data.num_classes, probability=s.cutmix, **drawn
+            )
         return self.data.normalise(images), labels
 
     def state(self) -> dict:
         """Where the run stands in the data, and the random numbers to come."""
-        return {"order": self._before_pass, "draw": self._draw.get_state(), "position": self.position}
+        return {
+            "order": self._before_pass,
+            "draw": self._draw.get_state(),
+            "position": self.position,
+        }
 
     def restore(self, state: dict) -> None:
         """Go on where `state` was taken: in the middle of a pass the images already seen are left out."""
@@ -60,4 +70,6 @@ class Batches:
         size, labels = self.settings.batch_size, self.data.train.labels
         order = torch.randperm(len(labels), generator=self._order).to(labels.device)
         whole = order[: self.steps_per_epoch * size].split(size)[position:]
-        self._source = self.data.train.batches([batch[self.first : self.first + self.size] for batch in whole])
+        self._source = self.data.train.batches(
+            [batch[self.first : self.first + self.size] for batch in whole]
+        )

@@ -43,12 +43,16 @@ def evaluate(
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, images: torch.Tensor, data: ImageData, batch_size: int = 1000) -> torch.Tensor:
+def predict(
+    model: nn.Module, images: torch.Tensor, data: ImageData, batch_size: int = 1000
+) -> torch.Tensor:
     """Logits (n, num_classes), float32, on the CPU, for images (n, C, H, W), uint8, normalised as `data` is."""
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
-    logits = torch.cat([model(data.normalise(part.to(device))).float().cpu() for part in images.split(batch_size)])
+    logits = torch.cat(
+        [model(data.normalise(part.to(device))).float().cpu() for part in images.split(batch_size)]
+    )
     model.train(was_training)
     return logits
 
@@ -62,7 +66,9 @@ def check_fit(model: nn.Module, data: ImageData, batch_size: int = 1) -> None:
             f"build it with ViTConfig(num_classes={data.num_classes}, ...)"
         )
     if config.image_size != data.image_size or config.channels != data.channels:
-        model_size, data_size = ("x".join(map(str, size)) for size in (config.image_size, data.image_size))
+        model_size, data_size = (
+            "x".join(map(str, size)) for size in (config.image_size, data.image_size)
+        )
         raise ValueError(
             f"the model takes {config.channels} channels of {model_size} pixels, {data.name} has {data.channels} of {data_size}: "
             "change the configuration, or load the data with another image_size"

@@ -90,9 +90,20 @@ class _Run:
         self.checkpointer, self.processes, self.interrupt = checkpointer, processes, interrupt
         self.history = History(settings, choose_precision(data.device, settings.precision))
         self.batches = Batches(data, settings, processes.rank, processes.count)
-        self.step = Step(model, data, settings, self.history.precision, self.batches.size, processes)
-        self.loss_sum, self.loss_count, self.evals_done, self.lr = torch.zeros((), device=data.device), 0, 0, 0.0
-        steps = math.inf if settings.epochs is None else max(1, round(settings.epochs * self.batches.steps_per_epoch))
+        self.step = Step(
+            model, data, settings, self.history.precision, self.batches.size, processes
+        )
+        self.loss_sum, self.loss_count, self.evals_done, self.lr = (
+            torch.zeros((), device=data.device),
+            0,
+            0,
+            0.0,
+        )
+        steps = (
+            math.inf
+            if settings.epochs is None
+            else max(1, round(settings.epochs * self.batches.steps_per_epoch))
+        )
         budget = math.inf if settings.minutes is None else 60 * settings.minutes
         self.clock = Clock(steps, budget, processes)
         self.clock.start()
@@ -100,16 +111,31 @@ class _Run:
             check_same(state, settings, model, data)
             self.restore(state)
         self.step.prepare()
-        told = settings.compile == "auto" and not self.step.compiled  # a state that was resumed may know the answer
-        self.compiling = CompileTrial(self.step, lambda pace: self.clock.seconds_left(self.history.steps, pace)) if told else None
+        told = (
+            settings.compile == "auto" and not self.step.compiled
+        )  # a state that was resumed may know the answer
+        self.compiling = (
+            CompileTrial(self.step, lambda pace: self.clock.seconds_left(self.history.steps, pace))
+            if told
+            else None
+        )
 
     def run(self, progress: bool, on_evaluation) -> None:
         s, history, clock = self.settings, self.history, self.clock
         by_steps = s.minutes is None
         unit, whole = ("step", clock.steps) if by_steps else ("s", round(clock.seconds))
-        with tqdm(total=whole, unit=unit, disable=not progress, file=sys.stderr, mininterval=0.5, ncols=100) as self.bar:
+        with tqdm(
+            total=whole,
+            unit=unit,
+            disable=not progress,
+            file=sys.stderr,
+            mininterval=0.5,
+            ncols=100,
+        ) as self.bar:
             if not history.rows:
-                clock.reserve(self.validate(None, on_evaluation))  # keep back the time that the last look will take
+                clock.reserve(
+                    self.validate(None, on_evaluation)
+                )  # keep back the time that the last look will take
                 self.evals_done = 1
             done = clock.progress(history.steps)
             try:
@@ -122,7 +148,10 @@ class _Run:
                     if self.compiling:
                         self.compiling(*batch)
                     done = clock.progress(history.steps, self.interrupt.requested)
-                    self.bar.update((history.steps if by_steps else int(min(whole, clock.elapsed()))) - self.bar.n)
+                    self.bar.update(
+                        (history.steps if by_steps else int(min(whole, clock.elapsed())))
+                        - self.bar.n
+                    )
                     if done >= self.evals_done / s.num_evaluations:
                         self.validate(self.mean_loss(), on_evaluation)
                         self.loss_sum.zero_()
@@ -147,13 +176,25 @@ class _Run:
         """Measure on the validation images; the seconds that took."""
         history, ema, before = self.history, self.step.ema, self.clock.elapsed()
         scores = evaluate(
-            ema.model(self.model), self.data.validation, self.data, precision=history.precision, processes=self.processes
+            ema.model(self.model),
+            self.data.validation,
+            self.data,
+            precision=history.precision,
+            processes=self.processes,
         )
         self.update_history()
-        row = dict(step=history.steps, epochs=history.epochs, minutes=history.minutes, lr=self.lr, train_loss=loss)
+        row = dict(
+            step=history.steps,
+            epochs=history.epochs,
+            minutes=history.minutes,
+            lr=self.lr,
+            train_loss=loss,
+        )
         history.rows.append(row | dict(validation_loss=scores[0], validation_accuracy=scores[1]))
         shown = scores[0] if loss is None else loss
-        self.bar.set_postfix_str(f"pass {history.epochs:.1f}, loss {shown:.3f}, validation {scores[1]:.1%}")
+        self.bar.set_postfix_str(
+            f"pass {history.epochs:.1f}, loss {shown:.3f}, validation {scores[1]:.1%}"
+        )
         if on_evaluation:
             with ema.swapped(self.model):
                 on_evaluation(history)
@@ -174,7 +215,9 @@ class _Run:
 
     def mean_loss(self) -> float:
         """The mean loss since the last look; FloatingPointError when it is not a number any more."""
-        mean = (self.processes.sum(self.loss_sum.clone()) / (self.loss_count * self.processes.count)).item()
+        mean = (
+            self.processes.sum(self.loss_sum.clone()) / (self.loss_count * self.processes.count)
+        ).item()
         self.check_finite(mean)
         return mean
 
@@ -202,9 +245,19 @@ class _Run:
             "data": {"provenance": self.data.provenance, "images": len(self.data.train)},
             "step": self.step.state(),
             "batches": self.batches.state(),
-            "random": {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state(self.data.device) if cuda else None},
-            "history": {name: getattr(self.history, name) for name in ("rows", "steps", "epochs", "minutes")},
-            "since_look": {"loss_sum": self.loss_sum, "loss_count": self.loss_count, "looks": self.evals_done, "rate": self.lr},
+            "random": {
+                "cpu": torch.get_rng_state(),
+                "cuda": torch.cuda.get_rng_state(self.data.device) if cuda else None,
+            },
+            "history": {
+                name: getattr(self.history, name) for name in ("rows", "steps", "epochs", "minutes")
+            },
+            "since_look": {
+                "loss_sum": self.loss_sum,
+                "loss_count": self.loss_count,
+                "looks": self.evals_done,
+                "rate": self.lr,
+            },
             "reserved": self.clock.reserved,
         }
 
@@ -215,7 +268,11 @@ class _Run:
             setattr(self.history, name, value)
         since = state["since_look"]
         self.loss_sum = since["loss_sum"].to(self.data.device)
-        self.loss_count, self.evals_done, self.lr = since["loss_count"], since["looks"], since["rate"]
+        self.loss_count, self.evals_done, self.lr = (
+            since["loss_count"],
+            since["looks"],
+            since["rate"],
+        )
         self.clock.start(60 * self.history.minutes)
         self.clock.reserved = state["reserved"]
         if self.processes.main:

@@ -32,7 +32,9 @@ def save_model(path: str | Path, model: VisionTransformer, data=None, **notes) -
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+        tensors = {
+            name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()
+        }
         save_file(tensors, temporary, metadata={"vit_tutorial": json.dumps(header)})
         os.replace(temporary, path)
     except SafetensorError as error:  # its way to say that the disk is full
@@ -58,14 +60,24 @@ def load_model(
             header = (file.metadata() or {}).get("vit_tutorial")
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} cannot be read as a safetensors file ({error}): cut short, or of another kind?") from error
+        raise ValueError(
+            f"{path} cannot be read as a safetensors file ({error}): cut short, or of another kind?"
+        ) from error
     if header is None:
-        raise ValueError(f"{path} is a safetensors file, but vit_tutorial did not write it: its header has no configuration")
+        raise ValueError(
+            f"{path} is a safetensors file, but vit_tutorial did not write it: its header has no configuration"
+        )
     meta = json.loads(header)
     saved = ViTConfig(**meta["config"])
     if config is not None and config != saved:
-        fields = [f.name for f in dataclasses.fields(saved) if getattr(saved, f.name) != getattr(config, f.name)]
-        listed = "; ".join(f"{f} is {getattr(saved, f)!r} in the file, {getattr(config, f)!r} here" for f in fields)
+        fields = [
+            f.name
+            for f in dataclasses.fields(saved)
+            if getattr(saved, f.name) != getattr(config, f.name)
+        ]
+        listed = "; ".join(
+            f"{f} is {getattr(saved, f)!r} in the file, {getattr(config, f)!r} here" for f in fields
+        )
         raise ValueError(
             f"{path} holds another configuration: {listed}. Build the model with ViTConfig from the file, or train anew"
         )

@@ -6,7 +6,9 @@ from ..common.validation import require_choice
 from .settings import TrainSettings
 
 # What data/results/recipe.csv says of every budget; what depends on the length of a run stands in each preset.
-COMMON = dict(optimizer="muon", lr=3e-3, warmup=0.1, weight_decay=0.05, decay="matrices", augment="flip_shift")
+COMMON = dict(
+    optimizer="muon", lr=3e-3, warmup=0.1, weight_decay=0.05, decay="matrices", augment="flip_shift"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +36,12 @@ def cpu(minutes: float = 5) -> Recipe:
     passes and gets less. There compiling is tried and kept if it pays.
     """
     if minutes <= 12:
-        return Recipe("CIFAR-96x4/4", minutes, dict(position="sinusoidal_2d"), dict(batch_size=128, schedule="linear"))
+        return Recipe(
+            "CIFAR-96x4/4",
+            minutes,
+            dict(position="sinusoidal_2d"),
+            dict(batch_size=128, schedule="linear"),
+        )
     settings = dict(batch_size=128, schedule="linear", cutmix=0.3, compile="auto")
     return Recipe("CIFAR-128x6/4", minutes, dict(position="sinusoidal_2d"), settings)
 
@@ -42,7 +49,12 @@ def cpu(minutes: float = 5) -> Recipe:
 def t4(minutes: float = 10) -> Recipe:
     """A T4, Colab's free GPU, 10 minutes of fp16. Not measured yet, for want of one: planned by arithmetic in the README."""
     settings = dict(
-        batch_size=256, schedule="linear", label_smoothing=0.1, rand_augment_ops=1, rand_augment_magnitude=5, cutmix=0.5
+        batch_size=256,
+        schedule="linear",
+        label_smoothing=0.1,
+        rand_augment_ops=1,
+        rand_augment_magnitude=5,
+        cutmix=0.5,
     )
     return Recipe("CIFAR-192x6/4", minutes, dict(position="sinusoidal_2d"), settings)
 
@@ -56,9 +68,17 @@ def a100(minutes: float = 10) -> Recipe:
         settings = dict(batch_size=256, schedule="linear", label_smoothing=0.1, cutmix=0.5)
         return Recipe("CIFAR-192x6/4", minutes, dict(position="sinusoidal_2d"), settings)
     settings = dict(
-        batch_size=256, schedule="cosine", label_smoothing=0.1, rand_augment_ops=2, cutmix=0.5, ema_decay=0.999, compile=True
+        batch_size=256,
+        schedule="cosine",
+        label_smoothing=0.1,
+        rand_augment_ops=2,
+        cutmix=0.5,
+        ema_decay=0.999,
+        compile=True,
     )
-    return Recipe("CIFAR-256x8/4", minutes, dict(position="sinusoidal_2d", drop_path_rate=0.1), settings)
+    return Recipe(
+        "CIFAR-256x8/4", minutes, dict(position="sinusoidal_2d", drop_path_rate=0.1), settings
+    )
 
 
 def recipes() -> dict:

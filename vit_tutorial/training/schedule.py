@@ -7,7 +7,9 @@ from ..common.validation import require_choice
 SCHEDULES = ("cosine", "linear", "constant")
 
 
-def learning_rate(step: float, total: float, warmup: float, peak: float, schedule: str = "cosine") -> float:
+def learning_rate(
+    step: float, total: float, warmup: float, peak: float, schedule: str = "cosine"
+) -> float:
     """The learning rate at `step` of `total`: 0 at step 0, `peak` at step `warmup`, 0 again at step `total`
     ("constant" stays at `peak`: for comparisons).
 

@@ -60,14 +60,23 @@ class TrainSettings:
 
     def __post_init__(self):
         if (self.minutes is None) == (self.epochs is None):
-            raise ValueError(f"minutes is {self.minutes}, passes is {self.epochs}: give one of the two, and only one")
+            raise ValueError(
+                f"minutes is {self.minutes}, passes is {self.epochs}: give one of the two, and only one"
+            )
         for name in ("minutes", "epochs", "lr"):
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):
                 raise ValueError(f"{name} is {value}: it must be a number above 0")
-        for name, top in (("warmup", 1), ("label_smoothing", 1), ("ema_decay", 1), ("weight_decay", math.inf)):
+        for name, top in (
+            ("warmup", 1),
+            ("label_smoothing", 1),
+            ("ema_decay", 1),
+            ("weight_decay", math.inf),
+        ):
             if not 0 <= getattr(self, name) < top:
-                raise ValueError(f"{name} is {getattr(self, name)}: it must be at least 0 and below {top}")
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}: it must be at least 0 and below {top}"
+                )
         for name, top in (("cutmix", 1), ("rand_augment_magnitude", 10)):
             if not 0 <= getattr(self, name) <= top:
                 raise ValueError(f"{name} is {getattr(self, name)}: it goes from 0 to {top}")

@@ -26,9 +26,20 @@ class Step:
     """
 
     def __init__(
-        self, model: nn.Module, data: ImageData, settings: TrainSettings, precision: Precision, size: int, processes: Processes
+        self,
+        model: nn.Module,
+        data: ImageData,
+        settings: TrainSettings,
+        precision: Precision,
+        size: int,
+        processes: Processes,
     ):
-        self.model, self.settings, self.precision, self.processes = model, settings, precision, processes
+        self.model, self.settings, self.precision, self.processes = (
+            model,
+            settings,
+            precision,
+            processes,
+        )
         self.optimizers = make_optimizers(model, settings)
         self.scaler = precision.scaler()
         self.ema = ModelEMA(model, settings.ema_decay)
@@ -88,7 +99,9 @@ class Step:
             half = self.plan.micro_batch // 2
             if not is_out_of_memory(error) or not half or self.processes.count > 1:
                 raise
-            self.plan = dataclasses.replace(self.plan, micro_batch=half, accumulation=math.ceil(len(images) / half))
+            self.plan = dataclasses.replace(
+                self.plan, micro_batch=half, accumulation=math.ceil(len(images) / half)
+            )
             tqdm.write(f"out of memory: going on with {half} images at once", file=sys.stderr)
             return None
 
@@ -99,7 +112,9 @@ class Step:
             with self.processes.sync_gradients(self.forward, last=first + size >= whole):
                 with self.precision.autocast():
                     logits = self.forward(images[part])
-                    loss = F.cross_entropy(logits, labels[part], label_smoothing=self.settings.label_smoothing)
+                    loss = F.cross_entropy(
+                        logits, labels[part], label_smoothing=self.settings.label_smoothing
+                    )
                 if size < whole:
                     loss = loss * (len(images[part]) / whole)
                 self.scaler.scale(loss).backward()

@@ -49,5 +49,7 @@ def right(check: str) -> Callable:
 def entries(check: str | None = None, kind: str | None = None) -> list[Entry]:
     """All entries, or those of one check or one kind, in the order of the modules."""
     modules = [importlib.import_module(f".{name}", __name__) for name in MODULES]
-    found = [value for module in modules for value in vars(module).values() if isinstance(value, Entry)]
+    found = [
+        value for module in modules for value in vars(module).values() if isinstance(value, Entry)
+    ]
     return [entry for entry in found if check in (None, entry.check) and kind in (None, entry.kind)]

@@ -513,7 +513,11 @@ def heads_shared_values(x, w_qkv, b_qkv, w_out, b_out, h):
 @known(HEADS, "queries_are_keys")
 def heads_queries_are_keys(x, w_qkv, b_qkv, w_out, b_out, h):
     D = x.shape[-1]
-    proj = lambda i: F.linear(x, w_qkv[i * D : (i + 1) * D], b_qkv[i * D : (i + 1) * D]).unflatten(-1, (h, -1)).transpose(1, 2)
+    proj = lambda i: (
+        F.linear(x, w_qkv[i * D : (i + 1) * D], b_qkv[i * D : (i + 1) * D])
+        .unflatten(-1, (h, -1))
+        .transpose(1, 2)
+    )
     return F.linear(merge(read(proj(0), proj(0), proj(2))), w_out, b_out)
 
 
@@ -771,7 +775,11 @@ def heads_vmap(x, w_qkv, b_qkv, w_out, b_out, h):
 def heads_batch_folded(x, w_qkv, b_qkv, w_out, b_out, h):
     q, k, v = (t.tensor_split(h, dim=-1) for t in F.linear(x, w_qkv, b_qkv).tensor_split(3, dim=-1))
     q, k, v = torch.cat(q), torch.cat(k), torch.cat(v)
-    y = torch.baddbmm(torch.zeros_like(q @ k.mT), q, k.mT, alpha=q.shape[-1] ** -0.5).softmax(-1).bmm(v)
+    y = (
+        torch.baddbmm(torch.zeros_like(q @ k.mT), q, k.mT, alpha=q.shape[-1] ** -0.5)
+        .softmax(-1)
+        .bmm(v)
+    )
     return torch.addmm(b_out, torch.cat(y.chunk(h), dim=-1).flatten(0, 1), w_out.T).view_as(x)
 
 

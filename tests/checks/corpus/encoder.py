@@ -272,7 +272,9 @@ def block_module(x, norm1, attention, norm2, mlp):
 
 @right(BLOCK)
 def block_reduce(x, norm1, attention, norm2, mlp):
-    return functools.reduce(lambda z, pair: z + pair[1](pair[0](z)), [(norm1, attention), (norm2, mlp)], x)
+    return functools.reduce(
+        lambda z, pair: z + pair[1](pair[0](z)), [(norm1, attention), (norm2, mlp)], x
+    )
 
 
 @right(BLOCK)

@@ -64,7 +64,9 @@ def remembering(name: str, seed: int = 0):
 
     def look(fn):
         with contextlib.redirect_stdout(io.StringIO()):
-            return quick.judge(cases, check.observe(fn, cases))  # what the learner's fn gives is not remembered
+            return quick.judge(
+                cases, check.observe(fn, cases)
+            )  # what the learner's fn gives is not remembered
 
     look.of_file = lambda path: quick.judge(cases, load_observations(path, len(cases)))
     return look

@@ -40,7 +40,9 @@ def cut_channel_first_loops(images, patch_size):
     out = []
     for i in range(images.shape[2] // patch_size):
         for j in range(images.shape[3] // patch_size):
-            tile = images[:, :, i * patch_size : (i + 1) * patch_size, j * patch_size : (j + 1) * patch_size]
+            tile = images[
+                :, :, i * patch_size : (i + 1) * patch_size, j * patch_size : (j + 1) * patch_size
+            ]
             out.append(tile.flatten(1))
     return torch.stack(out, dim=1)
 
@@ -126,7 +128,11 @@ def cut_keeps_pixels_as_images(images, P):
 @known(CUT, "grid_not_flattened")
 def cut_keeps_grid(images, P):
     B, C, H, W = images.shape
-    return images.reshape(B, C, H // P, P, W // P, P).permute(0, 2, 4, 3, 5, 1).reshape(B, H // P, W // P, P * P * C)
+    return (
+        images.reshape(B, C, H // P, P, W // P, P)
+        .permute(0, 2, 4, 3, 5, 1)
+        .reshape(B, H // P, W // P, P * P * C)
+    )
 
 
 @known(CUT, "batch_merged")
@@ -140,7 +146,9 @@ def cut_batch_merged(images, P):
 def cut_first_image(images, P):
     image = images[0].permute(1, 2, 0)
     H, W, _ = image.shape
-    patches = [image[i : i + P, j : j + P].flatten() for i in range(0, H, P) for j in range(0, W, P)]
+    patches = [
+        image[i : i + P, j : j + P].flatten() for i in range(0, H, P) for j in range(0, W, P)
+    ]
     return torch.stack(patches).unsqueeze(0)
 
 
@@ -171,7 +179,11 @@ def cut_square_loops(images, P):
     out = []
     for i in range(side // P):
         for j in range(side // P):
-            out.append(images[:, :, i * P : i * P + P, j * P : j * P + P].movedim(1, 3).reshape(len(images), -1))
+            out.append(
+                images[:, :, i * P : i * P + P, j * P : j * P + P]
+                .movedim(1, 3)
+                .reshape(len(images), -1)
+            )
     return torch.stack(out, 1)
 
 
@@ -206,7 +218,9 @@ def cut_into_float32_zeros(images, P):
     patches = torch.zeros(B, H // P * W // P, P * P * C, device=images.device)
     for n in range(patches.shape[1]):
         i, j = divmod(n, W // P)
-        patches[:, n] = images[:, :, i * P : (i + 1) * P, j * P : (j + 1) * P].permute(0, 2, 3, 1).flatten(1)
+        patches[:, n] = (
+            images[:, :, i * P : (i + 1) * P, j * P : (j + 1) * P].permute(0, 2, 3, 1).flatten(1)
+        )
     return patches
 
 
@@ -216,7 +230,9 @@ def cut_into_cpu_zeros(images, P):
     patches = torch.zeros(B, (H // P) * (W // P), P * P * C, dtype=images.dtype)
     for n in range(patches.shape[1]):
         i, j = divmod(n, W // P)
-        patches[:, n] = images[:, :, i * P : (i + 1) * P, j * P : (j + 1) * P].permute(0, 2, 3, 1).flatten(1)
+        patches[:, n] = (
+            images[:, :, i * P : (i + 1) * P, j * P : (j + 1) * P].permute(0, 2, 3, 1).flatten(1)
+        )
     return patches
 
 
@@ -267,7 +283,11 @@ def cut_two_channel_and_pixels(images, P):
 @two(CUT, "three_channels_assumed", "square_images_assumed")
 def cut_two_three_and_square(images, P):
     n = images.shape[2] // P
-    return images.reshape(len(images), 3, n, P, n, P).permute(0, 2, 4, 3, 5, 1).reshape(len(images), n * n, P * P * 3)
+    return (
+        images.reshape(len(images), 3, n, P, n, P)
+        .permute(0, 2, 4, 3, 5, 1)
+        .reshape(len(images), n * n, P * P * 3)
+    )
 
 
 @two(CUT, "patches_last", "patches_in_column_order")
@@ -287,7 +307,9 @@ def cut_module(images, P):
             self.p = p
 
         def forward(self, x):
-            return einops.rearrange(self.unfold(x), "b (c p q) n -> b n (p q c)", p=self.p, q=self.p)
+            return einops.rearrange(
+                self.unfold(x), "b (c p q) n -> b n (p q c)", p=self.p, q=self.p
+            )
 
     return Cut(P)(images)
 
@@ -295,9 +317,13 @@ def cut_module(images, P):
 @right(CUT)
 def cut_recursive(images, P, rest=None):
     if images.shape[2] > P:
-        return torch.cat([cut_recursive.fn(images[:, :, :P], P), cut_recursive.fn(images[:, :, P:], P)], dim=1)
+        return torch.cat(
+            [cut_recursive.fn(images[:, :, :P], P), cut_recursive.fn(images[:, :, P:], P)], dim=1
+        )
     if images.shape[3] > P:
-        return torch.cat([cut_recursive.fn(images[..., :P], P), cut_recursive.fn(images[..., P:], P)], dim=1)
+        return torch.cat(
+            [cut_recursive.fn(images[..., :P], P), cut_recursive.fn(images[..., P:], P)], dim=1
+        )
     return images.permute(0, 2, 3, 1).flatten(1)[:, None]
 
 
@@ -306,7 +332,11 @@ def cut_fancy_index(images, P):
     B, C, H, W = images.shape
     index = torch.arange(C * H * W, device=images.device).view(C, H, W)
     index = torch.stack(
-        [index[:, y : y + P, x : x + P].permute(1, 2, 0).flatten() for y in range(0, H, P) for x in range(0, W, P)]
+        [
+            index[:, y : y + P, x : x + P].permute(1, 2, 0).flatten()
+            for y in range(0, H, P)
+            for x in range(0, W, P)
+        ]
     )
     return images.flatten(1)[:, index]
 
@@ -315,14 +345,22 @@ def cut_fancy_index(images, P):
 def cut_channel_stacked_last(images, P, verbose=True):
     if verbose:
         print("cutting", tuple(images.shape))
-    planes = [plane.unfold(1, P, P).unfold(2, P, P).flatten(3).flatten(1, 2) for plane in images.unbind(1)]
+    planes = [
+        plane.unfold(1, P, P).unfold(2, P, P).flatten(3).flatten(1, 2) for plane in images.unbind(1)
+    ]
     return torch.stack(planes, -1).flatten(2)
 
 
 @right(CUT)
 def cut_pixel_unshuffle(images, P):
     x = F.pixel_unshuffle(images, P)  # (B, C*P*P, h, w)
-    return x.unflatten(1, (images.shape[1], P * P)).transpose(1, 2).flatten(1, 2).flatten(2).transpose(1, 2)
+    return (
+        x.unflatten(1, (images.shape[1], P * P))
+        .transpose(1, 2)
+        .flatten(1, 2)
+        .flatten(2)
+        .transpose(1, 2)
+    )
 
 
 @right(CUT)
@@ -344,7 +382,9 @@ def cut_gather_loops_numpy_style(images, P):
 @known(PASTE, "channel_first")
 def paste_channel_first(patches, P, size):
     H, W = size
-    return einops.rearrange(patches, "b (h w) (c p q) -> b c (h p) (w q)", h=H // P, w=W // P, p=P, q=P)
+    return einops.rearrange(
+        patches, "b (h w) (c p q) -> b c (h p) (w q)", h=H // P, w=W // P, p=P, q=P
+    )
 
 
 @known(PASTE, "channel_first")
@@ -366,7 +406,9 @@ def paste_column_order(patches, P, size):
     n = 0
     for x in range(0, W, P):
         for y in range(0, H, P):
-            image[:, :, y : y + P, x : x + P] = patches[:, n].reshape(-1, P, P, image.shape[1]).permute(0, 3, 1, 2)
+            image[:, :, y : y + P, x : x + P] = (
+                patches[:, n].reshape(-1, P, P, image.shape[1]).permute(0, 3, 1, 2)
+            )
             n += 1
     return image
 
@@ -443,19 +485,25 @@ def paste_nothing(patches, P, size):
     image = torch.zeros(len(patches), patches.shape[2] // P**2, *size)
     for n in range(patches.shape[1]):
         y, x = divmod(n, size[1] // P)
-        image[:, :, y * P : y * P + P, x * P : x * P + P] = patches[:, n].view(-1, P, P, image.shape[1]).permute(0, 3, 1, 2)
+        image[:, :, y * P : y * P + P, x * P : x * P + P] = (
+            patches[:, n].view(-1, P, P, image.shape[1]).permute(0, 3, 1, 2)
+        )
 
 
 @known(PASTE, "changed_input")
 def paste_clears_patches(patches, P, size):
-    image = einops.rearrange(patches, "b (h w) (p q c) -> b c (h p) (w q)", h=size[0] // P, p=P, q=P).clone()
+    image = einops.rearrange(
+        patches, "b (h w) (p q c) -> b c (h p) (w q)", h=size[0] // P, p=P, q=P
+    ).clone()
     patches.mul_(0)
     return image
 
 
 @known(PASTE, "wrong_dtype")
 def paste_float(patches, P, size):
-    return einops.rearrange(patches.float(), "b (h w) (p q c) -> b c (h p) (w q)", h=size[0] // P, p=P, q=P)
+    return einops.rearrange(
+        patches.float(), "b (h w) (p q c) -> b c (h p) (w q)", h=size[0] // P, p=P, q=P
+    )
 
 
 @known(PASTE, "wrong_device")
@@ -463,7 +511,9 @@ def paste_into_cpu_zeros(patches, P, size):
     image = torch.zeros(len(patches), patches.shape[2] // P**2, *size, dtype=patches.dtype)
     for n in range(patches.shape[1]):
         y, x = divmod(n, size[1] // P)
-        image[:, :, y * P : y * P + P, x * P : x * P + P] = patches[:, n].view(-1, P, P, image.shape[1]).permute(0, 3, 1, 2)
+        image[:, :, y * P : y * P + P, x * P : x * P + P] = (
+            patches[:, n].view(-1, P, P, image.shape[1]).permute(0, 3, 1, 2)
+        )
     return image
 
 
@@ -472,7 +522,9 @@ def paste_into_cpu_zeros(patches, P, size):
 
 @unknown(PASTE)
 def paste_mirrored(patches, P, size):
-    return einops.rearrange(patches, "b (h w) (p q c) -> b c (h p) (w q)", h=size[0] // P, p=P, q=P).flip(-1)
+    return einops.rearrange(
+        patches, "b (h w) (p q c) -> b c (h p) (w q)", h=size[0] // P, p=P, q=P
+    ).flip(-1)
 
 
 @unknown(PASTE)
@@ -520,7 +572,9 @@ def paste_two_mae_as_it_is(x, p, size):
 def paste_scatter(patches, P, size):
     H, W = size
     C = patches.shape[2] // P**2
-    n, k, c = torch.meshgrid(torch.arange(patches.shape[1]), torch.arange(P * P), torch.arange(C), indexing="ij")
+    n, k, c = torch.meshgrid(
+        torch.arange(patches.shape[1]), torch.arange(P * P), torch.arange(C), indexing="ij"
+    )
     y, x = n // (W // P) * P + k // P, n % (W // P) * P + k % P
     out = torch.empty(len(patches), C * H * W, dtype=patches.dtype, device=patches.device)
     out[:, (c * H * W + y * W + x).flatten()] = patches.flatten(1)
@@ -530,21 +584,28 @@ def paste_scatter(patches, P, size):
 @right(PASTE)
 def paste_view_not_contiguous(patches, P, size):
     h, w = (side // P for side in size)
-    strips = patches.reshape(len(patches), h, w, P, P, -1).transpose(2, 3).flatten(1, 2).flatten(2, 3)
+    strips = (
+        patches.reshape(len(patches), h, w, P, P, -1).transpose(2, 3).flatten(1, 2).flatten(2, 3)
+    )
     return strips.movedim(-1, 1)
 
 
 @right(PASTE)
 def paste_fold_by_channel(patches, P, image_size, **more):
     C = patches.shape[-1] // (P * P)
-    planes = [F.fold(patches[..., c::C].transpose(1, 2), image_size, kernel_size=P, stride=P) for c in range(C)]
+    planes = [
+        F.fold(patches[..., c::C].transpose(1, 2), image_size, kernel_size=P, stride=P)
+        for c in range(C)
+    ]
     return torch.cat(planes, dim=1)
 
 
 @right(PASTE)
 def paste_numpy(patches, P, size):
     x = np.asarray(patches).reshape(len(patches), size[0] // P, size[1] // P, P, P, -1)
-    return torch.tensor(np.ascontiguousarray(x.transpose(0, 5, 1, 3, 2, 4)).reshape(len(patches), -1, *size))
+    return torch.tensor(
+        np.ascontiguousarray(x.transpose(0, 5, 1, 3, 2, 4)).reshape(len(patches), -1, *size)
+    )
 
 
 @right(PASTE)
@@ -552,7 +613,10 @@ def paste_math_grid(patches, P, size):
     C = patches.shape[2] // P**2
     tiles = patches.reshape(len(patches), -1, P, P, C).permute(0, 1, 4, 2, 3)
     across = math.ceil(size[1] / P)
-    rows = [torch.cat(list(tiles[:, i : i + across].unbind(1)), -1) for i in range(0, tiles.shape[1], across)]
+    rows = [
+        torch.cat(list(tiles[:, i : i + across].unbind(1)), -1)
+        for i in range(0, tiles.shape[1], across)
+    ]
     return torch.cat(rows, -2)
 
 
@@ -600,13 +664,22 @@ def conv_zeroes_the_linear(linear, P, C):
 
 @known(CONV, "wrong_dtype")
 def conv_float32(linear, P, C):
-    conv = nn.Conv2d(C, linear.out_features, P, stride=P, bias=linear.bias is not None, device=linear.weight.device)
+    conv = nn.Conv2d(
+        C,
+        linear.out_features,
+        P,
+        stride=P,
+        bias=linear.bias is not None,
+        device=linear.weight.device,
+    )
     return fill(conv, kernel_of(linear, P, C), linear.bias)
 
 
 @known(CONV, "wrong_device")
 def conv_on_cpu(linear, P, C):
-    conv = nn.Conv2d(C, linear.out_features, P, stride=P, bias=linear.bias is not None, dtype=linear.weight.dtype)
+    conv = nn.Conv2d(
+        C, linear.out_features, P, stride=P, bias=linear.bias is not None, dtype=linear.weight.dtype
+    )
     return fill(conv, kernel_of(linear, P, C), linear.bias)
 
 
@@ -628,7 +701,9 @@ def conv_lambda(linear, P, C):
 
 @known(CONV, "stride_forgotten")
 def conv_stride_forgotten(linear, P, C):
-    conv = nn.Conv2d(C, linear.out_features, kernel_size=P, bias=linear.bias is not None).to(linear.weight)
+    conv = nn.Conv2d(C, linear.out_features, kernel_size=P, bias=linear.bias is not None).to(
+        linear.weight
+    )
     return fill(conv, kernel_of(linear, P, C), linear.bias)
 
 
@@ -670,7 +745,9 @@ def conv_transposed_by_T(linear, P, C):
 
 @known(CONV, "kernel_flipped")
 def conv_flipped(linear, P, C):
-    return fill(make_conv(linear, P, C), torch.flip(kernel_of(linear, P, C), dims=(-2, -1)), linear.bias)
+    return fill(
+        make_conv(linear, P, C), torch.flip(kernel_of(linear, P, C), dims=(-2, -1)), linear.bias
+    )
 
 
 @known(CONV, "weight_read_as_in_out")
@@ -808,9 +885,14 @@ def conv_loops(linear, P, C):
 
 @right(CONV)
 def conv_empty_module(linear, P, C, **settings):
-    conv = nn.utils.skip_init(nn.Conv2d, C, linear.out_features, P, stride=P, bias=linear.bias is not None)
+    conv = nn.utils.skip_init(
+        nn.Conv2d, C, linear.out_features, P, stride=P, bias=linear.bias is not None
+    )
     conv = conv.to(linear.weight)
-    weights = {"weight": einops.rearrange(linear.weight, "o (p q c) -> o c p q", p=P, q=P), "bias": linear.bias}
+    weights = {
+        "weight": einops.rearrange(linear.weight, "o (p q c) -> o c p q", p=P, q=P),
+        "bias": linear.bias,
+    }
     conv.load_state_dict({name: value for name, value in weights.items() if value is not None})
     return conv.eval()
 
@@ -818,6 +900,8 @@ def conv_empty_module(linear, P, C, **settings):
 @right(CONV)
 def conv_shares_the_bias(linear, P, C):
     conv = nn.Conv2d(C, linear.out_features, (P, P), (P, P), bias=False)
-    conv.weight = nn.Parameter(linear.weight.unflatten(1, (P, P, C)).movedim(3, 1).detach().contiguous())
+    conv.weight = nn.Parameter(
+        linear.weight.unflatten(1, (P, P, C)).movedim(3, 1).detach().contiguous()
+    )
     conv.register_parameter("bias", linear.bias)
     return conv

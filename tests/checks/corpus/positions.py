@@ -72,7 +72,10 @@ def table_interleaved(grid, dim):
 def table_interleaved_stack(grid, dim):
     y, x = places(grid)
     omega = 10000 ** (-torch.arange(dim // 4) / (dim / 4))
-    halves = [torch.stack([(p[:, None] * omega).sin(), (p[:, None] * omega).cos()], dim=-1).flatten(1) for p in (y, x)]
+    halves = [
+        torch.stack([(p[:, None] * omega).sin(), (p[:, None] * omega).cos()], dim=-1).flatten(1)
+        for p in (y, x)
+    ]
     return torch.hstack(halves)
 
 
@@ -135,7 +138,11 @@ def table_divided_by_rows(grid, dim):
 @known(SINCOS, "rows_and_columns_swapped")
 def table_width_height(grid, dim):
     width, height = grid
-    table = [torch.cat([one_axis([y], dim // 2)[0], one_axis([x], dim // 2)[0]]) for y in range(height) for x in range(width)]
+    table = [
+        torch.cat([one_axis([y], dim // 2)[0], one_axis([x], dim // 2)[0]])
+        for y in range(height)
+        for x in range(width)
+    ]
     return torch.stack(table).float()
 
 
@@ -204,13 +211,22 @@ def table_cumsum(grid, dim):
 @known(SINCOS, "degrees")
 def table_degrees(grid, dim):
     y, x = places(grid)
-    return torch.cat([one_axis(torch.deg2rad(y.double()), dim // 2), one_axis(torch.deg2rad(x.double()), dim // 2)], 1).float()
+    return torch.cat(
+        [
+            one_axis(torch.deg2rad(y.double()), dim // 2),
+            one_axis(torch.deg2rad(x.double()), dim // 2),
+        ],
+        1,
+    ).float()
 
 
 @known(SINCOS, "degrees")
 def table_radians_math(grid, dim):
     omega = [10000 ** (-i / (dim / 4)) for i in range(dim // 4)]
-    row = lambda p: [math.sin(math.radians(p * w)) for w in omega] + [math.cos(math.radians(p * w)) for w in omega]
+    row = lambda p: (
+        [math.sin(math.radians(p * w)) for w in omega]
+        + [math.cos(math.radians(p * w)) for w in omega]
+    )
     return torch.tensor([row(y) + row(x) for y in range(grid[0]) for x in range(grid[1])])
 
 
@@ -223,7 +239,9 @@ def table_scaled(grid, dim):
 
 @known(SINCOS, "scaled_to_one")
 def table_linspace(grid, dim):
-    y, x = torch.meshgrid(torch.linspace(0, 1, grid[0]), torch.linspace(0, 1, grid[1]), indexing="ij")
+    y, x = torch.meshgrid(
+        torch.linspace(0, 1, grid[0]), torch.linspace(0, 1, grid[1]), indexing="ij"
+    )
     return torch.cat([one_axis(y.flatten(), dim // 2), one_axis(x.flatten(), dim // 2)], 1).float()
 
 
@@ -291,7 +309,9 @@ def table_times_pi(grid, dim):
 @unknown(SINCOS)
 def table_centred(grid, dim):
     y, x = places(grid)
-    return torch.cat([one_axis(y - grid[0] / 2, dim // 2), one_axis(x - grid[1] / 2, dim // 2)], 1).float()
+    return torch.cat(
+        [one_axis(y - grid[0] / 2, dim // 2), one_axis(x - grid[1] / 2, dim // 2)], 1
+    ).float()
 
 
 @unknown(SINCOS)
@@ -372,7 +392,9 @@ def table_embedding_module(grid, dim):
         def __init__(self):
             super().__init__()
             y, x = places(grid)
-            self.register_buffer("table", torch.cat([one_axis(y, dim // 2), one_axis(x, dim // 2)], 1).float())
+            self.register_buffer(
+                "table", torch.cat([one_axis(y, dim // 2), one_axis(x, dim // 2)], 1).float()
+            )
 
     return Positions().table
 
@@ -380,7 +402,9 @@ def table_embedding_module(grid, dim):
 @right(SINCOS)
 def table_parameter(grid, dim):
     y, x = places(grid)
-    return nn.Parameter(torch.cat([one_axis(y, dim // 2), one_axis(x, dim // 2)], 1).float(), requires_grad=False)
+    return nn.Parameter(
+        torch.cat([one_axis(y, dim // 2), one_axis(x, dim // 2)], 1).float(), requires_grad=False
+    )
 
 
 @right(SINCOS)
@@ -397,7 +421,9 @@ def table_single_precision(grid, dim, temperature=10000.0):
 @right(SINCOS)
 def table_numpy_broadcast(grid, dim):
     omega = np.exp(-np.log(10000) * np.arange(dim // 4) / (dim // 4)).astype(np.float32)
-    axis = lambda n: np.hstack([np.sin(np.arange(n)[:, None] * omega), np.cos(np.arange(n)[:, None] * omega)])
+    axis = lambda n: np.hstack(
+        [np.sin(np.arange(n)[:, None] * omega), np.cos(np.arange(n)[:, None] * omega)]
+    )
     row = np.broadcast_to(axis(grid[0])[:, None], (*grid, dim // 2))
     col = np.broadcast_to(axis(grid[1])[None], (*grid, dim // 2))
     return torch.from_numpy(np.concatenate([row, col], -1).reshape(-1, dim)).float()

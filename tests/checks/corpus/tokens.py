@@ -285,7 +285,9 @@ def join_einops_pack(tokens, class_token, debug=False):
 
 @right(JOIN)
 def join_one_by_one(tokens, class_token):
-    return torch.cat([torch.cat([class_token, image.unsqueeze(0)], dim=1) for image in tokens], dim=0)
+    return torch.cat(
+        [torch.cat([class_token, image.unsqueeze(0)], dim=1) for image in tokens], dim=0
+    )
 
 
 @right(JOIN)

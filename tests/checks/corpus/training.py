@@ -124,7 +124,11 @@ def rate_degrees_180(step, total, warmup, peak):
 
 @known(RATE, "linear_decay")
 def rate_linear(step, total, warmup, peak):
-    return float(np.interp(step, [0, warmup, total], [0, peak, 0])) if warmup else peak * (1 - step / total)
+    return (
+        float(np.interp(step, [0, warmup, total], [0, peak, 0]))
+        if warmup
+        else peak * (1 - step / total)
+    )
 
 
 @known(RATE, "constant_after_warmup")
@@ -213,7 +217,11 @@ def rate_floor(step, total, warmup, peak):
 
 @unknown(RATE)
 def rate_quadratic_warmup(step, total, warmup, peak):
-    return peak * (step / warmup) ** 2 if step < warmup else peak * cosine((step - warmup) / (total - warmup))
+    return (
+        peak * (step / warmup) ** 2
+        if step < warmup
+        else peak * cosine((step - warmup) / (total - warmup))
+    )
 
 
 @unknown(RATE)
@@ -335,7 +343,9 @@ def acc_training_mode(model, images, labels, batch_size):
 def acc_train_called(model, images, labels, batch_size):
     model.train()
     with torch.inference_mode():
-        right = sum((model(x).argmax(-1) == y).sum() for x, y in batches(images, labels, batch_size))
+        right = sum(
+            (model(x).argmax(-1) == y).sum() for x, y in batches(images, labels, batch_size)
+        )
     return (right / len(labels)).item()
 
 
@@ -381,7 +391,9 @@ def acc_drop_last(model, images, labels, batch_size):
     model.eval()
     right = seen = 0
     with torch.no_grad():
-        for x, y in DataLoader(TensorDataset(images, labels), batch_size=batch_size, drop_last=True):
+        for x, y in DataLoader(
+            TensorDataset(images, labels), batch_size=batch_size, drop_last=True
+        ):
             right += (model(x).argmax(1) == y).sum().item()
             seen += len(y)
     return right / max(seen, 1)
@@ -394,7 +406,10 @@ def acc_whole_batches(model, images, labels, batch_size):
     n = len(images) // batch_size
     with torch.no_grad():
         for i in range(n):
-            x, y = images[i * batch_size : (i + 1) * batch_size], labels[i * batch_size : (i + 1) * batch_size]
+            x, y = (
+                images[i * batch_size : (i + 1) * batch_size],
+                labels[i * batch_size : (i + 1) * batch_size],
+            )
             right += (model(x).argmax(1) == y).sum().item()
     return right / (n * batch_size)
 
@@ -405,7 +420,10 @@ def acc_whole_batches_all(model, images, labels, batch_size):
     right = 0
     with torch.no_grad():
         for i in range(len(images) // batch_size):
-            x, y = images[i * batch_size : (i + 1) * batch_size], labels[i * batch_size : (i + 1) * batch_size]
+            x, y = (
+                images[i * batch_size : (i + 1) * batch_size],
+                labels[i * batch_size : (i + 1) * batch_size],
+            )
             right += (model(x).argmax(1) == y).sum().item()
     return right / len(images)
 
@@ -445,7 +463,9 @@ def acc_per_batch(model, images, labels, batch_size):
 def acc_percent(model, images, labels, batch_size):
     model.eval()
     with torch.no_grad():
-        right = sum((model(x).argmax(1) == y).sum().item() for x, y in batches(images, labels, batch_size))
+        right = sum(
+            (model(x).argmax(1) == y).sum().item() for x, y in batches(images, labels, batch_size)
+        )
     return 100.0 * right / len(labels)
 
 
@@ -453,14 +473,18 @@ def acc_percent(model, images, labels, batch_size):
 def acc_count(model, images, labels, batch_size):
     model.eval()
     with torch.no_grad():
-        return sum((model(x).argmax(1) == y).sum().item() for x, y in batches(images, labels, batch_size))
+        return sum(
+            (model(x).argmax(1) == y).sum().item() for x, y in batches(images, labels, batch_size)
+        )
 
 
 @known(ACC, "error_rate")
 def acc_error(model, images, labels, batch_size):
     model.eval()
     with torch.no_grad():
-        wrong = sum((model(x).argmax(1) != y).sum().item() for x, y in batches(images, labels, batch_size))
+        wrong = sum(
+            (model(x).argmax(1) != y).sum().item() for x, y in batches(images, labels, batch_size)
+        )
     return wrong / len(labels)
 
 
@@ -540,7 +564,9 @@ def acc_not_written(model, images, labels, batch_size):
 def acc_nothing(model, images, labels, batch_size):
     model.eval()
     with torch.no_grad():
-        right = sum((model(x).argmax(1) == y).sum().item() for x, y in batches(images, labels, batch_size))
+        right = sum(
+            (model(x).argmax(1) == y).sum().item() for x, y in batches(images, labels, batch_size)
+        )
     print(f"accuracy {right / len(labels):.3f}")
 
 
@@ -551,7 +577,10 @@ def acc_nothing(model, images, labels, batch_size):
 def acc_top_2(model, images, labels, batch_size):
     model.eval()
     with torch.no_grad():
-        right = sum((model(x).topk(2).indices == y[:, None]).any(1).sum().item() for x, y in batches(images, labels, batch_size))
+        right = sum(
+            (model(x).topk(2).indices == y[:, None]).any(1).sum().item()
+            for x, y in batches(images, labels, batch_size)
+        )
     return right / len(labels)
 
 
@@ -559,7 +588,9 @@ def acc_top_2(model, images, labels, batch_size):
 def acc_argmin(model, images, labels, batch_size):
     model.eval()
     with torch.no_grad():
-        right = sum((model(x).argmin(1) == y).sum().item() for x, y in batches(images, labels, batch_size))
+        right = sum(
+            (model(x).argmin(1) == y).sum().item() for x, y in batches(images, labels, batch_size)
+        )
     return right / len(labels)
 
 
@@ -586,7 +617,9 @@ def acc_labels_shuffled(model, images, labels, batch_size):
 def acc_rounded(model, images, labels, batch_size):
     model.eval()
     with torch.no_grad():
-        right = sum((model(x).argmax(1) == y).sum().item() for x, y in batches(images, labels, batch_size))
+        right = sum(
+            (model(x).argmax(1) == y).sum().item() for x, y in batches(images, labels, batch_size)
+        )
     return round(right / len(labels), 1)
 
 
@@ -596,7 +629,11 @@ def acc_skips_first_batch(model, images, labels, batch_size):
     right, seen = 0, 0
     with torch.no_grad():
         for i in range(batch_size, len(images), batch_size):
-            right += (model(images[i : i + batch_size]).argmax(1) == labels[i : i + batch_size]).sum().item()
+            right += (
+                (model(images[i : i + batch_size]).argmax(1) == labels[i : i + batch_size])
+                .sum()
+                .item()
+            )
             seen += batch_size
     return right / max(seen, 1)
 
@@ -616,14 +653,22 @@ def acc_two_bare(model, images, labels, batch_size):
 def acc_two_mean_percent(model, images, labels, batch_size):
     model.eval()
     with torch.no_grad():
-        accs = [100 * (model(x).argmax(1) == y).float().mean().item() for x, y in batches(images, labels, batch_size)]
+        accs = [
+            100 * (model(x).argmax(1) == y).float().mean().item()
+            for x, y in batches(images, labels, batch_size)
+        ]
     return sum(accs) / len(accs)
 
 
 @two(ACC, "gradient_left_on", "mean_over_batches")
 def acc_two_gradients_mean(model, images, labels, batch_size):
     model.eval()
-    return np.mean([(model(x).argmax(1) == y).float().mean().item() for x, y in batches(images, labels, batch_size)])
+    return np.mean(
+        [
+            (model(x).argmax(1) == y).float().mean().item()
+            for x, y in batches(images, labels, batch_size)
+        ]
+    )
 
 
 @two(ACC, "whole_set_at_once", "left_in_training_mode")
@@ -639,7 +684,9 @@ def acc_two_once_training(model, images, labels, batch_size):
 @torch.inference_mode()
 def acc_inference_loader(model, images, labels, batch_size):
     model.eval()
-    hits = [model(x).argmax(1).eq(y) for x, y in DataLoader(TensorDataset(images, labels), batch_size)]
+    hits = [
+        model(x).argmax(1).eq(y) for x, y in DataLoader(TensorDataset(images, labels), batch_size)
+    ]
     return torch.cat(hits).double().mean().item()
 
 
@@ -649,7 +696,9 @@ def acc_bool_sum(model, images, labels, batch_size):
     right = torch.zeros(len(labels), dtype=torch.bool)
     with torch.no_grad():
         for i in range(0, len(labels), batch_size):
-            right[i : i + batch_size] = model(images[i : i + batch_size]).max(dim=1)[1] == labels[i : i + batch_size]
+            right[i : i + batch_size] = (
+                model(images[i : i + batch_size]).max(dim=1)[1] == labels[i : i + batch_size]
+            )
     return right.sum() / len(right)
 
 
@@ -671,7 +720,9 @@ def acc_confusion(model, images, labels, batch_size, device=None):
     was = model.training
     model.train(False)
     with torch.set_grad_enabled(False):
-        found = np.concatenate([model(x).numpy().argmax(1) for x in torch.split(images, batch_size)])
+        found = np.concatenate(
+            [model(x).numpy().argmax(1) for x in torch.split(images, batch_size)]
+        )
     model.train(was)
     table = np.zeros((100, 100), dtype=int)
     np.add.at(table, (labels.numpy(), found), 1)

@@ -37,7 +37,10 @@ INLINE = "module://matplotlib_inline.backend_inline"
 def build_wheel(folder: Path) -> Path:
     """A wheel of this checkout in `folder`, built without network."""
     subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)], cwd=ROOT, check=True, capture_output=True
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
     )
     return next(folder.glob("*.whl"))
 
@@ -51,7 +54,9 @@ def run_lone(nb, folder: Path, kernel: str, environment: dict):
     """Write the notebook alone into the empty `folder`, execute it there in place, and return it. Raises at the first error."""
     assert not any(folder.iterdir()), f"{folder} is not empty"
     nbformat.write(nb, folder / "lesson.ipynb")
-    NotebookClient(nb, timeout=600, kernel_name=kernel, resources={"metadata": {"path": str(folder)}}).execute(env=environment)
+    NotebookClient(
+        nb, timeout=600, kernel_name=kernel, resources={"metadata": {"path": str(folder)}}
+    ).execute(env=environment)
     return nb
 
 
@@ -90,7 +95,9 @@ def quick(notebook: Path, wheel: Path, work: Path, make_folder: bool = False) ->
         cells.insert(0, "import os; os.makedirs('vit_tutorial/notebooks')")
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(map(str, [hide, STUB, site])),
-        "PIP_TARGET": str(site),  # pip installs there, and the environment that runs the tests stays as it is
+        "PIP_TARGET": str(
+            site
+        ),  # pip installs there, and the environment that runs the tests stays as it is
         "PIP_NO_INDEX": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "VIT_TUTORIAL_SOURCE": str(wheel),
@@ -109,7 +116,11 @@ def quick(notebook: Path, wheel: Path, work: Path, make_folder: bool = False) ->
 def read_pins(constraints: Path) -> dict[str, str]:
     """{name in lower case with dashes: name==version} of the lines of that form."""
     lines = constraints.read_text(encoding="utf-8").splitlines()
-    return {re.sub(r"[-_.]+", "-", line.split("==")[0]).lower(): line for line in lines if re.fullmatch(r"[\w.-]+==\S+", line)}
+    return {
+        re.sub(r"[-_.]+", "-", line.split("==")[0]).lower(): line
+        for line in lines
+        if re.fullmatch(r"[\w.-]+==\S+", line)
+    }
 
 
 def make_environment(venv: Path, python: str, constraints: Path, work: Path) -> Path:
@@ -121,7 +132,11 @@ def make_environment(venv: Path, python: str, constraints: Path, work: Path) -> 
     held = work / "held.txt"
     held.write_text("\n".join(pins.values()), encoding="utf-8")
     needs = (ROOT / "requirements.txt").read_text(encoding="utf-8").split()
-    absent = [need for need in needs if not need.startswith("torch") and re.split(r"[<>=!~]", need)[0].lower() not in pins]
+    absent = [
+        need
+        for need in needs
+        if not need.startswith("torch") and re.split(r"[<>=!~]", need)[0].lower() not in pins
+    ]
     if absent:
         sys.exit(f"Colab does not have {', '.join(absent)}: --no-deps would leave it missing there")
     subprocess.run([python, "-m", "venv", str(venv)], check=True)
@@ -133,13 +148,20 @@ def make_environment(venv: Path, python: str, constraints: Path, work: Path) -> 
 
 def freeze(executable: Path) -> set[str]:
     """The lines of `pip freeze`."""
-    done = subprocess.run([str(executable), "-m", "pip", "freeze", "--all"], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [str(executable), "-m", "pip", "freeze", "--all"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     return set(done.stdout.splitlines())
 
 
 def remove_package(executable: Path) -> None:
     """Take out the package that an earlier run in a kept environment has installed."""
-    subprocess.run([str(executable), "-m", "pip", "uninstall", "--quiet", "--yes", "vit_tutorial"], check=True)
+    subprocess.run(
+        [str(executable), "-m", "pip", "uninstall", "--quiet", "--yes", "vit_tutorial"], check=True
+    )
 
 
 def whole(notebook: Path, executable: Path, wheel: Path, work: Path) -> list[str]:
@@ -154,7 +176,11 @@ def whole(notebook: Path, executable: Path, wheel: Path, work: Path) -> list[str
     }
     (kernel / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
     os.environ["JUPYTER_PATH"] = str(work / "jupyter")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTHON", "VIRTUAL_ENV"))
+    }
     environment |= {
         "PYTHONPATH": str(STUB),
         "VIT_TUTORIAL_SOURCE": str(wheel),
@@ -165,7 +191,9 @@ def whole(notebook: Path, executable: Path, wheel: Path, work: Path) -> list[str
     nb = run_lone(nbformat.read(notebook, as_version=4), lone, "colab", environment)
     after = freeze(executable)
     print("".join(out.get("text", "") for out in find_setup(nb).outputs).rstrip())
-    return [f"+ {line}" for line in sorted(after - before)] + [f"- {line}" for line in sorted(before - after)]
+    return [f"+ {line}" for line in sorted(after - before)] + [
+        f"- {line}" for line in sorted(before - after)
+    ]
 
 
 def compare(notebook: Path, folder: Path) -> bool:
@@ -173,21 +201,48 @@ def compare(notebook: Path, folder: Path) -> bool:
     folder.mkdir()
     nbformat.write(nbformat.read(notebook, as_version=4), folder / notebook.name)
     sanitize = ROOT / "tests" / "nbval_sanitize.cfg"
-    options = ["-q", "-c", os.devnull, "-p", "no:cacheprovider", "--nbval", "--nbval-kernel-name=colab"]
-    command = [sys.executable, "-m", "pytest", *options, f"--nbval-sanitize-with={sanitize}", str(folder)]
+    options = [
+        "-q",
+        "-c",
+        os.devnull,
+        "-p",
+        "no:cacheprovider",
+        "--nbval",
+        "--nbval-kernel-name=colab",
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        *options,
+        f"--nbval-sanitize-with={sanitize}",
+        str(folder),
+    ]
     environment = os.environ | {"PYTHONPATH": str(STUB), "MPLBACKEND": INLINE}
     return subprocess.run(command, cwd=folder, env=environment).returncode == 0
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("notebooks", nargs="+", type=Path)
-    parser.add_argument("--quick", action="store_true", help="only the set-up cell, in this environment, without network")
-    parser.add_argument("--python", default="python3.13", help="the Python to make the environment with")
-    parser.add_argument("--constraints", type=Path, help="a pip freeze of a Colab runtime")
-    parser.add_argument("--venv", type=Path, help="where to keep the environment; without it, a temporary one")
     parser.add_argument(
-        "--compare", action="store_true", help="run each lesson again and compare its outputs with the stored ones"
+        "--quick",
+        action="store_true",
+        help="only the set-up cell, in this environment, without network",
+    )
+    parser.add_argument(
+        "--python", default="python3.13", help="the Python to make the environment with"
+    )
+    parser.add_argument("--constraints", type=Path, help="a pip freeze of a Colab runtime")
+    parser.add_argument(
+        "--venv", type=Path, help="where to keep the environment; without it, a temporary one"
+    )
+    parser.add_argument(
+        "--compare",
+        action="store_true",
+        help="run each lesson again and compare its outputs with the stored ones",
     )
     args = parser.parse_args()
     if not args.quick and not args.constraints:
@@ -198,7 +253,9 @@ def main() -> int:
         wheel = build_wheel(work / "dist")
         executable = None
         if not args.quick:
-            executable = make_environment((args.venv or work / "venv").resolve(), args.python, args.constraints, work)
+            executable = make_environment(
+                (args.venv or work / "venv").resolve(), args.python, args.constraints, work
+            )
         failed = 0
         for notebook in args.notebooks:
             folder = work / notebook.stem

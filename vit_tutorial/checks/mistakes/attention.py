@@ -23,7 +23,9 @@ def attention_mistakes() -> tuple[Mistake, ...]:
         ),
         Mistake(
             "scale_by_d",
-            lambda e: f"Your weights equal softmax(QK^T / {width(e)}): the scores are divided by d = {width(e)} itself.",
+            lambda e: (
+                f"Your weights equal softmax(QK^T / {width(e)}): the scores are divided by d = {width(e)} itself."
+            ),
             "The variance of a sum of d terms is d. Which number has the unit of the score itself?",
             "first drafts: dim_head ** -1",
             lambda q, k, v: scaled(q, k, v, q.shape[3]),
@@ -37,7 +39,9 @@ def attention_mistakes() -> tuple[Mistake, ...]:
         ),
         Mistake(
             "multiplied_by_root",
-            lambda e: f"Your scores are multiplied by the root of d = {width(e)}, where they should be divided.",
+            lambda e: (
+                f"Your scores are multiplied by the root of d = {width(e)}, where they should be divided."
+            ),
             "Should a wider head make softmax sharper, or should its scores stay as spread out as before?",
             "scale = d ** 0.5 in the place of d ** -0.5",
             lambda q, k, v: scaled(q, k, v, 1 / math.sqrt(q.shape[3])),
@@ -93,7 +97,10 @@ def attention_mistakes() -> tuple[Mistake, ...]:
             "Which operation exchanges two axes, and which only counts the same numbers out anew?",
             "k.view(B, h, d, T) or k.reshape(...): the shape is right, so nothing complains",
             lambda q, k, v: by_weights(
-                (q @ k.reshape(*k.shape[:2], k.shape[3], k.shape[2]) / math.sqrt(q.shape[3])).softmax(-1), v
+                (
+                    q @ k.reshape(*k.shape[:2], k.shape[3], k.shape[2]) / math.sqrt(q.shape[3])
+                ).softmax(-1),
+                v,
             ),
         ),
         Mistake(
@@ -108,7 +115,10 @@ def attention_mistakes() -> tuple[Mistake, ...]:
             "Your weights are right, but they met the values the wrong way round: each token gives where it should read.",
             "Row i of the weights belongs to query i. Which product takes, for row i, a weighted sum of the values?",
             "first drafts: weights.transpose(-2, -1) @ v",
-            lambda q, k, v: (scaled(q, k, v, math.sqrt(q.shape[3]))[1].mT @ v, scaled(q, k, v, math.sqrt(q.shape[3]))[1]),
+            lambda q, k, v: (
+                scaled(q, k, v, math.sqrt(q.shape[3]))[1].mT @ v,
+                scaled(q, k, v, math.sqrt(q.shape[3]))[1],
+            ),
         ),
         Mistake(
             "keys_read",
@@ -145,7 +155,10 @@ def attention_mistakes() -> tuple[Mistake, ...]:
             "Which second result does the caller want to look at?",
             "F.scaled_dot_product_attention returns the output alone",
             lambda q, k, v: F.scaled_dot_product_attention(q, k, v),
-            lambda e: all(list(seen.facts.get("types", {})) == ["output"] and seen.tensors for seen in plain(e)),
+            lambda e: all(
+                list(seen.facts.get("types", {})) == ["output"] and seen.tensors
+                for seen in plain(e)
+            ),
         ),
         Mistake(
             "dropout_left_on",
@@ -196,7 +209,9 @@ def scaled_after(q, k, v):
 
 def masked(q, k, v, hidden):
     n = torch.arange(q.shape[2], device=q.device)
-    return by_weights(scores(q, k).masked_fill(hidden(n[:, None], n), float("-inf")).softmax(-1).nan_to_num(), v)
+    return by_weights(
+        scores(q, k).masked_fill(hidden(n[:, None], n), float("-inf")).softmax(-1).nan_to_num(), v
+    )
 
 
 def strictly_later() -> tuple:

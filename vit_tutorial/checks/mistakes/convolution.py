@@ -17,7 +17,13 @@ def convolve(linear, P, C, kernel=None, settings=None, bias=None) -> nn.Conv2d:
     """
     kernel = kernel or (lambda weight: weight.permute(0, 3, 1, 2))
     has_bias = bias != "none" and (linear.bias is not None or bias == "always")
-    made = {"kernel_size": P, "stride": P, "bias": has_bias, "device": linear.weight.device, "dtype": linear.weight.dtype}
+    made = {
+        "kernel_size": P,
+        "stride": P,
+        "bias": has_bias,
+        "device": linear.weight.device,
+        "dtype": linear.weight.dtype,
+    }
     convolution = nn.Conv2d(C, linear.out_features, **made | (settings or {}))
     with torch.no_grad():
         convolution.weight.copy_(kernel(linear.weight.reshape(-1, P, P, C)))
@@ -36,11 +42,15 @@ def linear_to_conv_mistakes() -> tuple[Mistake, ...]:
             "Setting numbers by hand is nothing to learn from. How do you tell PyTorch to look away for these lines?",
             "conv.weight.copy_(...) as it stands in a notebook that has switched gradients off for all cells",
             written_with_gradients,
-            lambda e: any("a leaf Variable that requires grad" in (seen.error or "") for seen in e.seen),
+            lambda e: any(
+                "a leaf Variable that requires grad" in (seen.error or "") for seen in e.seen
+            ),
         ),
         Mistake(
             "not_a_convolution",
-            lambda e: f"Your function returned: {kind(e.seen[e.first_wrong()])}. Asked for is the layer itself, an nn.Conv2d.",
+            lambda e: (
+                f"Your function returned: {kind(e.seen[e.first_wrong()])}. Asked for is the layer itself, an nn.Conv2d."
+            ),
             "Make the layer, put the numbers into it, and return it. What did you return?",
             "first drafts: the result on an image, a Sequential with the flattening behind it, or the bare kernel",
             lambda linear, P, C: nn.Sequential(convolve(linear, P, C), nn.Flatten(2)),
@@ -52,7 +62,10 @@ def linear_to_conv_mistakes() -> tuple[Mistake, ...]:
             "Where must the kernel stand next, once it has seen the first patch?",
             "the default of nn.Conv2d",
             lambda linear, P, C: convolve(linear, P, C, settings={"stride": 1}),
-            lambda e: only_wrong(e, "stride") and all(facts(seen)["stride"] == "(1, 1)" for seen in on_values(e)),
+            lambda e: (
+                only_wrong(e, "stride")
+                and all(facts(seen)["stride"] == "(1, 1)" for seen in on_values(e))
+            ),
         ),
         Mistake(
             "padded",
@@ -68,7 +81,9 @@ def linear_to_conv_mistakes() -> tuple[Mistake, ...]:
             "A column of linear.weight stands for (row, column, channel) of a patch; the kernel wants the channel first.",
             "Give the columns three axes first. Which axes have they, in which order, and which order does a kernel have?",
             "weight.reshape(D, C, P, P), which is right only where patches are flattened channel by channel, as in source 001",
-            lambda linear, P, C: convolve(linear, P, C, kernel=lambda w: w.reshape(len(w), C, P, P)),
+            lambda linear, P, C: convolve(
+                linear, P, C, kernel=lambda w: w.reshape(len(w), C, P, P)
+            ),
         ),
         Mistake(
             "kernel_transposed",
@@ -82,14 +97,18 @@ def linear_to_conv_mistakes() -> tuple[Mistake, ...]:
             "Each kernel is upside down and mirrored, as a convolution in mathematics has it.",
             "Does nn.Conv2d flip its kernel? Its documentation names the operation that it computes.",
             "signal processing, where a convolution flips; PyTorch's is a cross-correlation",
-            lambda linear, P, C: convolve(linear, P, C, kernel=lambda w: w.permute(0, 3, 1, 2).flip(2, 3)),
+            lambda linear, P, C: convolve(
+                linear, P, C, kernel=lambda w: w.permute(0, 3, 1, 2).flip(2, 3)
+            ),
         ),
         Mistake(
             "weight_read_as_in_out",
             "Your code reads linear.weight as (inputs, outputs). PyTorch keeps it as (outputs, inputs).",
             "Print linear.weight.shape: which of its two numbers is the width D?",
             "Keras and JAX keep a dense layer's kernel as (inputs, outputs)",
-            lambda linear, P, C: convolve(linear, P, C, kernel=lambda w: w.reshape(P, P, C, -1).permute(3, 2, 0, 1)),
+            lambda linear, P, C: convolve(
+                linear, P, C, kernel=lambda w: w.reshape(P, P, C, -1).permute(3, 2, 0, 1)
+            ),
         ),
         Mistake(
             "fresh_weights",
@@ -97,7 +116,9 @@ def linear_to_conv_mistakes() -> tuple[Mistake, ...]:
             "None of the linear layer's weights is in it.",
             "After making the layer: which line puts the linear layer's numbers in?",
             "first drafts; a copy into a temporary tensor, as conv.weight.data.reshape(...).copy_(...) can be, does it too",
-            lambda linear, P, C: nn.Conv2d(C, linear.out_features, P, P, bias=linear.bias is not None),
+            lambda linear, P, C: nn.Conv2d(
+                C, linear.out_features, P, P, bias=linear.bias is not None
+            ),
             fresh_weights,
         ),
         Mistake(
@@ -125,7 +146,9 @@ def linear_to_conv_mistakes() -> tuple[Mistake, ...]:
         ),
         Mistake(
             "three_channels_assumed",
-            lambda e: f"With 3 channels all is right, else not: here channels is {e.cases[e.first_wrong()].inputs['channels']}.",
+            lambda e: (
+                f"With 3 channels all is right, else not: here channels is {e.cases[e.first_wrong()].inputs['channels']}."
+            ),
             "Where is a 3 written in your code? Your function gets that number.",
             "nn.Conv2d(3, D, ...), copied from a model for colour images",
             lambda linear, P, C: convolve(linear, P, 3),
@@ -144,11 +167,16 @@ def general_of_modules() -> list[Mistake]:
 
     wrong = {
         "changed_input": changing,
-        "wrong_dtype": lambda linear, P, C: convolve(linear, P, C, settings={"dtype": torch.float32}),
+        "wrong_dtype": lambda linear, P, C: convolve(
+            linear, P, C, settings={"dtype": torch.float32}
+        ),
         "wrong_device": on_the_cpu,
     }
     general = general_mistakes(convolve)
-    return [dataclasses.replace(mistake, wrong=wrong.get(mistake.name, mistake.wrong)) for mistake in general]
+    return [
+        dataclasses.replace(mistake, wrong=wrong.get(mistake.name, mistake.wrong))
+        for mistake in general
+    ]
 
 
 def on_the_cpu(linear, P, C) -> nn.Conv2d:
@@ -167,11 +195,19 @@ def kind(seen) -> str:
 
 
 def pairs(e: Evidence) -> list:
-    return [(case, seen, wanted) for case, seen, wanted in zip(e.cases, e.seen, e.wanted) if case.device != "meta"]
+    return [
+        (case, seen, wanted)
+        for case, seen, wanted in zip(e.cases, e.seen, e.wanted)
+        if case.device != "meta"
+    ]
 
 
 def near(one: torch.Tensor | None, two: torch.Tensor) -> bool:
-    return one is not None and one.shape == two.shape and torch.allclose(one.double(), two.double(), rtol=1e-3, atol=1e-4)
+    return (
+        one is not None
+        and one.shape == two.shape
+        and torch.allclose(one.double(), two.double(), rtol=1e-3, atol=1e-4)
+    )
 
 
 def each(e: Evidence, condition: Callable) -> bool:
@@ -197,12 +233,19 @@ def drawn(tensor: torch.Tensor | None, case) -> bool:
 
 
 def fresh_weights(e: Evidence) -> bool:
-    return each(e, lambda case, seen, wanted: facts(seen) == facts(wanted) and drawn(seen.tensors.get("weight"), case))
+    return each(
+        e,
+        lambda case, seen, wanted: (
+            facts(seen) == facts(wanted) and drawn(seen.tensors.get("weight"), case)
+        ),
+    )
 
 
 def fresh_bias(e: Evidence) -> bool:
     def so(case, seen, wanted):
-        if facts(seen) != facts(wanted) or not near(seen.tensors.get("weight"), wanted.tensors["weight"]):
+        if facts(seen) != facts(wanted) or not near(
+            seen.tensors.get("weight"), wanted.tensors["weight"]
+        ):
             return False
         return "bias" not in wanted.tensors or drawn(seen.tensors.get("bias"), case)
 
@@ -210,6 +253,10 @@ def fresh_bias(e: Evidence) -> bool:
 
 
 def written_with_gradients(linear, patch_size, channels):
-    conv = torch.nn.Conv2d(channels, linear.out_features, patch_size, patch_size, bias=linear.bias is not None)
-    conv.weight.copy_(linear.weight.reshape(-1, patch_size, patch_size, channels).permute(0, 3, 1, 2))
+    conv = torch.nn.Conv2d(
+        channels, linear.out_features, patch_size, patch_size, bias=linear.bias is not None
+    )
+    conv.weight.copy_(
+        linear.weight.reshape(-1, patch_size, patch_size, channels).permute(0, 3, 1, 2)
+    )
     return conv

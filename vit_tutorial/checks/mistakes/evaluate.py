@@ -28,7 +28,9 @@ def evaluate_mistakes() -> tuple[Mistake, ...]:
             "The model was called in training mode: dropout and batch norm were at work as in training.",
             "Dropout and batch norm behave otherwise in training. Which call tells them that this is none?",
             "the line that is forgotten most often; the number is too low and changes from call to call",
-            lambda model, images, labels, size: sum(right_in_batches(model.train(), images, labels, size)) / len(labels),
+            lambda model, images, labels, size: (
+                sum(right_in_batches(model.train(), images, labels, size)) / len(labels)
+            ),
             lambda e: noted(e, "the model's mode at its calls", "training"),
         ),
         Mistake(
@@ -41,10 +43,14 @@ def evaluate_mistakes() -> tuple[Mistake, ...]:
         ),
         Mistake(
             "whole_set_at_once",
-            lambda e: f"All {count(e)} images went through the model at once. At most {size(e)} at a time are asked for.",
+            lambda e: (
+                f"All {count(e)} images went through the model at once. At most {size(e)} at a time are asked for."
+            ),
             "What does batch_size say? What happens to memory with 10,000 images?",
             "first drafts",
-            lambda model, images, labels, size: sum(right_in_batches(model.eval(), images, labels, len(labels))) / len(labels),
+            lambda model, images, labels, size: (
+                sum(right_in_batches(model.eval(), images, labels, len(labels))) / len(labels)
+            ),
             lambda e: (
                 accuracy_right(e)
                 and all(
@@ -66,12 +72,16 @@ def evaluate_mistakes() -> tuple[Mistake, ...]:
         ),
         Mistake(
             "last_batch_dropped",
-            lambda e: f"The last, smaller batch was left out: {count(e) % size(e)} of {count(e)} images were not looked at.",
+            lambda e: (
+                f"The last, smaller batch was left out: {count(e) % size(e)} of {count(e)} images were not looked at."
+            ),
             "What does drop_last do, or a division that throws the rest away?",
             "a loop over len(images) // batch_size, or a DataLoader with drop_last=True",
             last_dropped,
             also=(
-                lambda model, images, labels, size: last_dropped(model, images, labels, size) * whole(labels, size) / len(labels),
+                lambda model, images, labels, size: (
+                    last_dropped(model, images, labels, size) * whole(labels, size) / len(labels)
+                ),
             ),
         ),
         Mistake(
@@ -80,11 +90,14 @@ def evaluate_mistakes() -> tuple[Mistake, ...]:
             "By how many images do you divide?",
             "first drafts",
             lambda model, images, labels, size: (
-                sum(right_in_batches(model.eval(), images, labels, size)) / max(1, whole(labels, size))
+                sum(right_in_batches(model.eval(), images, labels, size))
+                / max(1, whole(labels, size))
             ),
             also=(
                 lambda model, images, labels, size: (
-                    sum(right_in_batches(model.eval(), images, labels, size)) / whole(labels, size) if whole(labels, size) else 0
+                    sum(right_in_batches(model.eval(), images, labels, size)) / whole(labels, size)
+                    if whole(labels, size)
+                    else 0
                 ),
             ),
         ),
@@ -94,7 +107,8 @@ def evaluate_mistakes() -> tuple[Mistake, ...]:
             "By how many images do you divide?",
             "first drafts",
             lambda model, images, labels, size: (
-                sum(right_in_batches(model.eval(), images, labels, size)) / (-(-len(labels) // size) * size)
+                sum(right_in_batches(model.eval(), images, labels, size))
+                / (-(-len(labels) // size) * size)
             ),
         ),
         Mistake(
@@ -118,7 +132,9 @@ def evaluate_mistakes() -> tuple[Mistake, ...]:
             "Your number is how many are right. Asked for is their share.",
             "Of how many?",
             "first drafts",
-            lambda model, images, labels, size: sum(right_in_batches(model.eval(), images, labels, size)),
+            lambda model, images, labels, size: sum(
+                right_in_batches(model.eval(), images, labels, size)
+            ),
         ),
         Mistake(
             "error_rate",
@@ -149,7 +165,12 @@ def evaluate_mistakes() -> tuple[Mistake, ...]:
             "How many images has each batch?",
             "the mean over batches, half mended",
             lambda model, images, labels, size: (
-                sum(r / len(y) * size for r, y in zip(right_in_batches(model.eval(), images, labels, size), labels.split(size)))
+                sum(
+                    r / len(y) * size
+                    for r, y in zip(
+                        right_in_batches(model.eval(), images, labels, size), labels.split(size)
+                    )
+                )
                 / len(labels)
             ),
         ),
@@ -159,7 +180,8 @@ def evaluate_mistakes() -> tuple[Mistake, ...]:
             "Which of your variables is set anew in each batch?",
             "right = ... in the place of right += ...",
             lambda model, images, labels, size: (
-                right_in_batches(model.eval(), images, labels, size)[-1] / len(labels.split(size)[-1])
+                right_in_batches(model.eval(), images, labels, size)[-1]
+                / len(labels.split(size)[-1])
             ),
         ),
         Mistake(
@@ -184,8 +206,14 @@ def evaluate_mistakes() -> tuple[Mistake, ...]:
 
 def noted(e: Evidence, what: str, value) -> bool:
     """The model noted it in every case where somebody could have done otherwise."""
-    found = [seen.facts.get("values", {}).get(what) for case, seen in zip(e.cases, e.seen) if about_mode(case, what)]
-    return bool(found) and all(value in note if isinstance(note, list) else note == value for note in found)
+    found = [
+        seen.facts.get("values", {}).get(what)
+        for case, seen in zip(e.cases, e.seen)
+        if about_mode(case, what)
+    ]
+    return bool(found) and all(
+        value in note if isinstance(note, list) else note == value for note in found
+    )
 
 
 def about_mode(case, what: str) -> bool:
@@ -263,11 +291,16 @@ def compared_with_classes(e: Evidence) -> bool:
 def loss(model, images, labels, batch_size):
     model.eval()
     batches = zip(images.split(batch_size), labels.split(batch_size))
-    return sum(F.cross_entropy(model(x), y, reduction="sum").item() for x, y in batches) / len(labels)
+    return sum(F.cross_entropy(model(x), y, reduction="sum").item() for x, y in batches) / len(
+        labels
+    )
 
 
 @torch.no_grad()
 def loss_by_batch(model, images, labels, batch_size):
     model.eval()
-    losses = [F.cross_entropy(model(x), y).item() for x, y in zip(images.split(batch_size), labels.split(batch_size))]
+    losses = [
+        F.cross_entropy(model(x), y).item()
+        for x, y in zip(images.split(batch_size), labels.split(batch_size))
+    ]
     return sum(losses) / len(losses)

@@ -13,7 +13,9 @@ def vit_forward(images, model):
 
 def stem(images, model):
     x = model.patch_embedding(images)
-    return model.dropout(model.position(torch.cat([model.class_token.expand(len(x), -1, -1), x], dim=1)))
+    return model.dropout(
+        model.position(torch.cat([model.class_token.expand(len(x), -1, -1), x], dim=1))
+    )
 
 
 def vit_forward_mistakes() -> tuple[Mistake, ...]:
@@ -32,14 +34,18 @@ def vit_forward_mistakes() -> tuple[Mistake, ...]:
             "The class token stands last, so every position meets the wrong token, and row 0 is a patch.",
             "In which order do you join the class token and the patches?",
             "source 000: its table says first, its code appends",
-            lambda images, model: model.head(model.norm(model.encoder(joined(images, model, last=True)))[:, 0]),
+            lambda images, model: model.head(
+                model.norm(model.encoder(joined(images, model, last=True)))[:, 0]
+            ),
         ),
         Mistake(
             "appended_and_read_last",
             "The class token stands last and is read there; the positions were learned with it in front.",
             "Whose position is row 0 of the table?",
             "source 000, with a head that was made to fit",
-            lambda images, model: model.head(model.norm(model.encoder(joined(images, model, last=True)))[:, -1]),
+            lambda images, model: model.head(
+                model.norm(model.encoder(joined(images, model, last=True)))[:, -1]
+            ),
         ),
         Mistake(
             "last_token_read",
@@ -60,21 +66,27 @@ def vit_forward_mistakes() -> tuple[Mistake, ...]:
             "The head reads the mean of all tokens. This model reads its class token.",
             "model.config.pool says what the head was trained on. What is it?",
             "global average pooling, the habit from CNNs",
-            lambda images, model: model.head(model.norm(model.encoder(stem(images, model))).mean(dim=1)),
+            lambda images, model: model.head(
+                model.norm(model.encoder(stem(images, model))).mean(dim=1)
+            ),
         ),
         Mistake(
             "mean_of_patches",
             "The head reads the mean of the patches, without the class token. This model reads its class token.",
             "model.config.pool says what the head was trained on. What is it?",
             "models with mean pooling",
-            lambda images, model: model.head(model.norm(model.encoder(stem(images, model)))[:, 1:].mean(dim=1)),
+            lambda images, model: model.head(
+                model.norm(model.encoder(stem(images, model)))[:, 1:].mean(dim=1)
+            ),
         ),
         Mistake(
             "position_forgotten",
             "No position was added: with these tokens the model cannot tell places apart.",
             "Which of the model's parts does your code never call?",
             "first drafts",
-            lambda images, model: model.head(model.norm(model.encoder(joined(images, model, position=False)))[:, 0]),
+            lambda images, model: model.head(
+                model.norm(model.encoder(joined(images, model, position=False)))[:, 0]
+            ),
         ),
         Mistake(
             "position_added_twice",
@@ -82,7 +94,11 @@ def vit_forward_mistakes() -> tuple[Mistake, ...]:
             "model.position(tokens) returns the sum already. What does your line add to it?",
             "x = x + model.position(x)",
             position_summed,
-            also=(lambda images, model: model.head(model.norm(model.encoder(model.position(stem(images, model))))[:, 0]),),
+            also=(
+                lambda images, model: model.head(
+                    model.norm(model.encoder(model.position(stem(images, model))))[:, 0]
+                ),
+            ),
         ),
         Mistake(
             "position_before_the_class_token",
@@ -97,7 +113,9 @@ def vit_forward_mistakes() -> tuple[Mistake, ...]:
             "The patches got the first rows of the table, which begin with the class token's, and the class token got none.",
             "Whose position is row 0 of the table? When does the class token join?",
             "first drafts: position.table[:, :N], to make the shapes fit",
-            lambda images, model: model.head(model.norm(model.encoder(shifted(images, model)))[:, 0]),
+            lambda images, model: model.head(
+                model.norm(model.encoder(shifted(images, model)))[:, 0]
+            ),
         ),
         Mistake(
             "last_norm_forgotten",
@@ -139,22 +157,31 @@ def vit_forward_mistakes() -> tuple[Mistake, ...]:
             lambda e: f"Only the first of {depth(e)} blocks was used.",
             "What is model.encoder, and what is model.encoder.blocks[0]?",
             "first drafts",
-            lambda images, model: model.head(model.norm(model.encoder.blocks[0](stem(images, model)))[:, 0]),
+            lambda images, model: model.head(
+                model.norm(model.encoder.blocks[0](stem(images, model)))[:, 0]
+            ),
         ),
         Mistake(
             "class_token_for_one_image",
-            lambda e: f"With a batch of 1 all is right. Here are {batch(e)} images, and the class token is made for 1.",
+            lambda e: (
+                f"With a batch of 1 all is right. Here are {batch(e)} images, and the class token is made for 1."
+            ),
             "Joining along the tokens needs the same batch size in both parts. How does one token serve many images?",
             "first drafts that were tried on a single image",
             lambda images, model: model.head(
                 model.norm(
                     model.encoder(
-                        model.dropout(model.position(torch.cat([model.class_token, model.patch_embedding(images)], dim=1)))
+                        model.dropout(
+                            model.position(
+                                torch.cat([model.class_token, model.patch_embedding(images)], dim=1)
+                            )
+                        )
                     )
                 )[:, 0]
             ),
             lambda e: (
-                e.wrong_exactly_where(lambda case: len(case.inputs["images"]) != 1) and e.seen[e.first_wrong()].error is not None
+                e.wrong_exactly_where(lambda case: len(case.inputs["images"]) != 1)
+                and e.seen[e.first_wrong()].error is not None
             ),
         ),
         Mistake(
@@ -163,9 +190,13 @@ def vit_forward_mistakes() -> tuple[Mistake, ...]:
             "model.dropout knows the model's mode. What does F.dropout do when you do not tell it?",
             "F.dropout(x, p) without training=self.training",
             lambda images, model: model.head(
-                model.norm(model.encoder(F.dropout(stem(images, model), model.config.dropout)))[:, 0]
+                model.norm(model.encoder(F.dropout(stem(images, model), model.config.dropout)))[
+                    :, 0
+                ]
             ),
-            lambda e: e.wrong_exactly_where(lambda case: case.inputs["model"].settings.get("dropout", 0) > 0),
+            lambda e: e.wrong_exactly_where(
+                lambda case: case.inputs["model"].settings.get("dropout", 0) > 0
+            ),
             # Every call starts from the same random state, so a share that stands in the code can be tried.
             also=tuple(always_dropping(share) for share in (0.1, 0.5)),
         ),
@@ -173,7 +204,9 @@ def vit_forward_mistakes() -> tuple[Mistake, ...]:
 
 
 def always_dropping(share):
-    return lambda images, model: model.head(model.norm(model.encoder(F.dropout(stem(images, model), share)))[:, 0])
+    return lambda images, model: model.head(
+        model.norm(model.encoder(F.dropout(stem(images, model), share)))[:, 0]
+    )
 
 
 def plain(e: Evidence) -> list:
@@ -182,7 +215,11 @@ def plain(e: Evidence) -> list:
 
 def added_too_early(e: Evidence) -> bool:
     """Every sum of N tokens and N + 1 positions is an error; a single patch alone would be broadcast."""
-    errors = [seen.error or "" for case, seen in zip(e.cases, e.seen) if patches(case) > 1 and case.device != "meta"]
+    errors = [
+        seen.error or ""
+        for case, seen in zip(e.cases, e.seen)
+        if patches(case) > 1 and case.device != "meta"
+    ]
     return all("must match the size" in error for error in errors)
 
 

@@ -45,7 +45,9 @@ def general_mistakes(
             "Replace the line that raises by your own code, run that cell, then this one.",
             "the student copy, as it is handed out",
             not_written,
-            lambda e: all((seen.error or "").startswith("NotImplementedError") for seen in on_values(e)),
+            lambda e: all(
+                (seen.error or "").startswith("NotImplementedError") for seen in on_values(e)
+            ),
         ),
         Mistake(
             "nothing_returned",
@@ -53,11 +55,15 @@ def general_mistakes(
             "What does a Python function give back when it has no return statement?",
             "first drafts everywhere",
             nothing,
-            lambda e: any(kinds(seen) and set(kinds(seen)) == {"NoneType"} for seen in on_values(e)),
+            lambda e: any(
+                kinds(seen) and set(kinds(seen)) == {"NoneType"} for seen in on_values(e)
+            ),
         ),
         Mistake(
             "changed_input",
-            lambda e: f"The values are right, but your function wrote into {first_changed(e)}, which belongs to the caller.",
+            lambda e: (
+                f"The values are right, but your function wrote into {first_changed(e)}, which belongs to the caller."
+            ),
             "Which line assigns into a tensor, or ends in an underscore or +=? Who else holds that tensor?",
             "x += position inside a forward pass: the caller's tokens change with it",
             changing,
@@ -69,14 +75,23 @@ def general_mistakes(
             "Which tensor did your function make itself, and of which dtype? The inputs carry the one that is wanted.",
             "torch.zeros(...) without dtype; .float() on the way: mixed precision and float64 tests meet it",
             spoiled(lambda x: x.to(torch.float64 if x.dtype == torch.float32 else torch.float32)),
-            lambda e: values_all_right(e) and any(dtypes(a) != dtypes(b) for a, b in zip(e.seen, e.wanted)),
+            lambda e: (
+                values_all_right(e)
+                and any(dtypes(a) != dtypes(b) for a, b in zip(e.seen, e.wanted))
+            ),
         ),
         Mistake(
             "wrong_device",
             "On the CPU all is right. On another device, your result does not lie where the inputs lie.",
             "Which tensor did your function make itself, and on which device? On a GPU the next line would stop with an error.",
             "torch.zeros(...) or torch.arange(...) without device, met at the first run on a GPU",
-            spoiled(lambda x: torch.zeros(x.shape, dtype=x.dtype, device="cpu") if x.device.type == "meta" else x),
+            spoiled(
+                lambda x: (
+                    torch.zeros(x.shape, dtype=x.dtype, device="cpu")
+                    if x.device.type == "meta"
+                    else x
+                )
+            ),
             lambda e: all(e.right(i) for i, case in enumerate(e.cases) if case.device != "meta"),
         ),
         Mistake(

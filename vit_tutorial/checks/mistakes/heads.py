@@ -11,7 +11,9 @@ def multi_head(x, w_qkv, b_qkv, w_out, b_out, num_heads):
     return steps(x, w_qkv, b_qkv, w_out, b_out, num_heads)
 
 
-def steps(x, w_qkv, b_qkv, w_out, b_out, h, parts=None, split=None, attend=None, merge=None, project=None):
+def steps(
+    x, w_qkv, b_qkv, w_out, b_out, h, parts=None, split=None, attend=None, merge=None, project=None
+):
     q, k, v = (parts or three)(x, w_qkv, b_qkv, h)
     q, k, v = ((split or into_heads)(part, h) for part in (q, k, v))
     read = (attend or (lambda q, k, v: attention(q, k, v)[0]))(q, k, v)
@@ -54,7 +56,8 @@ def multi_head_mistakes() -> tuple[Mistake, ...]:
             "From (B, T, D), which axis is it that becomes h and d? What has to be exchanged afterwards?",
             "x.view(B, h, T, d), as often as the merge",
             changed(
-                split=lambda p, h: p.reshape(p.shape[0], h, p.shape[1], -1), merge=lambda z: z.reshape(z.shape[0], z.shape[2], -1)
+                split=lambda p, h: p.reshape(p.shape[0], h, p.shape[1], -1),
+                merge=lambda z: z.reshape(z.shape[0], z.shape[2], -1),
             ),
         ),
         Mistake(
@@ -125,7 +128,9 @@ def multi_head_mistakes() -> tuple[Mistake, ...]:
             "Neither b_qkv nor b_out was added.",
             "Which inputs of the function does your code never read?",
             "x @ w.T in the place of F.linear(x, w, b)",
-            changed(parts=lambda x, w, b, h: three(x, w, 0 * b, h), project=lambda z, w, b: z @ w.T),
+            changed(
+                parts=lambda x, w, b, h: three(x, w, 0 * b, h), project=lambda z, w, b: z @ w.T
+            ),
         ),
         Mistake(
             "scale_by_model_width",
@@ -153,7 +158,9 @@ def multi_head_mistakes() -> tuple[Mistake, ...]:
         ),
         Mistake(
             "one_head",
-            lambda e: f"num_heads was ignored: your result is that of one head, here {sizes(e)[1]} are asked for.",
+            lambda e: (
+                f"num_heads was ignored: your result is that of one head, here {sizes(e)[1]} are asked for."
+            ),
             "Where does num_heads enter your code?",
             "first drafts",
             lambda x, w_qkv, b_qkv, w_out, b_out, h: steps(x, w_qkv, b_qkv, w_out, b_out, 1),
@@ -210,4 +217,6 @@ def scaled(q, k, v, by):
 
 def qkv_in_each_head(x, w, b, h):
     B, T, D = x.shape
-    return tuple((x @ w.T + b).reshape(B, T, h, 3, D // h).permute(3, 0, 1, 2, 4).reshape(3, B, T, D))
+    return tuple(
+        (x @ w.T + b).reshape(B, T, h, 3, D // h).permute(3, 0, 1, 2, 4).reshape(3, B, T, D)
+    )

@@ -57,11 +57,20 @@ def patchify_mistakes() -> tuple[Mistake, ...]:
         ),
         Mistake(
             "overlapping_patches",
-            lambda e: f"You have {length(e)} patches: one starts at each pixel. Patches must not overlap.",
+            lambda e: (
+                f"You have {length(e)} patches: one starts at each pixel. Patches must not overlap."
+            ),
             "How far does the window move from one patch to the next?",
             "the default of F.unfold and nn.Conv2d: stride 1",
             overlapping_patches,
-            lambda e: all_shapes(e, lambda x, P: (len(x), (x.shape[2] - P + 1) * (x.shape[3] - P + 1), x.shape[1] * P * P)),
+            lambda e: all_shapes(
+                e,
+                lambda x, P: (
+                    len(x),
+                    (x.shape[2] - P + 1) * (x.shape[3] - P + 1),
+                    x.shape[1] * P * P,
+                ),
+            ),
         ),
         Mistake(
             "pixels_not_flattened",
@@ -69,15 +78,21 @@ def patchify_mistakes() -> tuple[Mistake, ...]:
             "How many axes has (B, N, P*P*C), and how many has your result?",
             "source 003's patchify, when its parameter `flatten` is switched off",
             lambda images, P: patchify(images, P).unflatten(2, (P, P, images.shape[1])),
-            lambda e: all_shapes(e, lambda x, P: (len(x), count(x, P), P, P, x.shape[1]), ordered=False),
+            lambda e: all_shapes(
+                e, lambda x, P: (len(x), count(x, P), P, P, x.shape[1]), ordered=False
+            ),
         ),
         Mistake(
             "grid_not_flattened",
             "You kept the grid: one axis for its rows, one for its columns. Asked for is one axis of N patches.",
             "A transformer reads a sequence. Which two axes of your result count patches?",
             "first drafts, and image models that keep the grid on purpose",
-            lambda images, P: patchify(images, P).unflatten(1, (images.shape[2] // P, images.shape[3] // P)),
-            lambda e: all_shapes(e, lambda x, P: (len(x), x.shape[2] // P, x.shape[3] // P, P * P * x.shape[1])),
+            lambda images, P: patchify(images, P).unflatten(
+                1, (images.shape[2] // P, images.shape[3] // P)
+            ),
+            lambda e: all_shapes(
+                e, lambda x, P: (len(x), x.shape[2] // P, x.shape[3] // P, P * P * x.shape[1])
+            ),
         ),
         Mistake(
             "batch_merged",
@@ -97,7 +112,9 @@ def patchify_mistakes() -> tuple[Mistake, ...]:
         ),
         Mistake(
             "three_channels_assumed",
-            lambda e: f"Images of 3 channels come out right, others do not: here there are {channels(e)}.",
+            lambda e: (
+                f"Images of 3 channels come out right, others do not: here there are {channels(e)}."
+            ),
             "Where is a 3 written in your code? Which axis of the images knows that number?",
             "first drafts: P * P * 3 in the reshape",
             three_channels_assumed,
@@ -109,7 +126,9 @@ def patchify_mistakes() -> tuple[Mistake, ...]:
             "How many patches fit down, and how many across? Does your code ask for both?",
             "first drafts: one side length for both directions",
             square_images_assumed,
-            lambda e: e.wrong_exactly_where(lambda case: case.inputs["images"].shape[2] != case.inputs["images"].shape[3]),
+            lambda e: e.wrong_exactly_where(
+                lambda case: case.inputs["images"].shape[2] != case.inputs["images"].shape[3]
+            ),
         ),
     )
 
@@ -118,12 +137,15 @@ def all_shapes(e: Evidence, expected: Callable, ordered: bool = True) -> bool:
     """Every result has the shape that expected(*inputs) says, and at least one result is wrong. ordered: axes in that order."""
 
     def agrees(case: Case, seen) -> bool:
-        shape, mine = tuple(expected(*case.inputs.values())), seen.tensors.get("output", torch.empty(0)).shape
+        shape, mine = (
+            tuple(expected(*case.inputs.values())),
+            seen.tensors.get("output", torch.empty(0)).shape,
+        )
         return mine == shape if ordered else mine[:2] == shape[:2] and sorted(mine) == sorted(shape)
 
-    return all(agrees(case, seen) for case, seen in zip(e.cases, e.seen) if case.device != "meta") and not e.right(
-        e.first_wrong()
-    )
+    return all(
+        agrees(case, seen) for case, seen in zip(e.cases, e.seen) if case.device != "meta"
+    ) and not e.right(e.first_wrong())
 
 
 def sizes(e: Evidence) -> str:
@@ -172,10 +194,14 @@ def overlapping_patches(images, P):
 
 
 def three_channels_assumed(images, P):
-    return split(images, P).permute(0, 2, 4, 3, 5, 1).reshape(len(images), count(images, P), P * P * 3)
+    return (
+        split(images, P).permute(0, 2, 4, 3, 5, 1).reshape(len(images), count(images, P), P * P * 3)
+    )
 
 
 def square_images_assumed(images, P):
     B, C, H, W = images.shape
     side = H // P
-    return images.reshape(B, C, side, P, side, P).permute(0, 2, 4, 3, 5, 1).reshape(B, side * side, -1)
+    return (
+        images.reshape(B, C, side, P, side, P).permute(0, 2, 4, 3, 5, 1).reshape(B, side * side, -1)
+    )

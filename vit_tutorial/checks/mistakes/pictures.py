@@ -12,7 +12,9 @@ def unpatchify_mistakes() -> tuple[Mistake, ...]:
             "Your code reads a patch channel by channel. In these patches the three colours of one pixel stand side by side.",
             "In which order do the axes row, column and channel stand in a flattened patch? The fastest one stands last.",
             "as PyTorch's nn.Fold reads a column: (C, P, P)",
-            lambda patches, P, size: arrange(split(patches, P, size, channel_first=True), size, (0, 3, 1, 4, 2, 5)),
+            lambda patches, P, size: arrange(
+                split(patches, P, size, channel_first=True), size, (0, 3, 1, 4, 2, 5)
+            ),
         ),
         Mistake(
             "pixels_transposed",
@@ -52,17 +54,23 @@ def unpatchify_mistakes() -> tuple[Mistake, ...]:
         ),
         Mistake(
             "height_and_width_swapped",
-            lambda e: f"Square images come out right. Here (H, W) is {size_of(e)}, and your code takes the first number for W.",
+            lambda e: (
+                f"Square images come out right. Here (H, W) is {size_of(e)}, and your code takes the first number for W."
+            ),
             "Which comes first in the pair: the height or the width?",
             "image libraries that give (width, height), as PIL's Image.size does",
             lambda patches, P, size: unpatchify(patches, P, size[::-1]),
         ),
         Mistake(
             "three_channels_assumed",
-            lambda e: f"Images of 3 channels come out right, others do not: here there are {channels(e)}.",
+            lambda e: (
+                f"Images of 3 channels come out right, others do not: here there are {channels(e)}."
+            ),
             "How many numbers has a patch, and how many pixels? What follows for the channels?",
             "first drafts: reshape(..., P, P, 3), as MAE's unpatchify has it",
-            lambda patches, P, size: arrange(split(patches, P, size, C=3), size, (0, 5, 1, 3, 2, 4)),
+            lambda patches, P, size: arrange(
+                split(patches, P, size, C=3), size, (0, 5, 1, 3, 2, 4)
+            ),
             lambda e: e.wrong_exactly_where(lambda case: channels_of(case) != 3),
         ),
         Mistake(
@@ -71,7 +79,9 @@ def unpatchify_mistakes() -> tuple[Mistake, ...]:
             "The number of patches alone does not tell the grid: 12 patches may be 3 x 4 or 2 x 6. What does your function get?",
             "int(N ** 0.5) for both sides of the grid, as in MAE's unpatchify",
             square_images_assumed,
-            lambda e: e.wrong_exactly_where(lambda case: case.inputs["image_size"][0] != case.inputs["image_size"][1]),
+            lambda e: e.wrong_exactly_where(
+                lambda case: case.inputs["image_size"][0] != case.inputs["image_size"][1]
+            ),
         ),
     )
 
@@ -99,7 +109,9 @@ def arrange(x, size, axes):
 
 
 def patches_in_column_order(patches, P, size):
-    x = patches.reshape(len(patches), size[1] // P, size[0] // P, P, P, -1)  # (B, columns, rows, P, P, C)
+    x = patches.reshape(
+        len(patches), size[1] // P, size[0] // P, P, P, -1
+    )  # (B, columns, rows, P, P, C)
     return arrange(x, size, (0, 5, 2, 3, 1, 4))
 
 

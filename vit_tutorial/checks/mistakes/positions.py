@@ -54,14 +54,18 @@ def sincos_2d_mistakes() -> tuple[Mistake, ...]:
             "In each half the cosines stand first. Asked for are the sines first.",
             "Row 0 of the table is position (0, 0). What is sin 0, what is cos 0, and what stands first in yours?",
             "timestep embeddings of diffusion models (cosine first), copied into a ViT",
-            lambda grid, dim: table(grid, dim, waves=lambda angle: joined(angle.cos(), angle.sin())),
+            lambda grid, dim: table(
+                grid, dim, waves=lambda angle: joined(angle.cos(), angle.sin())
+            ),
         ),
         Mistake(
             "sines_only",
             "Where the cosines should stand, there are sines again.",
             "What does each half hold behind its sines?",
             "first drafts: one line copied, one word not changed",
-            lambda grid, dim: table(grid, dim, waves=lambda angle: joined(angle.sin(), angle.sin())),
+            lambda grid, dim: table(
+                grid, dim, waves=lambda angle: joined(angle.sin(), angle.sin())
+            ),
         ),
         Mistake(
             "halves_exchanged",
@@ -89,11 +93,15 @@ def sincos_2d_mistakes() -> tuple[Mistake, ...]:
         ),
         Mistake(
             "square_grid_assumed",
-            lambda e: f"Square grids come out right, others do not: here (rows, cols) is {grid_of(e)}.",
+            lambda e: (
+                f"Square grids come out right, others do not: here (rows, cols) is {grid_of(e)}."
+            ),
             "Does your code use both numbers of the grid?",
             "MAE's get_2d_sincos_pos_embed takes one grid_size for both sides",
             lambda grid, dim: sinusoidal_2d((grid[0], grid[0]), dim),
-            lambda e: e.wrong_exactly_where(lambda case: case.inputs["grid"][0] != case.inputs["grid"][1]),
+            lambda e: e.wrong_exactly_where(
+                lambda case: case.inputs["grid"][0] != case.inputs["grid"][1]
+            ),
         ),
         Mistake(
             "one_dimensional",
@@ -142,7 +150,9 @@ def sincos_2d_mistakes() -> tuple[Mistake, ...]:
             "Your angles were turned from degrees into radians: each is smaller by π/180.",
             "In which unit does torch.sin take its argument, and in which unit is the angle of the formula?",
             "first drafts: deg2rad around the angle",
-            lambda grid, dim: table(grid, dim, unit=lambda position, size: position * math.pi / 180),
+            lambda grid, dim: table(
+                grid, dim, unit=lambda position, size: position * math.pi / 180
+            ),
         ),
         Mistake(
             "scaled_to_one",
@@ -150,7 +160,11 @@ def sincos_2d_mistakes() -> tuple[Mistake, ...]:
             "By how much should the angle of the highest frequency grow from one row to the next?",
             "DETR's sine positions with normalize=True scale so",
             lambda grid, dim: table(grid, dim, unit=lambda position, size: position / size),
-            also=(lambda grid, dim: table(grid, dim, unit=lambda position, size: position / max(size - 1, 1)),),
+            also=(
+                lambda grid, dim: table(
+                    grid, dim, unit=lambda position, size: position / max(size - 1, 1)
+                ),
+            ),
         ),
         Mistake(
             "last_frequency_included",
@@ -161,11 +175,15 @@ def sincos_2d_mistakes() -> tuple[Mistake, ...]:
             "Does linspace include its last value? By what does the formula divide i?",
             "vit-pytorch's SimpleViT divides by dim // 4 - 1",
             lambda grid, dim: table(grid, dim, exponent=lambda m: torch.arange(m) / (m - 1)),
-            lambda e: slope_is(e, lambda m: math.log(10_000) / (m - 1) if m > 1 else 0.0, all_values=False),
+            lambda e: slope_is(
+                e, lambda m: math.log(10_000) / (m - 1) if m > 1 else 0.0, all_values=False
+            ),
         ),
         Mistake(
             "frequency_of_whole_width",
-            lambda e: f"Your frequencies fall too slowly: {step(e)}. In each half there are {quarter(e)} of them.",
+            lambda e: (
+                f"Your frequencies fall too slowly: {step(e)}. In each half there are {quarter(e)} of them."
+            ),
             "Count the frequencies of one half: dim is shared by row and column, and each half by sine and cosine. "
             "By what must i be divided? And which base does the formula have?",
             "first drafts: the 1-D formula's dim/2, or dim, in a half that is dim/2 wide",
@@ -178,7 +196,9 @@ def sincos_2d_mistakes() -> tuple[Mistake, ...]:
             "Which number stands under the exponent in your code?",
             "first drafts: 1000 or 100 for 10000; rotary variants with a base of their own",
             lambda grid, dim: table(grid, dim, base=1_000.0),
-            lambda e: abs(base_of(e) - 10_000) > 50 and slope_is(e, lambda m: math.log(base_of(e)) / m),
+            lambda e: (
+                abs(base_of(e) - 10_000) > 50 and slope_is(e, lambda m: math.log(base_of(e)) / m)
+            ),
         ),
         Mistake(
             "frequencies_rise",
@@ -199,7 +219,10 @@ def nearly_rising(e: Evidence) -> bool:
     """Angles of thousands: in single precision their sines are right to two digits only, and differ with the way of writing."""
     wrong = [rising(*case.inputs.values()).double() for case in e.cases]
     seen = [observation.tensors.get("output", torch.empty(0)).double() for observation in e.seen]
-    alike = all(mine.shape == table.shape and torch.allclose(mine, table, rtol=0, atol=0.03) for mine, table in zip(seen, wrong))
+    alike = all(
+        mine.shape == table.shape and torch.allclose(mine, table, rtol=0, atol=0.03)
+        for mine, table in zip(seen, wrong)
+    )
     return alike and not all(e.values_right(i) for i in range(len(e.cases)))
 
 
@@ -252,7 +275,11 @@ def slope_is(e: Evidence, expected, all_values: bool = True) -> bool:
         k = expected(dim // 4)
         mine = seen.tensors.get("output")
         right = table(grid, dim, exponent=lambda m, k=k: torch.arange(m) * k / math.log(10_000))
-        if mine is None or mine.shape != right.shape or not torch.allclose(mine.float(), right, rtol=1e-3, atol=1e-4):
+        if (
+            mine is None
+            or mine.shape != right.shape
+            or not torch.allclose(mine.float(), right, rtol=1e-3, atol=1e-4)
+        ):
             return False
     return not all(e.values_right(i) for i, case in enumerate(e.cases) if case.inputs["dim"] != 4)
 

@@ -24,7 +24,12 @@ def add_position_mistakes() -> tuple[Mistake, ...]:
             "Which row of the position belongs to token 0?",
             "first drafts: an index that starts at 1; a class token moved to the other end while the table stayed",
             lambda tokens, position: tokens + position.roll(1, 1),
-            lambda e: everywhere(e, lambda x, p, y: any(near(y, x + p.roll(by, 1)) for by in (1, -1)) or x.shape[1] == 1),
+            lambda e: everywhere(
+                e,
+                lambda x, p, y: (
+                    any(near(y, x + p.roll(by, 1)) for by in (1, -1)) or x.shape[1] == 1
+                ),
+            ),
         ),
         Mistake(
             "reversed_order",
@@ -65,7 +70,9 @@ def add_position_mistakes() -> tuple[Mistake, ...]:
         ),
         Mistake(
             "joined_not_added",
-            lambda e: f"The position was joined to the tokens: from {shape_in(e)} to {shape_out(e)}. Adding keeps the shape.",
+            lambda e: (
+                f"The position was joined to the tokens: from {shape_in(e)} to {shape_out(e)}. Adding keeps the shape."
+            ),
             "The tokens must stay as many, and as wide. Which operation leaves both alone?",
             "first drafts: torch.cat, as for the class token",
             lambda tokens, position: torch.cat([tokens, position.expand_as(tokens)], dim=2),
@@ -92,7 +99,9 @@ def add_position_mistakes() -> tuple[Mistake, ...]:
             "Which axis of the position did you average over, or pick one entry from?",
             "first drafts: position.mean(1) or position[:, 0]",
             lambda tokens, position: tokens + position.mean(1, keepdim=True),
-            lambda e: everywhere(e, lambda x, p, y: near(y - x, (y - x)[:1, :1].expand_as(y)) and not near(y, x)),
+            lambda e: everywhere(
+                e, lambda x, p, y: near(y - x, (y - x)[:1, :1].expand_as(y)) and not near(y, x)
+            ),
         ),
         Mistake(
             "position_scaled",
@@ -100,7 +109,9 @@ def add_position_mistakes() -> tuple[Mistake, ...]:
             "Does the text ask for a factor? What would it change, if the position is learned?",
             "first drafts: * 0.02, which belongs to the first draw of the table and not to each forward pass",
             lambda tokens, position: tokens + 0.02 * position,
-            lambda e: everywhere(e, lambda x, p, y: near(y - x, fit(y - x, p.expand_as(x)) * p.expand_as(x))),
+            lambda e: everywhere(
+                e, lambda x, p, y: near(y - x, fit(y - x, p.expand_as(x)) * p.expand_as(x))
+            ),
         ),
         Mistake(
             "tokens_scaled",
@@ -108,7 +119,9 @@ def add_position_mistakes() -> tuple[Mistake, ...]:
             "Does the text ask for a factor? Which model multiplies its embeddings, and does ViT?",
             "Vaswani et al. 2017, section 3.4, multiply word embeddings by the square root of the width; ViT does not",
             lambda tokens, position: tokens * tokens.shape[2] ** 0.5 + position,
-            lambda e: everywhere(e, lambda x, p, y: near(y - p, fit(y - p, x) * x) and abs(fit(y - p, x)) > 1e-3),
+            lambda e: everywhere(
+                e, lambda x, p, y: near(y - p, fit(y - p, x) * x) and abs(fit(y - p, x)) > 1e-3
+            ),
         ),
         Mistake(
             "position_detached",
@@ -116,7 +129,10 @@ def add_position_mistakes() -> tuple[Mistake, ...]:
             "Which call takes the numbers without their history: .data, .detach(), torch.tensor(...), .numpy()?",
             "first drafts: position.data; right only for a fixed table",
             lambda tokens, position: tokens + position.detach(),
-            lambda e: values_all_right(e) and any("position" in seen.facts.get("no_gradient", []) for seen in e.seen),
+            lambda e: (
+                values_all_right(e)
+                and any("position" in seen.facts.get("no_gradient", []) for seen in e.seen)
+            ),
         ),
     )
 
@@ -160,7 +176,11 @@ def token_factor(e: Evidence) -> float:
 
 def root(e: Evidence) -> str:
     width = parts(e)[0].shape[2]
-    return f" {width**0.5:.4g} is √{width}, and {width} is the width." if abs(token_factor(e) - width**0.5) < 0.01 else ""
+    return (
+        f" {width**0.5:.4g} is √{width}, and {width} is the width."
+        if abs(token_factor(e) - width**0.5) < 0.01
+        else ""
+    )
 
 
 def shape_in(e: Evidence) -> tuple:
@@ -178,13 +198,17 @@ def joined(e: Evidence) -> bool:
         for case, seen in zip(e.cases, e.seen)
         if case.device != "meta"
     ]
-    return all(mine == (B, T, 2 * D) for mine, (B, T, D) in sizes) or all(mine == (B, 2 * T, D) for mine, (B, T, D) in sizes)
+    return all(mine == (B, T, 2 * D) for mine, (B, T, D) in sizes) or all(
+        mine == (B, 2 * T, D) for mine, (B, T, D) in sizes
+    )
 
 
 def entry_by_entry(tokens, position):
     """With loops no wrong shape can arise: an index is too large where there are not as many tokens as entries."""
     T, D = tokens.shape[1:]
-    return tokens + torch.stack([torch.stack([position[0, i, t] for i in range(D)]) for t in range(T)])
+    return tokens + torch.stack(
+        [torch.stack([position[0, i, t] for i in range(D)]) for t in range(T)]
+    )
 
 
 def first_image_only(tokens, position):

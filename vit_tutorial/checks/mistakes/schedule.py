@@ -59,14 +59,18 @@ def warmup_cosine_mistakes() -> tuple[Mistake, ...]:
             "Your cosine starts at the right step and is too long: at the end of the run it has not reached 0.",
             "How many steps are left after the warm-up?",
             "cos(pi * (step - warmup_steps) / total_steps)",
-            lambda s, t, w, p: p * s / w if s < w else p * 0.5 * (1 + math.cos(math.pi * (s - w) / t)),
+            lambda s, t, w, p: (
+                p * s / w if s < w else p * 0.5 * (1 + math.cos(math.pi * (s - w) / t))
+            ),
         ),
         Mistake(
             "warmup_times_cosine",
             "Your warm-up is multiplied by a cosine that runs from step 0.",
             "While the rate rises, should anything pull it down?",
             "two factors, each written for the whole run",
-            lambda s, t, w, p: p * (min(1, s / w) if w else 1) * 0.5 * (1 + math.cos(math.pi * s / t)),
+            lambda s, t, w, p: (
+                p * (min(1, s / w) if w else 1) * 0.5 * (1 + math.cos(math.pi * s / t))
+            ),
         ),
         Mistake(
             "whole_period",
@@ -153,7 +157,9 @@ def warmup_cosine_mistakes() -> tuple[Mistake, ...]:
             lambda s, t, w, p: p * s / w if s <= w else curve(s, t, w, p),
             lambda e: (
                 e.wrong_exactly_where(lambda case: case.inputs["warmup_steps"] == 0)
-                and any("ZeroDivisionError" in (seen.error or "") or not finite(seen) for seen in e.seen)
+                and any(
+                    "ZeroDivisionError" in (seen.error or "") or not finite(seen) for seen in e.seen
+                )
             ),
         ),
     )

@@ -12,19 +12,24 @@ def prepend_class_token_mistakes() -> tuple[Mistake, ...]:
     return (
         Mistake(
             "appended",
-            lambda e: f"The class token stands last, in row {rows(e)}. Asked for is row 0, before the patches.",
+            lambda e: (
+                f"The class token stands last, in row {rows(e)}. Asked for is row 0, before the patches."
+            ),
             "In which order do you hand the two parts to the function that joins them? Who reads row 0 later?",
             "source 000: its table says cat([cls_token, x]), its code cat([x, cls_token])",
             lambda tokens, cls: torch.cat([tokens, spread(tokens, cls)], dim=1),
         ),
         Mistake(
             "not_expanded",
-            lambda e: f"With a batch of 1 all is right. Here are {batch(e)} images, and class_token is made for 1.",
+            lambda e: (
+                f"With a batch of 1 all is right. Here are {batch(e)} images, and class_token is made for 1."
+            ),
             "Joining along the tokens needs the same batch size in both parts. How does one token serve many images?",
             "first drafts that were tried on a single image",
             lambda tokens, cls: torch.cat([cls, tokens], dim=1),
             lambda e: (
-                e.wrong_exactly_where(lambda case: len(case.inputs["tokens"]) != 1) and e.seen[e.first_wrong()].error is not None
+                e.wrong_exactly_where(lambda case: len(case.inputs["tokens"]) != 1)
+                and e.seen[e.first_wrong()].error is not None
             ),
         ),
         Mistake(
@@ -36,7 +41,9 @@ def prepend_class_token_mistakes() -> tuple[Mistake, ...]:
         ),
         Mistake(
             "batch_flattened",
-            lambda e: f"The tokens of all {batch(e)} images stand in one sequence now, with one class token before them all.",
+            lambda e: (
+                f"The tokens of all {batch(e)} images stand in one sequence now, with one class token before them all."
+            ),
             "Each image is a sequence of its own. Which axis did your reshape take away?",
             "first drafts: view(1, -1, D), to make the batch sizes agree",
             lambda tokens, cls: torch.cat([cls, tokens.reshape(1, -1, tokens.shape[2])], dim=1),
@@ -57,7 +64,9 @@ def prepend_class_token_mistakes() -> tuple[Mistake, ...]:
         ),
         Mistake(
             "one_for_each_patch",
-            lambda e: f"There are {tokens_of(e)} class tokens in front of {tokens_of(e)} patches. One is enough.",
+            lambda e: (
+                f"There are {tokens_of(e)} class tokens in front of {tokens_of(e)} patches. One is enough."
+            ),
             "How many class tokens has a sequence? Which of the sizes in your expand or repeat is too large?",
             "first drafts: class_token.expand_as(tokens), because then the shapes fit",
             lambda tokens, cls: torch.cat([cls.expand_as(tokens), tokens], dim=1),
@@ -98,7 +107,12 @@ def prepend_class_token_mistakes() -> tuple[Mistake, ...]:
             "A token that is made inside the function is never learned. Where does the learned one come from?",
             "first drafts: torch.zeros or torch.randn inside forward",
             lambda tokens, cls: torch.cat([spread(tokens, torch.randn_like(cls)), tokens], dim=1),
-            lambda e: patches_right(e) and not first_row_differs(e) and not values_all_right(e) and token_unused(e),
+            lambda e: (
+                patches_right(e)
+                and not first_row_differs(e)
+                and not values_all_right(e)
+                and token_unused(e)
+            ),
         ),
         Mistake(
             "class_token_detached",
@@ -144,7 +158,9 @@ def patches_right(e: Evidence) -> bool:
 def first_row_differs(e: Evidence) -> bool:
     """In some case, row 0 of one image is not that of another."""
     outputs = [seen.tensors["output"] for seen in e.seen if "output" in seen.tensors]
-    return any(not torch.allclose(x[:, 0], x[:1, 0].expand_as(x[:, 0]), equal_nan=True) for x in outputs)
+    return any(
+        not torch.allclose(x[:, 0], x[:1, 0].expand_as(x[:, 0]), equal_nan=True) for x in outputs
+    )
 
 
 def spread(tokens, cls):

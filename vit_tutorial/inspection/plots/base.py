@@ -12,8 +12,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 DPI = 100  # pixels an inch: what a notebook shows at 100 %
-OUTLINE = [patheffects.withStroke(linewidth=2, foreground="black")]  # white numbers stay readable on any picture
-BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"  # Okabe and Ito's colours, apart for every reader
+OUTLINE = [
+    patheffects.withStroke(linewidth=2, foreground="black")
+]  # white numbers stay readable on any picture
+BLUE, ORANGE, GREEN, PURPLE = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+)  # Okabe and Ito's colours, apart for every reader
 
 
 class Picture(Figure):
@@ -45,13 +52,23 @@ def save(figure: Figure, path: str | os.PathLike, dpi: int | None = None) -> pat
     """
     path = pathlib.Path(path)
     if path.suffix.lower() != ".png":
-        raise ValueError(f"save writes PNG files: {path.name!r} should end in .png. Another format: figure.savefig(path)")
+        raise ValueError(
+            f"save writes PNG files: {path.name!r} should end in .png. Another format: figure.savefig(path)"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:
-        os.fchmod(handle, 0o644) if hasattr(os, "fchmod") else None  # mkstemp's files are for their owner alone
+        os.fchmod(handle, 0o644) if hasattr(
+            os, "fchmod"
+        ) else None  # mkstemp's files are for their owner alone
         with os.fdopen(handle, "wb") as file:
-            figure.savefig(file, format="png", backend="agg", dpi=figure.dpi if dpi is None else dpi, metadata={"Software": None})
+            figure.savefig(
+                file,
+                format="png",
+                backend="agg",
+                dpi=figure.dpi if dpi is None else dpi,
+                metadata={"Software": None},
+            )
         os.replace(part, path)
     except BaseException:
         os.unlink(part)
@@ -70,19 +87,29 @@ def as_tensor(image) -> torch.Tensor:
 
         with Image.open(image) as file:
             return as_tensor(file.copy())
-    if hasattr(image, "getbands"):  # a PIL image, without importing PIL for readers who have tensors
+    if hasattr(
+        image, "getbands"
+    ):  # a PIL image, without importing PIL for readers who have tensors
         if image.mode not in ("L", "RGB", "RGBA"):
             image = image.convert("RGBA" if image.mode in ("LA", "PA") else "RGB")
         array = np.array(image)
         return torch.from_numpy(array[None] if array.ndim == 2 else array.transpose(2, 0, 1).copy())
     if not isinstance(image, torch.Tensor):
-        hint = ". From numpy (H, W, C): torch.from_numpy(array).permute(2, 0, 1)" if isinstance(image, np.ndarray) else ""
-        raise ValueError(f"a picture is a tensor (C, H, W) or (H, W), a PIL image or a path, not a {type(image).__name__}{hint}")
+        hint = (
+            ". From numpy (H, W, C): torch.from_numpy(array).permute(2, 0, 1)"
+            if isinstance(image, np.ndarray)
+            else ""
+        )
+        raise ValueError(
+            f"a picture is a tensor (C, H, W) or (H, W), a PIL image or a path, not a {type(image).__name__}{hint}"
+        )
     shape, image = tuple(image.shape), image.detach().cpu()
     image = image[None] if image.ndim == 2 else image
     if image.ndim != 3 or len(image) not in (1, 3, 4) or not image.numel():
         hint = ". One picture of a batch: images[0]" if image.ndim == 4 else ""
-        raise ValueError(f"a picture is (C, H, W) with 1, 3 or 4 channels, or (H, W): got {shape}{hint}")
+        raise ValueError(
+            f"a picture is (C, H, W) with 1, 3 or 4 channels, or (H, W): got {shape}{hint}"
+        )
     if image.dtype == torch.bool:
         return image.float()
     if image.is_floating_point():
@@ -103,11 +130,15 @@ def show(axes, image: torch.Tensor, **options):
     axes.set_yticks([])
     top = 255 if image.dtype == torch.uint8 else 1
     if len(image) == 1:
-        return axes.imshow(image[0].numpy(), cmap="gray", vmin=0, vmax=top, interpolation="nearest", **options)
+        return axes.imshow(
+            image[0].numpy(), cmap="gray", vmin=0, vmax=top, interpolation="nearest", **options
+        )
     return axes.imshow(image.permute(1, 2, 0).numpy(), interpolation="nearest", **options)
 
 
-def number_cells(axes, rows: int, columns: int, cell: float, inches: float, size: float = 9) -> None:
+def number_cells(
+    axes, rows: int, columns: int, cell: float, inches: float, size: float = 9
+) -> None:
     """Write 0, 1, 2, ... row by row into a grid of cells, each `cell` data units and `inches` inches wide.
 
     Smaller cells get smaller numbers, down to 7 points; where even those don't fit, only some rows and columns have one.
@@ -121,5 +152,12 @@ def number_cells(axes, rows: int, columns: int, cell: float, inches: float, size
         for column in range(0, columns, every):
             x, y = (column + 0.5) * cell - 0.5, (row + 0.5) * cell - 0.5
             axes.text(
-                x, y, str(row * columns + column), color="white", fontsize=size, ha="center", va="center", path_effects=OUTLINE
+                x,
+                y,
+                str(row * columns + column),
+                color="white",
+                fontsize=size,
+                ha="center",
+                va="center",
+                path_effects=OUTLINE,
             )

@@ -31,7 +31,11 @@ def patches(image, patch_size: int, *, numbers: bool = True, zoom: int | None = 
     row, column = divmod(zoom, columns)
 
     tall = min(max(4.9 * H / W, 2.6), 4.2)  # inches for the image
-    figure = new_figure(9, tall + 3.1, f"An image as a sequence: {H} x {W} pixels = {N} patches of {patch_size} x {patch_size}")
+    figure = new_figure(
+        9,
+        tall + 3.1,
+        f"An image as a sequence: {H} x {W} pixels = {N} patches of {patch_size} x {patch_size}",
+    )
     spec = figure.add_gridspec(3, 2, height_ratios=[tall + 0.4, 1, 0.8], width_ratios=[1.35, 1])
     whole, patch = figure.add_subplot(spec[0, 0]), figure.add_subplot(spec[0, 1])
 
@@ -43,27 +47,45 @@ def patches(image, patch_size: int, *, numbers: bool = True, zoom: int | None = 
     if numbers:
         number_cells(whole, rows, columns, patch_size, min(tall - 0.1, 4.7 * H / W) / rows)
     box = dict(fill=False, edgecolor=ORANGE, linewidth=2.5, zorder=4)
-    whole.add_patch(Rectangle((column * patch_size - 0.5, row * patch_size - 0.5), patch_size, patch_size, **box))
+    whole.add_patch(
+        Rectangle(
+            (column * patch_size - 0.5, row * patch_size - 0.5), patch_size, patch_size, **box
+        )
+    )
 
     top, left = row * patch_size, column * patch_size
     show(patch, image[:, top : top + patch_size, left : left + patch_size])
     patch.set_title(f"patch {zoom} (row {row}, column {column}), enlarged", fontsize=10)
     pixel_numbers = numbers and patch_size <= 16  # four digits and more would hide the patch
-    patch.set_xlabel(f"{patch_size} x {patch_size} pixels, read row by row" + (", as numbered" if pixel_numbers else ""))
+    patch.set_xlabel(
+        f"{patch_size} x {patch_size} pixels, read row by row"
+        + (", as numbered" if pixel_numbers else "")
+    )
     patch.spines[:].set(color=ORANGE, linewidth=2.5)
     if pixel_numbers:
         number_cells(patch, patch_size, patch_size, 1, min(tall - 0.1, 3.4) / patch_size)
 
     _draw_sequence(figure.add_subplot(spec[1, :]), image, patch_size, zoom)
-    _draw_token(figure.add_subplot(spec[2, :]), sequence[zoom], zoom, patch_size, C, image.dtype == torch.uint8)
+    _draw_token(
+        figure.add_subplot(spec[2, :]),
+        sequence[zoom],
+        zoom,
+        patch_size,
+        C,
+        image.dtype == torch.uint8,
+    )
     return figure
 
 
 def _frame(axes, rows: int, columns: int, patch_size: int) -> None:
     """Lines between the patches, thin where there are many."""
     line = dict(color="white", linewidth=1.2 if max(rows, columns) <= 16 else 0.5)
-    axes.hlines([r * patch_size - 0.5 for r in range(1, rows)], -0.5, columns * patch_size - 0.5, **line)
-    axes.vlines([c * patch_size - 0.5 for c in range(1, columns)], -0.5, rows * patch_size - 0.5, **line)
+    axes.hlines(
+        [r * patch_size - 0.5 for r in range(1, rows)], -0.5, columns * patch_size - 0.5, **line
+    )
+    axes.vlines(
+        [c * patch_size - 0.5 for c in range(1, columns)], -0.5, rows * patch_size - 0.5, **line
+    )
 
 
 def _shown(count: int, zoom: int) -> list[int]:
@@ -86,7 +108,11 @@ def _draw_sequence(axes, image: torch.Tensor, P: int, zoom: int) -> None:
             place += 0.6
         r, c = n // columns * P, n % columns * P
         show(axes, image[:, r : r + P, c : c + P], extent=(place, place + 1, 0, 1))
-        edge = dict(edgecolor=ORANGE, linewidth=2.5) if n == zoom else dict(edgecolor="0.4", linewidth=0.6)
+        edge = (
+            dict(edgecolor=ORANGE, linewidth=2.5)
+            if n == zoom
+            else dict(edgecolor="0.4", linewidth=0.6)
+        )
         axes.add_patch(Rectangle((place, 0), 1, 1, fill=False, zorder=4, **edge))
         ticks.append((place + 0.5, n))
         place, before = place + 1.12, n
@@ -94,7 +120,11 @@ def _draw_sequence(axes, image: torch.Tensor, P: int, zoom: int) -> None:
     axes.set_xticks([x for x, _ in ticks], [str(n) for _, n in ticks], fontsize=9)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_title(f"the sequence: {count} patches, row by row (below each: its number)", fontsize=10, loc="left")
+    axes.set_title(
+        f"the sequence: {count} patches, row by row (below each: its number)",
+        fontsize=10,
+        loc="left",
+    )
 
 
 def _draw_token(axes, token: torch.Tensor, zoom: int, P: int, C: int, whole_numbers: bool) -> None:
@@ -104,7 +134,9 @@ def _draw_token(axes, token: torch.Tensor, zoom: int, P: int, C: int, whole_numb
         text = f"{names[i % C]} " if C > 1 else ""
         text += str(int(value)) if whole_numbers else f"{value:.2f}"
         x = i + 0.25 * (i // C)  # a small step between pixels
-        axes.add_patch(Rectangle((x, 0), 1, 1, facecolor=TINTS[names[i % C]], edgecolor="0.4", linewidth=0.6))
+        axes.add_patch(
+            Rectangle((x, 0), 1, 1, facecolor=TINTS[names[i % C]], edgecolor="0.4", linewidth=0.6)
+        )
         axes.text(x + 0.5, 0.5, text, ha="center", va="center", fontsize=9)
     if pixels < P * P:
         axes.text(12 + 0.25 * pixels, 0.5, "…", ha="center", va="center", fontsize=14)
@@ -116,10 +148,16 @@ def _draw_token(axes, token: torch.Tensor, zoom: int, P: int, C: int, whole_numb
     axes.spines[:].set_visible(False)
     unit = "0 to 255" if whole_numbers else "0 to 1"
     order = "R, G, B of each pixel in turn" if C > 1 else "pixel after pixel"
-    axes.set_title(f"what token {zoom} holds: {P}·{P}·{C} = {len(token)} numbers, {order} (each {unit})", fontsize=10, loc="left")
+    axes.set_title(
+        f"what token {zoom} holds: {P}·{P}·{C} = {len(token)} numbers, {order} (each {unit})",
+        fontsize=10,
+        loc="left",
+    )
 
 
-def image_grid(images, titles=None, columns: int = 8, *, title: str | None = None, inches: float = 1.1):
+def image_grid(
+    images, titles=None, columns: int = 8, *, title: str | None = None, inches: float = 1.1
+):
     """Images side by side, row by row.
 
     images: a tensor (n, C, H, W) or (n, H, W), or a list of pictures, each as in `patches` (sizes may differ).
@@ -133,12 +171,16 @@ def image_grid(images, titles=None, columns: int = 8, *, title: str | None = Non
     if not pictures:
         raise ValueError("image_grid has no images to show: 0 were given")
     lines = [line for text in titles or [] for line in str(text).splitlines()]
-    inches = max(inches, 0.075 * max(map(len, lines), default=0))  # a title is not wider than its picture
+    inches = max(
+        inches, 0.075 * max(map(len, lines), default=0)
+    )  # a title is not wider than its picture
     columns, fitting = min(columns, len(pictures)), max(1, int(9.6 / (inches + 0.08)))
     if fitting < columns:
         columns = -(-len(pictures) // -(-len(pictures) // fitting))  # rows of about the same length
     rows = -(-len(pictures) // columns)
-    height = inches * min(max(p.shape[1] / p.shape[2] for p in pictures), 3)  # of the tallest picture
+    height = inches * min(
+        max(p.shape[1] / p.shape[2] for p in pictures), 3
+    )  # of the tallest picture
     height += 0.08 + 0.17 * max((str(text).count("\n") + 1 for text in titles or []), default=0)
     heading = (title or "").splitlines()
     width = max(columns * (inches + 0.08), 0.09 * max(map(len, heading), default=0), 1.5)
@@ -153,14 +195,18 @@ def image_grid(images, titles=None, columns: int = 8, *, title: str | None = Non
     return figure
 
 
-def most_confident_errors(images, true, predicted, confidence, class_names, *, count: int = 16, columns: int = 8):
+def most_confident_errors(
+    images, true, predicted, confidence, class_names, *, count: int = 16, columns: int = 8
+):
     """The mistakes that the model was surest of, the surest first; above each: what was said, how surely, what it is.
 
     images: (n, C, H, W), uint8 or float 0..1. true, predicted: class numbers (n,). confidence: probability of the predicted
     class (n,), 0 to 1. count: how many to show. Where nothing is wrong the figure says so. Raises ValueError for other lengths.
     """
     require_int("count", count)
-    true, predicted, confidence = (torch.as_tensor(x).detach().cpu() for x in (true, predicted, confidence))
+    true, predicted, confidence = (
+        torch.as_tensor(x).detach().cpu() for x in (true, predicted, confidence)
+    )
     sizes = [len(images), *(tuple(x.shape) for x in (true, predicted, confidence))]
     if any(size != (sizes[0],) for size in sizes[1:]):
         raise ValueError(
@@ -180,12 +226,26 @@ def most_confident_errors(images, true, predicted, confidence, class_names, *, c
     order = wrong[confidence[wrong].argsort(descending=True, stable=True)][:count].tolist()
     if not order:
         figure = new_figure(6, 1.2)
-        figure.text(0.5, 0.5, f"No mistakes among {len(true)} images.", ha="center", va="center", fontsize=12)
+        figure.text(
+            0.5,
+            0.5,
+            f"No mistakes among {len(true)} images.",
+            ha="center",
+            va="center",
+            fontsize=12,
+        )
         return figure
-    some = f"The {len(order)} surest of {len(wrong)} mistakes" if len(order) < len(wrong) else f"Mistakes: {len(wrong)}"
+    some = (
+        f"The {len(order)} surest of {len(wrong)} mistakes"
+        if len(order) < len(wrong)
+        else f"Mistakes: {len(wrong)}"
+    )
     return image_grid(
         [images[i] for i in order],
-        [f"{class_names[predicted[i]]} ({confidence[i]:.0%})\nis: {class_names[true[i]]}" for i in order],
+        [
+            f"{class_names[predicted[i]]} ({confidence[i]:.0%})\nis: {class_names[true[i]]}"
+            for i in order
+        ],
         columns,
         title=f"{some} among {len(true)} images\nabove each: the model's answer (how sure), and what it is",
     )

@@ -20,10 +20,21 @@ class View:
     seen: torch.Tensor
     seen_label: str
     limit: float  # of the colours of `seen`, which go from -limit to limit
-    corner: tuple[float, float] = (0, 0)  # what the first column and the first row of `held` stand for
+    corner: tuple[float, float] = (
+        0,
+        0,
+    )  # what the first column and the first row of `held` stand for
 
 
-def position_kinds(positions, grid=None, *, patch=None, head: int = 0, extra: int | None = None, title: str | None = None):
+def position_kinds(
+    positions,
+    grid=None,
+    *,
+    patch=None,
+    head: int = 0,
+    extra: int | None = None,
+    title: str | None = None,
+):
     """One panel for each kind: on the left what it holds, on the right what one patch gets from it, on the grid of patches.
 
     A table: its numbers (patches x width), and the cosine similarity of each patch's row with the chosen patch's.
@@ -60,9 +71,13 @@ def _parts(position, grid, extra):
         config = position.config
         kinds = [p for p in (position.position, *position.encoder.positions) if _length(p)]
         if not kinds:
-            raise ValueError(f"this model has no positions to draw: its position is {config.position!r}")
+            raise ValueError(
+                f"this model has no positions to draw: its position is {config.position!r}"
+            )
         position, grid = kinds[0], config.grid
-        extra = (_length(position) - config.num_patches) * (-1 if config.class_token == "last" else 1)
+        extra = (_length(position) - config.num_patches) * (
+            -1 if config.class_token == "last" else 1
+        )
     elif not _length(position):  # timm's, torchvision's, or an error that says what it is
         position, grid, extra = position_table(position)
     places, grid = analysis.patch_rows(torch.arange(_length(position))[:, None], grid, extra)
@@ -97,14 +112,25 @@ def _view(position, places: torch.Tensor, grid, patch: int, head: int) -> View:
     if known and hasattr(position, "index"):
         return _relative(position, places, grid, patch, head)
     if known and hasattr(position, "cos"):
-        cos, sin = position.cos.detach().float().cpu()[places], position.sin.detach().float().cpu()[places]  # (N, pairs)
+        cos, sin = (
+            position.cos.detach().float().cpu()[places],
+            position.sin.detach().float().cpu()[places],
+        )  # (N, pairs)
         score = (cos * cos[patch] + sin * sin[patch]).mean(dim=1)  # cos(a - b), the mean over pairs
         labels = ("pair of numbers", "patch", "cosine of the angle")
-        return View(cos, labels, score.view(grid), f"score with patch {patch}\n(share of the largest)", 1)
+        return View(
+            cos, labels, score.view(grid), f"score with patch {patch}\n(share of the largest)", 1
+        )
     table = (position if isinstance(position, torch.Tensor) else position.table).detach()
     table = table.reshape(table.shape[-2:]).float().cpu()[places]  # (N, D)
     cosine = analysis.cosine_similarity(table)[patch].view(grid)
-    return View(table, ("number of the vector", "patch", "what is added"), cosine, f"cosine with patch {patch}", 1)
+    return View(
+        table,
+        ("number of the vector", "patch", "what is added"),
+        cosine,
+        f"cosine with patch {patch}",
+        1,
+    )
 
 
 def _relative(position, places: torch.Tensor, grid, patch: int, head: int) -> View:
@@ -112,16 +138,26 @@ def _relative(position, places: torch.Tensor, grid, patch: int, head: int) -> Vi
     heads = len(position.bias)
     if not 0 <= head < heads:
         raise ValueError(f"head {head} is not one of the {heads} heads: 0 to {heads - 1}")
-    bias = position.bias.detach().float().cpu()[head][position.index.cpu()]  # (T, T): rows ask, columns are asked
+    bias = (
+        position.bias.detach().float().cpu()[head][position.index.cpu()]
+    )  # (T, T): rows ask, columns are asked
     bias = bias[places][:, places]  # (N, N)
     row, column = torch.arange(rows * columns) // columns, torch.arange(rows * columns) % columns
-    down, right = row - row[:, None] + rows - 1, column - column[:, None] + columns - 1  # (N, N): from the one that asks
+    down, right = (
+        row - row[:, None] + rows - 1,
+        column - column[:, None] + columns - 1,
+    )  # (N, N): from the one that asks
     by_offset = torch.zeros(2 * rows - 1, 2 * columns - 1)
     by_offset[down, right] = bias
     labels = ("columns to the right", "rows down", f"added to the score,\nhead {head}")
     limit = max(float(by_offset.abs().max()), 1e-12)
     return View(
-        by_offset, labels, bias[patch].view(grid), f"added to patch {patch}'s\nscore, head {head}", limit, (1 - columns, 1 - rows)
+        by_offset,
+        labels,
+        bias[patch].view(grid),
+        f"added to patch {patch}'s\nscore, head {head}",
+        limit,
+        (1 - columns, 1 - rows),
     )
 
 
@@ -133,12 +169,32 @@ def _draw(panel, name: str, view: View, chosen) -> None:
     extent = (x - 0.5, x + b - 0.5, y + a - 0.5, y - 0.5)
     across, down, colours = view.held_labels
     nearest = dict(interpolation="nearest")
-    drawn = held.imshow(view.held.numpy(), cmap="PuOr_r", vmin=-limit, vmax=limit, extent=extent, aspect="auto", **nearest)
+    drawn = held.imshow(
+        view.held.numpy(),
+        cmap="PuOr_r",
+        vmin=-limit,
+        vmax=limit,
+        extent=extent,
+        aspect="auto",
+        **nearest,
+    )
     _label(held, drawn, across, down, colours, limit)
-    drawn = seen.imshow(view.seen.numpy(), cmap="RdBu_r", vmin=-view.limit, vmax=view.limit, **nearest)
+    drawn = seen.imshow(
+        view.seen.numpy(), cmap="RdBu_r", vmin=-view.limit, vmax=view.limit, **nearest
+    )
     _label(seen, drawn, "column of the patch", "row of the patch", view.seen_label, view.limit)
     row, column = chosen
-    seen.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="black", linewidth=2, clip_on=False))
+    seen.add_patch(
+        Rectangle(
+            (column - 0.5, row - 0.5),
+            1,
+            1,
+            fill=False,
+            edgecolor="black",
+            linewidth=2,
+            clip_on=False,
+        )
+    )
 
 
 def _label(axes, drawn, across: str, down: str, colours: str, limit: float) -> None:
@@ -147,7 +203,9 @@ def _label(axes, drawn, across: str, down: str, colours: str, limit: float) -> N
     axes.set_ylabel(down, fontsize=8)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(5, integer=True))
-    bar = axes.figure.colorbar(drawn, cax=axes.inset_axes([1.04, 0, 0.06, 1]), ticks=[-limit, 0, limit], format="%.2g")
+    bar = axes.figure.colorbar(
+        drawn, cax=axes.inset_axes([1.04, 0, 0.06, 1]), ticks=[-limit, 0, limit], format="%.2g"
+    )
     bar.set_label(colours, fontsize=8)
     for ticked in (axes, bar.ax):
         ticked.tick_params(labelsize=7, length=2)

@@ -10,7 +10,9 @@ from .base import BLUE, GREEN, ORANGE, PURPLE, new_figure
 UNITS = {"epochs": "epochs", "minutes": "minutes", "step": "training steps"}
 
 
-def curves(rows, *, also=None, x: str | None = None, label: str = "this run", title: str = "A training run"):
+def curves(
+    rows, *, also=None, x: str | None = None, label: str = "this run", title: str = "A training run"
+):
     """Loss, validation accuracy and learning rate of a training run: three panels over one axis.
 
     rows: a list of dicts with `x` and any of train_loss, validation_loss, validation_accuracy (0 to 1), lr: numbers,
@@ -25,21 +27,37 @@ def curves(rows, *, also=None, x: str | None = None, label: str = "this run", ti
         if not run:
             raise ValueError(f"{name!r} has 0 rows: a curve needs at least one evaluation")
     if x is None:
-        x = next((key for key in UNITS if all(_points(run, key, key)[0] for run in runs.values())), None)
+        x = next(
+            (key for key in UNITS if all(_points(run, key, key)[0] for run in runs.values())), None
+        )
     if x not in UNITS or not all(_points(run, x, x)[0] for run in runs.values()):
         has = ", ".join(map(str, runs[label][0]))
-        raise ValueError(f"x is {x!r}: choose from {', '.join(UNITS)}, one that every run has; {label!r} has {has}")
+        raise ValueError(
+            f"x is {x!r}: choose from {', '.join(UNITS)}, one that every run has; {label!r} has {has}"
+        )
 
     figure = new_figure(9.5, 3.4, title)
     loss, accuracy, rate = figure.subplots(1, 3)
     single, drawn = len(runs) == 1, 0
-    for (name, run), color in zip(runs.items(), (BLUE, ORANGE, GREEN, PURPLE, "0.3", "0.6") * len(runs)):
+    for (name, run), color in zip(
+        runs.items(), (BLUE, ORANGE, GREEN, PURPLE, "0.3", "0.6") * len(runs)
+    ):
         ours = "" if single else f"{name}, "
         style = dict(marker="o", markersize=3.5)
         lines = [
             (loss, "train_loss", 1, dict(color=color, linestyle="--", label=f"{ours}training")),
-            (loss, "validation_loss", 1, dict(color=ORANGE if single else color, label=f"{ours}validation", **style)),
-            (accuracy, "validation_accuracy", 100, dict(color=ORANGE if single else color, label=name, **style)),
+            (
+                loss,
+                "validation_loss",
+                1,
+                dict(color=ORANGE if single else color, label=f"{ours}validation", **style),
+            ),
+            (
+                accuracy,
+                "validation_accuracy",
+                100,
+                dict(color=ORANGE if single else color, label=name, **style),
+            ),
             (rate, "lr", 1, dict(color=GREEN if single else color, label=name)),
         ]
         for axes, key, scale, look in lines:
@@ -49,7 +67,9 @@ def curves(rows, *, also=None, x: str | None = None, label: str = "this run", ti
             axes.plot(places, [scale * value for value in values], **look)
             drawn += len(values)
     if not drawn:
-        raise ValueError("the rows have none of train_loss, validation_loss, validation_accuracy, lr: nothing to draw")
+        raise ValueError(
+            "the rows have none of train_loss, validation_loss, validation_accuracy, lr: nothing to draw"
+        )
     _label(loss, "loss", "cross-entropy (nats)", x)
     _label(accuracy, "validation accuracy", "correct (%)", x)
     _label(rate, "learning rate", "learning rate", x)
@@ -85,7 +105,9 @@ def _number(value) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise ValueError(f"{value!r} is not a number: a row of a training run holds numbers, or the text of numbers") from None
+        raise ValueError(
+            f"{value!r} is not a number: a row of a training run holds numbers, or the text of numbers"
+        ) from None
 
 
 def confusion(matrix, class_names, *, title: str | None = None):
@@ -97,7 +119,9 @@ def confusion(matrix, class_names, *, title: str | None = None):
     matrix = torch.as_tensor(matrix).detach().cpu().numpy()
     K = len(class_names)
     if matrix.shape != (K, K):
-        raise ValueError(f"a confusion matrix for {K} class names is ({K}, {K}), not {matrix.shape}")
+        raise ValueError(
+            f"a confusion matrix for {K} class names is ({K}, {K}), not {matrix.shape}"
+        )
     if (matrix < 0).any() or (matrix != matrix.round()).any():
         raise ValueError(
             f"a confusion matrix holds counts: whole numbers from 0 up, not numbers from {matrix.min():.3g} to {matrix.max():.3g}"
@@ -107,7 +131,10 @@ def confusion(matrix, class_names, *, title: str | None = None):
     right = np.trace(matrix) / max(matrix.sum(), 1)
 
     side = min(max(3.2, 0.42 * K + 1), 8.2)
-    heading = title or f"Confusion matrix: {int(np.trace(matrix))} of {int(matrix.sum())} right ({right:.1%})"
+    heading = (
+        title
+        or f"Confusion matrix: {int(np.trace(matrix))} of {int(matrix.sum())} right ({right:.1%})"
+    )
     figure = new_figure(side + 1.6, side + 0.9, heading)
     axes = figure.add_subplot()
     image = axes.imshow(100 * share, cmap="Blues", vmin=0, vmax=100)
@@ -115,11 +142,18 @@ def confusion(matrix, class_names, *, title: str | None = None):
     for r in range(K):
         for c in range(K):
             color = "white" if share[r, c] > 0.5 else "black" if matrix[r, c] else "0.7"
-            axes.text(c, r, str(int(matrix[r, c])), ha="center", va="center", fontsize=size, color=color)
+            axes.text(
+                c, r, str(int(matrix[r, c])), ha="center", va="center", fontsize=size, color=color
+            )
     names = [str(name) for name in class_names]
     upright = K * max(map(len, names)) > 10 * side  # long names stand up
     axes.set_xticks(
-        range(K), names, fontsize=9, rotation=45 if upright else 0, ha="right" if upright else "center", rotation_mode="anchor"
+        range(K),
+        names,
+        fontsize=9,
+        rotation=45 if upright else 0,
+        ha="right" if upright else "center",
+        rotation_mode="anchor",
     )
     axes.set_yticks(range(K), names, fontsize=9)
     axes.set_xlabel("predicted class")
@@ -128,7 +162,9 @@ def confusion(matrix, class_names, *, title: str | None = None):
     return figure
 
 
-def intervals(summary: list[dict], title: str | None = None, label: str = "accuracy on the test images (%)"):
+def intervals(
+    summary: list[dict], title: str | None = None, label: str = "accuracy on the test images (%)"
+):
     """One dot a variant, with its 95 % interval: is a difference larger than what seeds alone do?
 
     summary: dicts with variant, mean and half (shares from 0 to 1; half nan for a single run) and seeds, from top to bottom.
@@ -139,10 +175,21 @@ def intervals(summary: list[dict], title: str | None = None, label: str = "accur
     axes = figure.add_subplot()
     for place, entry in enumerate(summary):
         half = 0 if math.isnan(entry["half"]) else entry["half"]
-        axes.errorbar(100 * entry["mean"], place, xerr=100 * half, fmt="o", color=BLUE, capsize=4, markersize=5)
+        axes.errorbar(
+            100 * entry["mean"],
+            place,
+            xerr=100 * half,
+            fmt="o",
+            color=BLUE,
+            capsize=4,
+            markersize=5,
+        )
     axes.axvline(100 * summary[0]["mean"], color="0.6", linewidth=1, linestyle=":")
     axes.set_yticks(range(len(summary)), [entry["variant"] for entry in summary])
-    axes.set(ylim=(len(summary) - 0.4, -0.6), xlabel=f"{label}; bars: 95 % interval over {seeds_in_words(summary)}")
+    axes.set(
+        ylim=(len(summary) - 0.4, -0.6),
+        xlabel=f"{label}; bars: 95 % interval over {seeds_in_words(summary)}",
+    )
     axes.grid(axis="x", color="0.9")
     axes.set_axisbelow(True)
     return figure

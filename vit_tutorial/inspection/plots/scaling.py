@@ -38,25 +38,53 @@ def scaling(rows, *, title: str = "What a training step costs"):
         ):
             axes, said = panels[line, column], []
             for way, (color, marker) in zip(ways, LOOKS):
-                series = sorted((r for r in rows if (r["factor"], r["way"]) == (factor, way)), key=lambda row: row["value"])
+                series = sorted(
+                    (r for r in rows if (r["factor"], r["way"]) == (factor, way)),
+                    key=lambda row: row["value"],
+                )
                 if not series:
                     continue
                 x, top = [row["value"] for row in series], max(series, key=lambda row: row[theory])
                 moved = top[measured] / top[theory] / scale
-                axes.plot(x, [row[theory] * moved for row in series], "--", color=color, linewidth=1)
+                axes.plot(
+                    x, [row[theory] * moved for row in series], "--", color=color, linewidth=1
+                )
                 (drawn[way],) = axes.plot(
-                    x, [row[measured] / scale for row in series], marker, color=color, markersize=5, label=way
+                    x,
+                    [row[measured] / scale for row in series],
+                    marker,
+                    color=color,
+                    markersize=5,
+                    label=way,
                 )
                 if top.get(slope[0]) and top.get(slope[1]):
-                    said.append((f"slope {float(top[slope[0]]):.1f} (theory {float(top[slope[1]]):.1f})", color))
-            _label(axes, factor, sorted({row["value"] for row in rows if row["factor"] == factor}), line, said)
+                    said.append(
+                        (
+                            f"slope {float(top[slope[0]]):.1f} (theory {float(top[slope[1]]):.1f})",
+                            color,
+                        )
+                    )
+            _label(
+                axes,
+                factor,
+                sorted({row["value"] for row in rows if row["factor"] == factor}),
+                line,
+                said,
+            )
     for axes in panels[:, 0]:  # a row of panels shares its axis
         axes.set_ylim(top=axes.get_ylim()[1] * (3 if len(ways) > 1 else 1.5))  # room for the slopes
     panels[0, 0].set_ylabel("time (seconds a step)")
     panels[1, 0].set_ylabel("kept for backward (MiB)")
     (dashed,) = panels[0, 0].plot([], [], "--", color="0.3", linewidth=1)
     names = [*drawn, "theory's slope"]
-    figure.legend([*drawn.values(), dashed], names, loc="outside lower center", ncols=len(names), fontsize=9, frameon=False)
+    figure.legend(
+        [*drawn.values(), dashed],
+        names,
+        loc="outside lower center",
+        ncols=len(names),
+        fontsize=9,
+        frameon=False,
+    )
     return figure
 
 
@@ -73,7 +101,15 @@ def _label(axes, factor: str, values: list[float], line: int, said: list) -> Non
     falling = factor == "patch"  # larger patches cost less
     for i, (text, color) in enumerate(said):
         place = dict(x=0.97, ha="right") if falling else dict(x=0.03, ha="left")
-        axes.text(y=0.97 - 0.075 * i, s=text, va="top", color=color, fontsize=8, transform=axes.transAxes, **place)
+        axes.text(
+            y=0.97 - 0.075 * i,
+            s=text,
+            va="top",
+            color=color,
+            fontsize=8,
+            transform=axes.transAxes,
+            **place,
+        )
 
 
 def _numbers(row: dict) -> dict:

@@ -23,7 +23,9 @@ class Activations:
         return self.fixed + images * (self.each + 2 * self.largest)
 
 
-def activation_bytes(model: nn.Module, image_shape: tuple[int, int, int], precision: Precision, checkpoint=False) -> Activations:
+def activation_bytes(
+    model: nn.Module, image_shape: tuple[int, int, int], precision: Precision, checkpoint=False
+) -> Activations:
     """What autograd keeps for the backward pass of `model` on images (C, H, W), measured on two and on four of them.
 
     Counted are the storages that autograd saves, each once, without parameters and buffers; none is held while counting, so
@@ -48,7 +50,9 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def _measure(model: nn.Module, image_shape, precision: Precision, checkpoint: bool) -> Activations:
     try:
-        (two, _), (four, largest) = (_saved(model, images, image_shape, precision, checkpoint) for images in (2, 4))
+        (two, _), (four, largest) = (
+            _saved(model, images, image_shape, precision, checkpoint) for images in (2, 4)
+        )
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
@@ -58,16 +62,22 @@ def _measure(model: nn.Module, image_shape, precision: Precision, checkpoint: bo
     return Activations(max(0, two - 2 * each), each, largest / 4)
 
 
-def _saved(model: nn.Module, images: int, image_shape, precision: Precision, checkpoint: bool) -> tuple[int, int]:
+def _saved(
+    model: nn.Module, images: int, image_shape, precision: Precision, checkpoint: bool
+) -> tuple[int, int]:
     """Bytes of all storages that autograd saves for `images` images, and of the largest one."""
     device = next(model.parameters()).device
-    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}  # a BatchNorm counts on copies
+    buffers = {
+        name: buffer.clone() for name, buffer in model.named_buffers()
+    }  # a BatchNorm counts on copies
     own = {t.untyped_storage()._cdata for t in [*model.parameters(), *buffers.values()]}
     found = {}
 
     def pack(tensor):
         storage = tensor.untyped_storage()
-        if storage._cdata not in own:  # a weak reference frees the memory and keeps the address: no storage is taken for another
+        if (
+            storage._cdata not in own
+        ):  # a weak reference frees the memory and keeps the address: no storage is taken for another
             found[storage._cdata] = (storage.nbytes(), StorageWeakRef(storage))
 
     modes = [(module, module.training) for module in model.modules()]
@@ -76,12 +86,20 @@ def _saved(model: nn.Module, images: int, image_shape, precision: Precision, che
         model.train()
         if before is not None:
             model.encoder.checkpoint_activations = checkpoint
-        with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.enable_grad(), precision.autocast():
+        with (
+            torch.random.fork_rng([device] if device.type == "cuda" else []),
+            torch.enable_grad(),
+            precision.autocast(),
+        ):
             with torch.autograd.graph.saved_tensors_hooks(pack, lambda nothing: None):
                 batch = torch.zeros(images, *image_shape, device=device)
                 own.add(batch.untyped_storage()._cdata)
                 logits = torch.func.functional_call(model, buffers, (batch,))
-                F.cross_entropy(logits, torch.zeros(images, dtype=torch.long, device=device), label_smoothing=0.1)
+                F.cross_entropy(
+                    logits,
+                    torch.zeros(images, dtype=torch.long, device=device),
+                    label_smoothing=0.1,
+                )
     finally:
         for module, training in modes:
             module.training = training

@@ -36,12 +36,16 @@ def save_checkpoint(folder: str | Path, state: dict, label: str = "") -> Path:
     path = Path(folder) / CURRENT
     tensors = {}
     plan = json.dumps({"label": label, "state": _pack(state, tensors, "state")}, allow_nan=False)
-    content = safetensors.torch.save(tensors, {"vit_tutorial_state": plan, "sha256": _digest(plan, tensors)})
+    content = safetensors.torch.save(
+        tensors, {"vit_tutorial_state": plan, "sha256": _digest(plan, tensors)}
+    )
     try:
         with _replacing(path) as file:
             file.write(content)
     except OSError as error:
-        raise _not_saved(f"the state was not saved in {path.parent}", error, len(content), path.parent) from error
+        raise _not_saved(
+            f"the state was not saved in {path.parent}", error, len(content), path.parent
+        ) from error
     return path
 
 
@@ -61,14 +65,24 @@ def load_checkpoint(folder: str | Path) -> tuple[dict, str]:
         else:
             step = f" ({label})" if label else ""
             if CURRENT in troubles:
-                return state, f"{CURRENT} is damaged ({troubles[CURRENT]}): went back to the one before{step}"
+                return (
+                    state,
+                    f"{CURRENT} is damaged ({troubles[CURRENT]}): went back to the one before{step}",
+                )
             if name == PREVIOUS:
-                return state, f"{CURRENT} is missing (killed while it was replaced?): went back to the one before{step}"
+                return (
+                    state,
+                    f"{CURRENT} is missing (killed while it was replaced?): went back to the one before{step}",
+                )
             return state, ""
     if not troubles:
-        raise FileNotFoundError(f"there is no state to go on from in {folder}: looked for {CURRENT} and {PREVIOUS}")
+        raise FileNotFoundError(
+            f"there is no state to go on from in {folder}: looked for {CURRENT} and {PREVIOUS}"
+        )
     listed = "; ".join(f"{name}: {trouble}" for name, trouble in troubles.items())
-    raise ValueError(f"no whole state in {folder} ({listed}). Take a copy if there is one, or begin the run again")
+    raise ValueError(
+        f"no whole state in {folder} ({listed}). Take a copy if there is one, or begin the run again"
+    )
 
 
 def copy_checkpoint(folder: str | Path, other: str | Path, also: Iterable[str] = ()) -> None:
@@ -80,36 +94,53 @@ def copy_checkpoint(folder: str | Path, other: str | Path, also: Iterable[str] =
     folder, other = Path(folder), Path(other)
     size = 0
     try:
-        state = next((folder / name for name in (CURRENT, PREVIOUS) if (folder / name).is_file()), folder / CURRENT)
+        state = next(
+            (folder / name for name in (CURRENT, PREVIOUS) if (folder / name).is_file()),
+            folder / CURRENT,
+        )
         pairs = [(folder / name, other / name) for name in also if (folder / name).is_file()]
         for source, target in [*pairs, (state, other / CURRENT)]:
             size = source.stat().st_size
             with source.open("rb") as file, _replacing(target) as copy:
                 shutil.copyfileobj(file, copy, 1 << 20)
     except OSError as error:
-        raise _not_saved(f"the copy in {other} was not brought up to date", error, size, other) from error
+        raise _not_saved(
+            f"the copy in {other} was not brought up to date", error, size, other
+        ) from error
 
 
 def _pack(value, tensors: dict, where: str):
     """`value` as JSON can hold it, each tensor put into `tensors` and named in its place."""
     if isinstance(value, torch.Tensor):
         if value.layout != torch.strided:
-            raise TypeError(f"{where} is a tensor of layout {value.layout}: only ordinary (strided) ones can be saved")
+            raise TypeError(
+                f"{where} is a tensor of layout {value.layout}: only ordinary (strided) ones can be saved"
+            )
         name = str(len(tensors))
         # A copy, always: safetensors refuses tensors that share memory.
         tensors[name] = value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
         return {"tensor": name}
     if isinstance(value, dict):
-        if wrong := [key for key in value if not isinstance(key, str | int) or isinstance(key, bool)]:
-            raise TypeError(f"{where} has the key {wrong[0]!r}, a {type(wrong[0]).__name__}: keys are str or int")
-        return {"dict": [[key, _pack(item, tensors, f"{where}[{key!r}]")] for key, item in value.items()]}
+        if wrong := [
+            key for key in value if not isinstance(key, str | int) or isinstance(key, bool)
+        ]:
+            raise TypeError(
+                f"{where} has the key {wrong[0]!r}, a {type(wrong[0]).__name__}: keys are str or int"
+            )
+        return {
+            "dict": [
+                [key, _pack(item, tensors, f"{where}[{key!r}]")] for key, item in value.items()
+            ]
+        }
     if isinstance(value, list | tuple):
         items = [_pack(item, tensors, f"{where}[{i}]") for i, item in enumerate(value)]
         return items if isinstance(value, list) else {"tuple": items}
     if isinstance(value, float) and not math.isfinite(value):
         return {"float": repr(float(value))}
     if not isinstance(value, PLAIN):
-        raise TypeError(f"{where} is a {type(value).__name__}: a state holds tensors, numbers, str, None, dict, list and tuple")
+        raise TypeError(
+            f"{where} is a {type(value).__name__}: a state holds tensors, numbers, str, None, dict, list and tuple"
+        )
     return value
 
 
@@ -169,16 +200,22 @@ def _replacing(path: Path):
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for left_over in path.parent.glob(f".{path.name}.*.partial"):  # of processes that were killed while they wrote
+        for left_over in path.parent.glob(
+            f".{path.name}.*.partial"
+        ):  # of processes that were killed while they wrote
             left_over.unlink()
         with partial.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        if path.name == CURRENT and _label(path) is not None:  # a damaged one does not take the place of a whole one
+        if (
+            path.name == CURRENT and _label(path) is not None
+        ):  # a damaged one does not take the place of a whole one
             os.replace(path, path.with_name(PREVIOUS))
         os.replace(partial, path)
-        with contextlib.suppress(OSError):  # Windows and some network folders cannot: there the renaming is on its own
+        with contextlib.suppress(
+            OSError
+        ):  # Windows and some network folders cannot: there the renaming is on its own
             _sync(path.parent)
     finally:
         with contextlib.suppress(OSError):
@@ -202,7 +239,13 @@ def _not_saved(what: str, error: OSError, size: int, folder: Path) -> Checkpoint
         free = "free space unknown"
     labels = [label for name in (CURRENT, PREVIOUS) if (label := _label(folder / name)) is not None]
     named = f" ({labels[0]})" if labels and labels[0] else ""
-    kept = f"the last good state{named} is untouched" if labels else "no state had been saved there before"
-    found = CheckpointNotSavedError(f"{what}: {error.strerror or error} (wanted {size / 1e6:.1f} MB, {free}); {kept}")
+    kept = (
+        f"the last good state{named} is untouched"
+        if labels
+        else "no state had been saved there before"
+    )
+    found = CheckpointNotSavedError(
+        f"{what}: {error.strerror or error} (wanted {size / 1e6:.1f} MB, {free}); {kept}"
+    )
     found.errno = error.errno
     return found

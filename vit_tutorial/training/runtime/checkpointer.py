@@ -15,7 +15,12 @@ from ...data import ImageData
 from ..settings import TrainSettings
 from . import checkpoint
 
-RESULTS = ("run.json", "metrics.csv", "model.safetensors", "curves.png")  # what a run leaves behind, if it is there
+RESULTS = (
+    "run.json",
+    "metrics.csv",
+    "model.safetensors",
+    "curves.png",
+)  # what a run leaves behind, if it is there
 
 
 class Checkpointer:
@@ -25,7 +30,13 @@ class Checkpointer:
     When a state cannot be written (a full disk, a folder gone) it says so, and training goes on: stopping would lose more.
     """
 
-    def __init__(self, folder: str | Path | None, seconds: float = 60.0, copy_to: str | Path | None = None, resume: bool = True):
+    def __init__(
+        self,
+        folder: str | Path | None,
+        seconds: float = 60.0,
+        copy_to: str | Path | None = None,
+        resume: bool = True,
+    ):
         if not seconds > 0:
             raise ValueError(f"a state every {seconds} seconds: give a number above 0")
         self.folder = None if folder is None else Path(folder)
@@ -70,7 +81,10 @@ class Checkpointer:
             return
         for folder in filter(None, (self.folder, self.copy_to)):
             for name in (checkpoint.CURRENT, checkpoint.PREVIOUS):
-                for path in (folder / name, *folder.glob(f".{name}.*.partial")):  # the last may be a killed process's
+                for path in (
+                    folder / name,
+                    *folder.glob(f".{name}.*.partial"),
+                ):  # the last may be a killed process's
                     with contextlib.suppress(OSError):
                         path.unlink(missing_ok=True)
         if self.copy_to:
@@ -81,7 +95,10 @@ class Checkpointer:
                     shutil.copyfile(self.folder / name, partial)
                     os.replace(partial, self.copy_to / name)
             except OSError as error:
-                tqdm.write(f"the results are in {self.folder}, but not in {self.copy_to}: {error}", file=sys.stderr)
+                tqdm.write(
+                    f"the results are in {self.folder}, but not in {self.copy_to}: {error}",
+                    file=sys.stderr,
+                )
 
     def _is_folder(self, other: str | Path) -> bool:
         """Whether `other` is the folder itself: a run that is taken up again where its copy lies."""
@@ -89,18 +106,27 @@ class Checkpointer:
 
     def warn_not_saved(self, error: OSError) -> None:
         """Say that something could not be written, and that training goes on."""
-        tqdm.write(f"{error}. Training goes on and tries again in {self.seconds:.0f} s", file=sys.stderr)
+        tqdm.write(
+            f"{error}. Training goes on and tries again in {self.seconds:.0f} s", file=sys.stderr
+        )
 
     def recovery_hint(self) -> str:
         """What there is to go on from, as a sentence."""
         if not self.last:
-            return "No state had been written yet" if self.folder else "No folder was given to keep a state in"
+            return (
+                "No state had been written yet"
+                if self.folder
+                else "No folder was given to keep a state in"
+            )
         return f"The last state ({self.last}) is whole, in {self.folder}"
 
 
 def check_same(state: dict, settings: TrainSettings, model: nn.Module, data: ImageData) -> None:
     """Raise ValueError, naming each difference, unless `state` is of a run with these settings, configuration and data."""
-    here = {"settings": dataclasses.asdict(settings), "data": {"provenance": data.provenance, "images": len(data.train)}}
+    here = {
+        "settings": dataclasses.asdict(settings),
+        "data": {"provenance": data.provenance, "images": len(data.train)},
+    }
     if dataclasses.is_dataclass(model.config):
         here["config"] = dataclasses.asdict(model.config)
     plain = lambda value: list(value) if isinstance(value, tuple) else value
@@ -111,4 +137,6 @@ def check_same(state: dict, settings: TrainSettings, model: nn.Module, data: Ima
         if state[part] is not None and plain(state[part].get(name)) != plain(value)
     ]
     if differences:
-        raise ValueError(f"the saved state is of another run: {'; '.join(differences)}. Take the same, or another folder")
+        raise ValueError(
+            f"the saved state is of another run: {'; '.join(differences)}. Take the same, or another folder"
+        )

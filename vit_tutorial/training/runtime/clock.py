@@ -32,7 +32,9 @@ class Clock:
 
     def seconds_left(self, step: int, seconds_a_step: float) -> float:
         """Seconds that this run will still take after `step` steps, at this pace."""
-        return min((self.steps - step) * seconds_a_step, self.seconds - self.reserved - self.elapsed())
+        return min(
+            (self.steps - step) * seconds_a_step, self.seconds - self.reserved - self.elapsed()
+        )
 
     def reserve(self, seconds: float) -> None:
         """Keep `seconds` of the budget back."""
@@ -48,5 +50,7 @@ class Clock:
         else:
             then, spent, pace = self._agreed
             seconds = spent + pace * (step - then)
-        by_time = 0.0 if math.isinf(self.seconds) else seconds / max(self.seconds - self.reserved, 1e-9)
+        by_time = (
+            0.0 if math.isinf(self.seconds) else seconds / max(self.seconds - self.reserved, 1e-9)
+        )
         return min(1.0, max(step / self.steps, by_time))

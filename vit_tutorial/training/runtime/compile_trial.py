@@ -18,8 +18,22 @@ class CompileTrial:
     left: seconds a step -> seconds that the run will still take. reason: what was found, in words; "" until it is decided.
     """
 
-    def __init__(self, step: Step, left: Callable[[float], float], *, steps: int = 20, warm: int = 5, patience: float = PATIENCE):
-        self.step, self.left, self.steps, self.warm, self.patience = step, left, steps, warm, patience
+    def __init__(
+        self,
+        step: Step,
+        left: Callable[[float], float],
+        *,
+        steps: int = 20,
+        warm: int = 5,
+        patience: float = PATIENCE,
+    ):
+        self.step, self.left, self.steps, self.warm, self.patience = (
+            step,
+            left,
+            steps,
+            warm,
+            patience,
+        )
         self.reason, self.plain, self._count = "", None, 0
         if step.processes.count > 1:
             self.reason = "not compiled: several processes would each decide for themselves"
@@ -41,7 +55,9 @@ class CompileTrial:
             if faster <= 1:
                 self.step.use_compiled(False)
             verb = "compiled" if faster > 1 else "not compiled"
-            self.reason = f"{verb}: that took {self.wait:.1f} s and made a step {faster:.2f} times as fast"
+            self.reason = (
+                f"{verb}: that took {self.wait:.1f} s and made a step {faster:.2f} times as fast"
+            )
             return
         left = self.left(seconds)
         if left < SHARE * self.patience:
@@ -50,12 +66,18 @@ class CompileTrial:
         self.plain = seconds
         begin = self._now(images)
         try:
-            with torch.random.fork_rng([images.device] if images.is_cuda else []):  # the run draws on as if nothing had been
+            with torch.random.fork_rng(
+                [images.device] if images.is_cuda else []
+            ):  # the run draws on as if nothing had been
                 self.step.use_compiled(True)
-                self.step.backward_all(images, labels)  # compiles; the next step throws these gradients away
+                self.step.backward_all(
+                    images, labels
+                )  # compiles; the next step throws these gradients away
         except Exception as error:  # no compiler on this machine, an operation it cannot do: the run goes on without
             self.step.use_compiled(False)
-            self.reason = f"not compiled: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+            self.reason = (
+                f"not compiled: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+            )
         self.wait = self._now(images) - begin
 
     @staticmethod

@@ -11,7 +11,9 @@ class ModelEMA:
 
     def __init__(self, model: nn.Module, decay: float):
         # On the model's device, but its counter on the CPU: a step on a GPU does not wait for it.
-        self._averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
+        self._averaged = (
+            AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
+        )
 
     def update(self, model: nn.Module) -> None:
         if self._averaged:

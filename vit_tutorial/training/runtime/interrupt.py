@@ -19,7 +19,9 @@ class Interrupt:
 
     def __enter__(self) -> "Interrupt":
         main = threading.current_thread() is threading.main_thread()
-        self._before = {number: signal.signal(number, self._handle) for number in self._numbers if main}
+        self._before = {
+            number: signal.signal(number, self._handle) for number in self._numbers if main
+        }
         return self
 
     def __exit__(self, *_) -> None:

@@ -13,8 +13,12 @@ from .precision import Precision
 
 MAX_FILL = 0.8  # of the free memory that a plan fills: allocators leave gaps, and other programs want some too
 MIN_MICRO_BATCH = 16  # images at once; fewer leave a GPU idle, and then computing activations twice is the smaller loss
-WORKSPACE = 64 * 2**20  # what libraries for matrix products keep for themselves, on a CPU and on a GPU
-_ADVICE = "take a smaller model, smaller images or larger patches, or close programs that hold memory"
+WORKSPACE = (
+    64 * 2**20
+)  # what libraries for matrix products keep for themselves, on a CPU and on a GPU
+_ADVICE = (
+    "take a smaller model, smaller images or larger patches, or close programs that hold memory"
+)
 COPIES = {"adamw": 2, "muon": 1}  # of each parameter that an optimiser keeps: two moments, or one
 
 
@@ -33,7 +37,13 @@ class MemoryPlan:
 
 
 def step_bytes(
-    model: nn.Module, activations: Activations, images: int, *, optimizer="adamw", averaged=False, accumulated=False
+    model: nn.Module,
+    activations: Activations,
+    images: int,
+    *,
+    optimizer="adamw",
+    averaged=False,
+    accumulated=False,
 ) -> int:
     """Bytes that one training step takes at its peak: parameters, the optimiser's states, the average of the parameters if there
     is one (`averaged`), gradients and activations of `images` images at once, and a workspace.
@@ -45,7 +55,11 @@ def step_bytes(
     """
     parameters = parameter_bytes(model)
     gradients = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
-    blocks = sum(m.weight.numel() * m.weight.element_size() for m in _matrices(model)) if optimizer == "muon" else 0
+    blocks = (
+        sum(m.weight.numel() * m.weight.element_size() for m in _matrices(model))
+        if optimizer == "muon"
+        else 0
+    )
     states = COPIES["adamw"] * (gradients - blocks) + COPIES["muon"] * blocks
     moving = activations.bytes_for(images)
     moving = gradients + moving if accumulated else max(gradients, moving)
@@ -81,7 +95,9 @@ def plan_memory(
     free = free_bytes(device) if free is None else free
     can = hasattr(getattr(model, "encoder", None), "checkpoint_activations")
     if checkpoint_activations and not can:
-        raise ValueError(f"checkpoint_activations is True, but a {type(model).__name__} has no encoder that can: leave it out")
+        raise ValueError(
+            f"checkpoint_activations is True, but a {type(model).__name__} has no encoder that can: leave it out"
+        )
     here, shape = parameter_bytes(model), " x ".join(map(str, image_shape))
     measured = {}
 
@@ -96,17 +112,32 @@ def plan_memory(
                     f"not even a look at one image of {shape} fits into the {_gib(free or 0)} that are free: {_ADVICE}"
                 ) from error
         in_parts = images < batch_size
-        step = step_bytes(model, measured[twice], images, optimizer=optimizer, averaged=averaged, accumulated=in_parts)
-        return step - here + 8 * batch_size * math.prod(image_shape)  # float32 images, before and after augmentation
+        step = step_bytes(
+            model,
+            measured[twice],
+            images,
+            optimizer=optimizer,
+            averaged=averaged,
+            accumulated=in_parts,
+        )
+        return (
+            step - here + 8 * batch_size * math.prod(image_shape)
+        )  # float32 images, before and after augmentation
 
     def make_plan(images: int, twice: bool, reason: str) -> MemoryPlan:
-        return MemoryPlan(images, math.ceil(batch_size / images), twice, reason, needed(images, twice), free)
+        return MemoryPlan(
+            images, math.ceil(batch_size / images), twice, reason, needed(images, twice), free
+        )
 
-    modes = [False, True] if can and checkpoint_activations is None else [bool(checkpoint_activations)]
+    modes = (
+        [False, True] if can and checkpoint_activations is None else [bool(checkpoint_activations)]
+    )
     wish = None if micro_batch is None else min(micro_batch, batch_size)
     if free is None:
         return make_plan(
-            wish or batch_size, modes[0], "the free memory is not known here: the whole batch, or what was asked for"
+            wish or batch_size,
+            modes[0],
+            "the free memory is not known here: the whole batch, or what was asked for",
         )
     if wish:
         for twice in modes:
@@ -120,17 +151,27 @@ def plan_memory(
     size, twice = 0, modes[-1]
     for mode in modes:
         most = _largest(batch_size, room, lambda images, mode=mode: needed(images, mode))
-        size, twice = max((size, twice), (most, mode), key=lambda choice: choice[0])  # the first of two equal ones
+        size, twice = max(
+            (size, twice), (most, mode), key=lambda choice: choice[0]
+        )  # the first of two equal ones
         if size >= min(MIN_MICRO_BATCH, batch_size):
             break
     if not size:
-        advice = "leave checkpoint_activations out, or " if can and checkpoint_activations is False else ""
+        advice = (
+            "leave checkpoint_activations out, or "
+            if can and checkpoint_activations is False
+            else ""
+        )
         raise ValueError(
             f"one image of {shape} needs {_gib(needed(1, twice))}{_twice(twice)}; {_gib(room)} may be used, {MAX_FILL:.0%} of the "
             f"{_gib(free)} that are free: {advice}{_ADVICE}"
         )
     if size == batch_size:
-        return make_plan(size, twice, f"all {size} images fit{_twice(twice)}: {_gib(needed(size, twice))} of {_gib(free)} free")
+        return make_plan(
+            size,
+            twice,
+            f"all {size} images fit{_twice(twice)}: {_gib(needed(size, twice))} of {_gib(free)} free",
+        )
     reason = f"all {batch_size} images at once would need {_gib(needed(batch_size, False))}, {_gib(free)} are free"
     return make_plan(size, twice, f"{reason}: {size} at once{_twice(twice)}")
 
@@ -141,12 +182,18 @@ def _largest(batch_size: int, room: float, needed) -> int:
         return batch_size
     most = bisect.bisect_right(range(1, batch_size), room, key=needed)
     divisor = max((images for images in range(1, most + 1) if batch_size % images == 0), default=0)
-    return divisor if 2 * divisor > most or not most else math.ceil(batch_size / math.ceil(batch_size / most))
+    return (
+        divisor
+        if 2 * divisor > most or not most
+        else math.ceil(batch_size / math.ceil(batch_size / most))
+    )
 
 
 def _matrices(model: nn.Module) -> list[nn.Linear]:
     """The linear layers that Muon takes (optimizers.py)."""
-    return [m for m in getattr(model, "encoder", nn.Identity()).modules() if isinstance(m, nn.Linear)]
+    return [
+        m for m in getattr(model, "encoder", nn.Identity()).modules() if isinstance(m, nn.Linear)
+    ]
 
 
 def _twice(twice: bool) -> str:

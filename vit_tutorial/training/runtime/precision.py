@@ -40,7 +40,9 @@ def choose_precision(device: torch.device | str, wish: str = "auto") -> Precisio
     require_choice("precision", wish, PRECISIONS)
     kind = torch.device(device).type
     if wish == "fp16" and kind == "cpu":
-        raise ValueError("precision 'fp16' on a CPU: it is slow there and its gradients underflow. Use 'bf16', 'fp32' or 'auto'")
+        raise ValueError(
+            "precision 'fp16' on a CPU: it is slow there and its gradients underflow. Use 'bf16', 'fp32' or 'auto'"
+        )
     if wish != "auto":
         return Precision(wish, kind, "as asked for")
     if kind == "cuda":

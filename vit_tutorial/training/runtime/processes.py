@@ -37,7 +37,11 @@ class AccelerateProcesses(Processes):
 
     def __init__(self, accelerator):
         self.accelerator = accelerator
-        self.rank, self.count, self.main = accelerator.process_index, accelerator.num_processes, accelerator.is_main_process
+        self.rank, self.count, self.main = (
+            accelerator.process_index,
+            accelerator.num_processes,
+            accelerator.is_main_process,
+        )
         self.device = accelerator.device
 
     def wrap(self, model):
@@ -50,7 +54,9 @@ class AccelerateProcesses(Processes):
         return self.accelerator.reduce(values, "sum")
 
     def sync_clock(self, seconds, stop):
-        mine = torch.tensor([seconds if self.main else 0.0, float(stop)], dtype=torch.float32, device=self.device)
+        mine = torch.tensor(
+            [seconds if self.main else 0.0, float(stop)], dtype=torch.float32, device=self.device
+        )
         seconds, stop = self.accelerator.reduce(mine, "sum").tolist()
         return seconds, stop > 0
 
@@ -70,5 +76,7 @@ def init_processes(device: str = "auto") -> Processes:
     try:
         from accelerate import Accelerator
     except ImportError:
-        raise ValueError("several processes need Hugging Face Accelerate: pip install accelerate (Colab has it)") from None
+        raise ValueError(
+            "several processes need Hugging Face Accelerate: pip install accelerate (Colab has it)"
+        ) from None
     return AccelerateProcesses(Accelerator(cpu=device == "cpu" or not torch.cuda.is_available()))
