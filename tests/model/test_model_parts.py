@@ -138,7 +138,7 @@ def test_fused_and_explicit_agree_with_their_gradients():
         results.append([output, *torch.autograd.grad(output.square().sum(), layer.parameters())])
     for fused, explicit in zip(*results):
         torch.testing.assert_close(fused, explicit, atol=1e-4, rtol=1e-4)
-    q, k, v = layer.split_heads(x)
+    q, k, v = layer.split_heads(layer.qkv(x))
     torch.testing.assert_close(
         fast_attention(q, k, v, fused=True), fast_attention(q, k, v, fused=False)
     )
@@ -167,7 +167,7 @@ def test_split_gives_heads_in_order():
     layer = MultiHeadSelfAttention(12, 3)
     x = torch.randn(2, 5, 12)
     everything = layer.qkv(x)  # queries, keys, values, each 3 heads of 4
-    for which, part in enumerate(layer.split_heads(x)):
+    for which, part in enumerate(layer.split_heads(layer.qkv(x))):
         assert part.shape == (2, 3, 5, 4)
         for head in range(3):
             start = 12 * which + 4 * head

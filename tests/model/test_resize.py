@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vit_tutorial import VisionTransformer, ViTConfig
-from vit_tutorial.model.resize import _resized, resize_model
+from vit_tutorial.model.resize import _interpolate, resize_model
 
 SMALL = dict(
     image_size=(16, 24), patch_size=4, dim=24, depth=2, num_heads=3, mlp_dim=32, position_std=0.5
@@ -76,11 +76,14 @@ def test_the_class_tokens_row_stays(token, place):
 def test_a_line_of_one_column_is_resized_as_a_line_of_one_row(length):
     """torch 2.15 gives the same value at every place of an image that is one pixel wide."""
     line = torch.tensor([[-1.13, -0.32, 0.17, 2.01], [0, 1, 2, 3]])[None]  # (1, D, R)
-    down, across = _resized(line[..., None], (length, 1)), _resized(line[:, :, None], (1, length))
+    down, across = (
+        _interpolate(line[..., None], (length, 1)),
+        _interpolate(line[:, :, None], (1, length)),
+    )
     torch.testing.assert_close(down[..., 0], across[:, :, 0])
     assert (down[0, 1, 1:, 0] > down[0, 1, :-1, 0]).all()
     one = line[..., :1, None]
-    torch.testing.assert_close(_resized(one, (1, 1)), one)
+    torch.testing.assert_close(_interpolate(one, (1, 1)), one)
 
 
 def test_learned_rows_and_columns_go_on_where_they_were():
