@@ -114,7 +114,7 @@ def test_the_splits_are_the_same_for_every_seed_and_layout(pictures, tmp_path):
             assert (
                 data[1].provenance
                 == data[0].provenance
-                + f", read from their files in passing ({gigabytes} GB of pixels)"
+                + f", read from their files during training ({gigabytes} GB of pixels)"
             )
 
 
@@ -252,7 +252,7 @@ def test_image_data_refuses_streams_that_do_not_fit(both):
         ImageData(train=train, validation=test, test=test, **parts | dict(class_names=("a", "b")))
     with pytest.raises(ValueError, match=r"12 files need labels \(12,\), int64.*\(11,\)"):
         FileSplit(test.names, test.index, test.labels[1:], SIZE)
-    with pytest.raises(AttributeError, match="stay in their files.*in_order"):
+    with pytest.raises(AttributeError, match="stay in their files.*iter_batches"):
         _ = train.images
 
 
