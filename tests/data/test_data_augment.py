@@ -134,7 +134,7 @@ def photographs(batch=29, channels=3, height=16, width=18):
 
 
 def both_cut(images, **options):
-    labels = torch.arange(len(images), device=images.device) + (options.get("share") or (0, 0))[0]
+    labels = torch.arange(len(images), device=images.device) + (options.get("shard") or (0, 0))[0]
     return cutmix(images, labels, 40, **options)
 
 
@@ -150,11 +150,11 @@ FUNCTIONS = [
 def test_the_shares_of_a_batch_are_the_rows_of_the_whole(function, parts):
     images = photographs(40)
     whole = function(images, generator=seeded(4))
-    one_share = function(images, generator=seeded(4), share=(0, 40))
+    one_share = function(images, generator=seeded(4), shard=(0, 40))
     first, shares = 0, []
     for part in images.split(parts):
         draw = seeded(4)
-        shares.append(function(part, generator=draw, share=(first, 40)))
+        shares.append(function(part, generator=draw, shard=(first, 40)))
         first += len(part)
     after = seeded(4)
     function(images, generator=after)
@@ -218,11 +218,11 @@ def test_a_gpu_is_never_waited_for(function):
 def test_a_share_that_does_not_hold_the_images_is_refused(function):
     images = photographs(8)
     with pytest.raises(
-        ValueError, match=r"share is \(4, 10\) for 8 images: a batch of 10 has no rows 4 to 11"
+        ValueError, match=r"shard is \(4, 10\) for 8 images: a batch of 10 has no rows 4 to 11"
     ):
-        function(images, share=(4, 10))
-    with pytest.raises(ValueError, match="first row of the share is -2"):
-        function(images, share=(-2, 10))
+        function(images, shard=(4, 10))
+    with pytest.raises(ValueError, match="first row of the shard is -2"):
+        function(images, shard=(-2, 10))
     with pytest.raises(ValueError, match="rank 3"):
         function(images[0])
 
@@ -491,6 +491,6 @@ def test_what_cutmix_cannot_take_is_refused():
     with pytest.raises(ValueError, match="alpha is 0"):
         cutmix(images, labels, 10, alpha=0)
     with pytest.raises(ValueError, match="rows 0 to 2 of 6 part two partners"):
-        cutmix(images[:3], labels[:3], 10, share=(0, 6))
+        cutmix(images[:3], labels[:3], 10, shard=(0, 6))
     with pytest.raises(ValueError, match="rows 3 to 6 of 8 part two partners"):
-        cutmix(images, labels, 10, share=(3, 8))
+        cutmix(images, labels, 10, shard=(3, 8))
