@@ -1,4 +1,4 @@
-"""Images that stay in their files: what comes out is what a Split of the same folder holds, in the order asked for."""
+"""Images that stay in their files: out comes what a Split of the same folder holds, in order."""
 
 import io
 import os
@@ -25,7 +25,7 @@ SPLITS = ("train", "validation", "test")
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
-    """Three classes of 20 images each, JPEG and PNG, of different sizes; names that no ASCII holds."""
+    """Three classes of 20 images each, JPEG and PNG, of different sizes; names beyond ASCII."""
     path = tmp_path_factory.mktemp("pictures")
     draw = np.random.default_rng(0)
     for name in ("ant", "bee", "Kühe"):
@@ -63,7 +63,7 @@ def same(one, other):
     )
 
 
-# --- the same by value -------------------------------------------------------------------------------------------------
+# --- the same by value
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -137,11 +137,11 @@ def test_batches_come_to_the_device_of_the_split(both):
     assert images.device.type == labels.device.type == "meta" and images.shape == (4, 3, *SIZE)
 
 
-# --- order, resuming, sharing ------------------------------------------------------------------------------------------
+# --- order, resuming, sharing
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_pass_goes_on_in_the_middle_and_reads_only_what_is_left(workers, both):
+def test_an_epoch_continues_in_the_middle_and_reads_only_what_is_left(workers, both):
     streamed = with_workers(both[1].train, workers)
     order = list(torch.randperm(len(streamed), generator=torch.Generator().manual_seed(5)).split(6))
     whole = taken(streamed.batches(order))
@@ -182,7 +182,7 @@ def test_reading_draws_no_random_numbers(workers, both):
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_workers_are_kept_from_one_pass_to_the_next_and_live_through_ctrl_c(both):
+def test_workers_are_kept_from_one_epoch_to_the_next_and_survive_ctrl_c(both):
     streamed = with_workers(both[1].test, 1)
     expected = taken(both[0].test.iter_batches(4))
     assert same(expected, taken(streamed.iter_batches(4)))
@@ -196,7 +196,7 @@ def test_workers_are_kept_from_one_pass_to_the_next_and_live_through_ctrl_c(both
 
 
 def test_what_a_worker_gets_can_be_sent_to_a_new_process(both):
-    """macOS and Windows start workers afresh and send them this; names are shared memory, not copies."""
+    """macOS and Windows start fresh workers and send them this; names are shared, not copied."""
     loader = file_loader.make_loader(both[1].train)
     sent = (loader.dataset, loader.batch_sampler, loader.collate_fn, loader.worker_init_fn)
     text = bytes(ForkingPickler.dumps(sent))
@@ -214,7 +214,7 @@ def test_names_come_back_as_they_are():
     assert [held[i] for i in range(len(held))] == names
 
 
-# --- an ImageData of streams -------------------------------------------------------------------------------------------
+# --- an ImageData of streams
 
 
 def test_image_data_takes_a_stream_and_a_loop_over_it_measures_the_same(both):
@@ -265,7 +265,7 @@ def test_statistics_of_a_sample_are_seeded_and_those_of_its_images(both):
     assert few[2] == channel_statistics(images[picked])
 
 
-# --- which of the two --------------------------------------------------------------------------------------------------
+# --- which of the two
 
 
 def test_measured_size_decides_between_memory_and_files(pictures, monkeypatch, capsys):
@@ -273,9 +273,9 @@ def test_measured_size_decides_between_memory_and_files(pictures, monkeypatch, c
     for free, expected in ((4 * size, Split), (4 * size - 1, FileSplit), (None, Split)):
         monkeypatch.setattr(folder, "free_bytes", lambda device, free=free: free)
         assert type(load(pictures, image_size=SIZE).train) is expected
-        said = capsys.readouterr().err
+        printed = capsys.readouterr().err
         assert (
-            "3.46e-05 GB of pixels are more than a quarter of the free 0.000138 GB" in said
+            "3.46e-05 GB of pixels are more than a quarter of the free 0.000138 GB" in printed
         ) == (expected is FileSplit)
     monkeypatch.setattr(folder, "free_bytes", lambda device: 1)
     assert type(load(pictures, image_size=SIZE, stream=False).train) is Split
@@ -291,7 +291,7 @@ def test_free_memory_is_shared_by_the_processes_of_a_machine(monkeypatch):
     assert default_workers(torch.device("cpu")) == max(1, cores // 8)
 
 
-# --- bad files ---------------------------------------------------------------------------------------------------------
+# --- bad files
 
 
 @pytest.fixture
@@ -318,20 +318,20 @@ def test_files_that_are_no_images_are_skipped_at_the_start_as_without_a_stream(f
     (few / "bee" / "long.jpg").write_bytes(
         whole + b"more after its end" * 10
     )  # fine: what follows an image is ignored
-    told, kept = [], []
+    messages, kept = [], []
     for streamed in (False, True):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             data = load(few, image_size=16, stream=streamed)
-        told.append([str(w.message) for w in caught if "skipped" in str(w.message)])
+        messages.append([str(w.message) for w in caught if "skipped" in str(w.message)])
         kept.append(
             [
                 torch.cat([images for images, _ in getattr(data, name).iter_batches(9)])
                 for name in SPLITS
             ]
         )
-    assert len(told[1]) == 1 and told[1][0].startswith("6 of 31 files skipped")
-    assert all(name in told[1][0] for name in (*bad, "float.tiff"))
+    assert len(messages[1]) == 1 and messages[1][0].startswith("6 of 31 files skipped")
+    assert all(name in messages[1][0] for name in (*bad, "float.tiff"))
     assert all(torch.equal(a, b) for a, b in zip(*kept)) and sum(map(len, kept[1])) == 25
 
 
@@ -347,7 +347,9 @@ def test_a_class_without_an_image_that_opens_is_refused(few):
 
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize("damage", ["gone", "cut", "other"])
-def test_a_file_that_turns_bad_is_named_and_the_pass_goes_on_when_it_is_back(damage, workers, few):
+def test_a_file_that_turns_bad_is_named_and_the_epoch_continues_when_it_is_back(
+    damage, workers, few
+):
     split = with_workers(load(few, image_size=16, stream=True).train, workers)
     order = torch.arange(len(split)).split(3)
     expected = taken(split.batches(order))
@@ -360,10 +362,8 @@ def test_a_file_that_turns_bad_is_named_and_the_pass_goes_on_when_it_is_back(dam
         with open(name, "wb") as file:
             file.write(content[: len(content) // 2] if damage == "cut" else b"x" * 500)
     got = []
-    with pytest.raises(
-        OSError,
-        match=f"{os.path.basename(name)} cannot be read as an image.*resume from the last checkpoint",
-    ):
+    words = "cannot be read as an image.*resume from the last checkpoint"
+    with pytest.raises(OSError, match=f"{os.path.basename(name)} {words}"):
         for batch in split.batches(order):
             got.append(batch)
     assert same(expected[:2], got), "all batches before it came"

@@ -79,7 +79,7 @@ def test_patch_embedding_is_a_strided_convolution():
     torch.testing.assert_close(embedding(images), expected)
 
 
-def test_patch_norms():
+def test_patch_norms_stand_before_and_after_the_projection():
     embedding = PatchEmbedding(ViTConfig(dim=8, num_heads=2, patch_norms=True))
     images = torch.randn(2, 3, 32, 32)
     patches = F.layer_norm(patchify(images, 4), (48,), eps=1e-6)
@@ -163,7 +163,7 @@ def test_the_form_of_attention_is_chosen_by_device_and_precision(monkeypatch):
     assert len(called) == 3
 
 
-def test_split_gives_heads_in_order():
+def test_split_heads_gives_heads_in_order():
     layer = MultiHeadSelfAttention(12, 3)
     x = torch.randn(2, 5, 12)
     everything = layer.qkv(x)  # queries, keys, values, each 3 heads of 4

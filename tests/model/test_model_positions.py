@@ -1,4 +1,4 @@
-"""Every kind of position, everywhere it can enter: what it tells the model, and what it does not."""
+"""Every kind of position, at every site: what it tells the model, and what it does not."""
 
 import dataclasses
 import itertools
@@ -63,8 +63,9 @@ def test_every_parameter_gets_a_gradient(kind, place):
 
 
 @pytest.mark.parametrize(("kind", "place"), PLACES)
-def test_state_comes_back(kind, place, tmp_path):
-    """No two entries share memory (safetensors refuses that), and a second model with the same state gives the same answer."""
+def test_a_saved_state_gives_the_same_model(kind, place, tmp_path):
+    """No two entries share memory (safetensors refuses that), and a second model with the same
+    state gives the same answer."""
     from safetensors.torch import load_file, save_file
 
     model, images = make(position=kind, position_site=place), torch.randn(1, 3, 12, 20)
@@ -125,7 +126,8 @@ def test_learned_2d_by_loops():
 
 @pytest.mark.parametrize("token", ["first", "last", "none"])
 def test_relative_bias_by_loops(token):
-    """Two pairs share a number exactly when their offsets agree; pairs with the class token are three kinds of their own."""
+    """Two pairs share a number exactly when their offsets agree; pairs with the class token are of
+    three kinds of their own."""
     bias = RelativeBias(ViTConfig(**SMALL, position="relative", class_token=token, pool="mean"))
     places = [(n // 5, n % 5) for n in range(15)]
     places = {"first": ["token", *places], "last": [*places, "token"], "none": places}[token]
@@ -161,7 +163,7 @@ def test_rotary_scores_depend_on_the_offset_alone():
     )  # and every offset has a score of its own
 
 
-def test_rotary_turns_and_keeps_lengths():
+def test_rotary_rotates_and_keeps_lengths():
     rotary = Rotary(ViTConfig(**SMALL, position="rotary"))
     q = torch.randn(2, 3, 16, 8)
     turned = rotary.rotate(q)
@@ -169,7 +171,8 @@ def test_rotary_turns_and_keeps_lengths():
     torch.testing.assert_close(
         turned[:, :, :2], q[:, :, :2]
     )  # the class token, and the patch at row 0, column 0
-    # Entry 0 pairs with entry 4, at frequency 1 for the row: patch (1, 0) is token 6, its angle 1 radian.
+    # Entry 0 pairs with entry 4, at frequency 1 for the row. Patch (1, 0) is token 6, and its
+    # angle 1 radian.
     angle = torch.tensor(1.0)
     torch.testing.assert_close(
         turned[..., 6, 0], q[..., 6, 0] * angle.cos() - q[..., 6, 4] * angle.sin()
@@ -185,7 +188,7 @@ def test_fused_and_explicit_agree_with_a_bias():
     torch.testing.assert_close(expected, F.softmax(q @ k.mT / 8**0.5 + bias, dim=-1) @ v)
 
 
-def test_starts():
+def test_learned_positions_start_normal_or_truncated_and_may_be_frozen():
     big = ViTConfig(dim=192, position_std=0.02)
     cut = make_position(dataclasses.replace(big, position_init="truncated_normal")).table
     assert cut.abs().max() <= 0.04 + 1e-6 and cut.std().item() == pytest.approx(
@@ -219,6 +222,6 @@ def test_sinusoidal_in_every_layer_is_the_same_table():
         (dict(position_site="every_layer", position_class_token=False), "at the stem only"),
     ],
 )
-def test_what_cannot_be_built_says_why(changes, words):
+def test_a_position_that_cannot_be_built_says_why(changes, words):
     with pytest.raises(ValueError, match=words):
         ViTConfig(**SMALL | changes)
