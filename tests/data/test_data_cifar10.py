@@ -307,9 +307,9 @@ def test_download_false_with_nothing_there_says_what_to_do(fetch, tmp_path):
 
 
 def test_what_a_killed_process_left_is_no_data_and_is_cleared_away(server, fetch, tiny, tmp_path):
-    workshop = tmp_path / f".{CIFAR10.filename}.partial"
-    workshop.mkdir()
-    (workshop / CIFAR10.filename).write_bytes(tiny.archive[:1000])
+    partial = tmp_path / f".{CIFAR10.filename}.partial"
+    partial.mkdir()
+    (partial / CIFAR10.filename).write_bytes(tiny.archive[:1000])
     assert cifar10.find(tmp_path, tiny.dataset) is None
     fetch(server.url("works"))
     assert left(tmp_path) == WHOLE

@@ -69,27 +69,27 @@ def same(one, other):
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize("name", SPLITS)
 def test_a_stream_gives_the_images_and_labels_that_memory_holds(name, workers, both):
-    held, streamed = (getattr(data, name) for data in both)
-    assert isinstance(held, Split) and isinstance(streamed, FileSplit)
+    in_memory, streamed = (getattr(data, name) for data in both)
+    assert isinstance(in_memory, Split) and isinstance(streamed, FileSplit)
     streamed = with_workers(streamed, workers)
     assert (
-        torch.equal(held.labels, streamed.labels)
-        and len(held) == len(streamed)
-        and held.shape == streamed.shape
+        torch.equal(in_memory.labels, streamed.labels)
+        and len(in_memory) == len(streamed)
+        and in_memory.shape == streamed.shape
     )
     ordered = taken(streamed.iter_batches(7))
-    assert same(taken(held.iter_batches(7)), ordered)
+    assert same(taken(in_memory.iter_batches(7)), ordered)
     assert [len(labels) for _, labels in ordered] == [
-        len(part) for part in torch.arange(len(held)).split(7)
+        len(part) for part in torch.arange(len(in_memory)).split(7)
     ]
-    picked = torch.randperm(len(held), generator=torch.Generator().manual_seed(1))[:6]
-    lists = [picked, picked.flip(0), picked[:1], picked[:0], torch.tensor([-1, 0, 0])]
-    assert same(taken(held.batches(lists)), taken(streamed.batches(lists)))
-    first = taken(streamed.batches([picked]))[0]
+    indices = torch.randperm(len(in_memory), generator=torch.Generator().manual_seed(1))[:6]
+    lists = [indices, indices.flip(0), indices[:1], indices[:0], torch.tensor([-1, 0, 0])]
+    assert same(taken(in_memory.batches(lists)), taken(streamed.batches(lists)))
+    first = taken(streamed.batches([indices]))[0]
     assert (
         first[0].shape == (6, 3, *SIZE)
         and first[0].dtype == torch.uint8
-        and torch.equal(first[1], held.labels[picked])
+        and torch.equal(first[1], in_memory.labels[indices])
     )
 
 
@@ -102,9 +102,9 @@ def test_the_splits_are_the_same_for_every_seed_and_layout(pictures, tmp_path):
                 load(path, image_size=SIZE, seed=seed, stream=stream) for stream in (False, True)
             ]
             for name in SPLITS:
-                held, streamed = (getattr(d, name) for d in data)
+                in_memory, streamed = (getattr(d, name) for d in data)
                 assert torch.equal(
-                    held.images,
+                    in_memory.images,
                     torch.cat([images for images, _ in with_workers(streamed, 0).iter_batches(50)]),
                 )
             assert data[0].class_names == data[1].class_names and data[0].name == data[1].name
@@ -119,13 +119,15 @@ def test_the_splits_are_the_same_for_every_seed_and_layout(pictures, tmp_path):
 
 
 def test_indexing_and_moving_a_stream_reads_nothing_and_picks_as_a_split_does(both, monkeypatch):
-    held, streamed = both[0].train, with_workers(both[1].train, 0)
-    for picked in (slice(3, 9), slice(1, None, 4), torch.tensor([4, 1, 1]), held.labels == 2):
-        part = streamed[picked]
+    in_memory, streamed = both[0].train, with_workers(both[1].train, 0)
+    for indices in (slice(3, 9), slice(1, None, 4), torch.tensor([4, 1, 1]), in_memory.labels == 2):
+        part = streamed[indices]
         assert isinstance(part, FileSplit) and same(
-            taken(held[picked].iter_batches(4)), taken(part.iter_batches(4))
+            taken(in_memory[indices].iter_batches(4)), taken(part.iter_batches(4))
         )
-    assert same(taken(held[2::3][1:].iter_batches(9)), taken(streamed[2::3][1:].iter_batches(9)))
+    assert same(
+        taken(in_memory[2::3][1:].iter_batches(9)), taken(streamed[2::3][1:].iter_batches(9))
+    )
     monkeypatch.setattr(file_loader, "read_image", None)
     moved = streamed[:3].to("meta")
     assert moved.device.type == "meta" and len(moved) == 3 and moved.labels.device.type == "cpu"
@@ -146,9 +148,9 @@ def test_an_epoch_continues_in_the_middle_and_reads_only_what_is_left(workers, b
     order = list(torch.randperm(len(streamed), generator=torch.Generator().manual_seed(5)).split(6))
     whole = taken(streamed.batches(order))
     first = streamed.batches(order)
-    begun = [next(first) for _ in range(2)]
+    done = [next(first) for _ in range(2)]
     rest = taken(streamed.batches(order[2:]))  # another reader while the first is still open
-    assert same(whole, begun + rest)
+    assert same(whole, done + rest)
     assert same(whole[2:], taken(first)), "and the first one is not disturbed"
     stopped = streamed.batches(order)
     next(stopped)
@@ -210,15 +212,15 @@ def test_what_a_worker_gets_can_be_sent_to_a_new_process(both):
 
 def test_names_come_back_as_they_are():
     names = ["a/b c.png", "é/ß.jpg", os.fsdecode(b"odd\xff.png"), ""]
-    held = PackedPaths(names)
-    assert [held[i] for i in range(len(held))] == names
+    in_memory = PackedPaths(names)
+    assert [in_memory[i] for i in range(len(in_memory))] == names
 
 
 # --- an ImageData of streams
 
 
 def test_image_data_takes_a_stream_and_a_loop_over_it_measures_the_same(both):
-    held, streamed = both
+    in_memory, streamed = both
     assert streamed.image_size == SIZE and streamed.channels == 3 and streamed.device.type == "cpu"
     assert streamed.train.masks is None
     weight = torch.randn(3, 3 * SIZE[0] * SIZE[1], generator=torch.Generator().manual_seed(0))
@@ -232,7 +234,9 @@ def test_image_data_takes_a_stream_and_a_loop_over_it_measures_the_same(both):
         return (loss / len(split)).item(), (right / len(split)).item()
 
     for name in SPLITS:
-        assert measure(held, getattr(held, name)) == measure(streamed, getattr(streamed, name))
+        assert measure(in_memory, getattr(in_memory, name)) == measure(
+            streamed, getattr(streamed, name)
+        )
     assert (
         streamed.to("meta").test.device.type == "meta" and streamed.to("meta").device.type == "meta"
     )
@@ -261,8 +265,8 @@ def test_statistics_of_a_sample_are_seeded_and_those_of_its_images(both):
     assert sampled_statistics(streamed, 0) == channel_statistics(images)
     few = [sampled_statistics(streamed, seed, count=10) for seed in (0, 0, 1)]
     assert few[0] == few[1] != few[2]
-    picked = torch.randperm(len(images), generator=torch.Generator().manual_seed(1))[:10]
-    assert few[2] == channel_statistics(images[picked])
+    indices = torch.randperm(len(images), generator=torch.Generator().manual_seed(1))[:10]
+    assert few[2] == channel_statistics(images[indices])
 
 
 # --- which of the two
@@ -315,9 +319,8 @@ def test_files_that_are_no_images_are_skipped_at_the_start_as_without_a_stream(f
     for name, content in bad.items():
         (few / "bee" / name).write_bytes(content)
     Image.fromarray(np.zeros((8, 8), dtype=np.float32)).save(few / "bee" / "float.tiff")
-    (few / "bee" / "long.jpg").write_bytes(
-        whole + b"more after its end" * 10
-    )  # fine: what follows an image is ignored
+    # Fine: what follows an image is ignored.
+    (few / "bee" / "long.jpg").write_bytes(whole + b"more after its end" * 10)
     messages, kept = [], []
     for streamed in (False, True):
         with warnings.catch_warnings(record=True) as caught:

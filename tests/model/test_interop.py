@@ -130,13 +130,11 @@ def test_logits_agree_in_both_directions(library, changes):
     x = images(ours)
     with torch.no_grad():
         logits = theirs(x)
-        assert (
-            logits.std() > 0.05
-        )  # a model that says the same for every image would agree with anything
+        # A model that says the same for every image would agree with anything.
+        assert logits.std() > 0.05
         close(ours(x), logits)
-        close(
-            interop.export_to(ours, library)(x), logits
-        )  # an instance built from our configuration
+        # An instance built from our configuration.
+        close(interop.export_to(ours, library)(x), logits)
         empty = BUILD[library](**SIZES[library] | changes).eval()
         assert (empty(x) - logits).abs().max() > 1e-3
         assert interop.export_to(ours, empty) is empty
@@ -165,9 +163,8 @@ def test_patch_weights_and_position_rows():
     kernel, rows = theirs.patch_embed.proj.weight, ours.patch_embedding.projection.weight
     for i, j, c in [(0, 0, 0), (1, 2, 1), (3, 0, 2), (2, 3, 0)]:
         assert torch.equal(rows[:, (i * P + j) * C + c], kernel[:, c, i, j])
-    assert torch.equal(
-        ours.position.table, theirs.pos_embed
-    )  # the class token's row stands first in both
+    # The class token's row stands first in both.
+    assert torch.equal(ours.position.table, theirs.pos_embed)
     assert ours.position.table.shape == (1, 4 * 6 + 1, 48)
     assert torch.equal(ours.class_token, theirs.cls_token)
 
@@ -182,9 +179,8 @@ def test_dtype_mode_and_independence(library):
     with torch.no_grad():
         for parameter in ours.parameters():
             parameter.add_(1)
-    assert all(
-        torch.equal(value, theirs.state_dict()[name]) for name, value in before.items()
-    )  # a copy, not a view
+    # A copy, not a view.
+    assert all(torch.equal(value, theirs.state_dict()[name]) for name, value in before.items())
     back = interop.export_to(ours.eval(), library)
     assert {p.dtype for p in back.parameters()} == {torch.float64} and not back.training
     target = BUILD[library](**SIZES[library]).train()

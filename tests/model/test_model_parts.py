@@ -59,9 +59,8 @@ def test_patchify_is_the_loop_and_unpatchify_its_inverse(shape, P):
     patches = patchify(images, P)
     assert patches.dtype == images.dtype and torch.equal(patches, patchify_by_loops(images, P))
     assert torch.equal(unpatchify(patches, P, shape[2:]), images)
-    assert torch.equal(
-        patchify(images.transpose(2, 3).contiguous().transpose(2, 3), P), patches
-    )  # another layout in memory
+    # Another layout in memory.
+    assert torch.equal(patchify(images.transpose(2, 3).contiguous().transpose(2, 3), P), patches)
 
 
 def test_unpatchify_takes_one_side_for_a_square():
@@ -116,13 +115,13 @@ def test_multi_head_equals_pytorchs(fused, dim, heads):
         nn.MultiheadAttention(dim, heads, batch_first=True),
     )
     with torch.no_grad():
-        for mine, yours in [
+        for our, their in [
             (ours.qkv.weight, theirs.in_proj_weight),
             (ours.qkv.bias, theirs.in_proj_bias.normal_()),
             (ours.projection.weight, theirs.out_proj.weight),
             (ours.projection.bias, theirs.out_proj.bias.normal_()),
         ]:
-            mine.copy_(yours)
+            our.copy_(their)
     x = torch.randn(2, 7, dim)
     expected, weights = theirs(x, x, x, average_attn_weights=False)
     torch.testing.assert_close(ours(x), expected, atol=1e-5, rtol=1e-5)
@@ -221,9 +220,8 @@ def test_fixed_positions_stand_beside_their_patches(kind, token, rows):
     table = sinusoidal_1d(6, 8) if kind == "sinusoidal_1d" else sinusoidal_2d((2, 3), 8)
     assert module.table.shape == (1, config.num_tokens, 8) and not list(module.parameters())
     assert torch.equal(module.table[0, rows], table)
-    assert module.table.sum() == pytest.approx(
-        table.sum().item(), abs=1e-4
-    )  # the class token's row is zeros
+    # The class token's row is zeros.
+    assert module.table.sum() == pytest.approx(table.sum().item(), abs=1e-4)
     tokens = torch.randn(2, config.num_tokens, 8)
     assert torch.equal(module(tokens), tokens + module.table)
 

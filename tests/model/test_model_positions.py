@@ -105,9 +105,8 @@ def test_every_layer_by_hand(place, tables):
     assert len(model.encoder.positions) == tables
     images = torch.randn(2, 3, 12, 20)
     z = model.tokens(images)
-    torch.testing.assert_close(
-        z[:, 1:], model.patch_embedding(images)
-    )  # nothing is added at the stem
+    # Nothing is added at the stem.
+    torch.testing.assert_close(z[:, 1:], model.patch_embedding(images))
     for i, block in enumerate(model.encoder.blocks):
         z = block(z + model.encoder.positions[i % tables].table)
     torch.testing.assert_close(model.encoder(model.tokens(images)), z)
@@ -140,9 +139,8 @@ def test_relative_bias_by_loops(token):
     number = {}
     for (i, a), (j, b) in itertools.product(enumerate(places), repeat=2):
         assert number.setdefault(kind(a, b), bias.index[i, j].item()) == bias.index[i, j].item()
-    assert sorted(number.values()) == list(
-        range(bias.bias.shape[1])
-    )  # as many kinds as numbers, and no number unused
+    # As many kinds as numbers, and no number unused.
+    assert sorted(number.values()) == list(range(bias.bias.shape[1]))
 
 
 def test_rotary_scores_depend_on_the_offset_alone():
@@ -155,12 +153,12 @@ def test_rotary_scores_depend_on_the_offset_alone():
     by_offset = {}
     for i, j in itertools.product(range(15), repeat=2):
         offset = (i // 5 - j // 5, i % 5 - j % 5)
+        # The angles are float32.
         assert by_offset.setdefault(offset, scores[i, j].item()) == pytest.approx(
             scores[i, j].item(), abs=1e-5
-        )  # the angles are float32
-    assert (
-        len({round(score, 4) for score in by_offset.values()}) == 5 * 9
-    )  # and every offset has a score of its own
+        )
+    # And every offset has a score of its own.
+    assert len({round(score, 4) for score in by_offset.values()}) == 5 * 9
 
 
 def test_rotary_rotates_and_keeps_lengths():
@@ -168,9 +166,8 @@ def test_rotary_rotates_and_keeps_lengths():
     q = torch.randn(2, 3, 16, 8)
     turned = rotary.rotate(q)
     torch.testing.assert_close(turned.norm(dim=-1), q.norm(dim=-1))
-    torch.testing.assert_close(
-        turned[:, :, :2], q[:, :, :2]
-    )  # the class token, and the patch at row 0, column 0
+    # The class token, and the patch at row 0, column 0.
+    torch.testing.assert_close(turned[:, :, :2], q[:, :, :2])
     # Entry 0 pairs with entry 4, at frequency 1 for the row. Patch (1, 0) is token 6, and its
     # angle 1 radian.
     angle = torch.tensor(1.0)

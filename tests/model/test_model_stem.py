@@ -46,9 +46,8 @@ def test_tokens_stand_row_by_row_as_patches_do():
 @pytest.mark.parametrize("P", [2, 4, 8])
 def test_a_token_sees_2P_minus_1_pixels_on_a_side(P):
     c = config(image_size=8 * P, patch_size=P)
-    convolutions = [
-        m for m in ConvolutionalStem(c).convolutions if isinstance(m, torch.nn.Conv2d)
-    ]  # norms see everything
+    # Norms see everything.
+    convolutions = [m for m in ConvolutionalStem(c).convolutions if isinstance(m, torch.nn.Conv2d)]
     images = torch.randn(1, 3, 8 * P, 8 * P, requires_grad=True)
     x = images
     for conv in convolutions:

@@ -134,9 +134,8 @@ def test_order_of_patches_matters_only_with_positions(position, matters):
 
 def closed_formula(c):
     D, M = c.dim, c.mlp_dim
-    embedding = (
-        (c.patch_dim * D + D) + D + (c.num_patches + 1) * D
-    )  # patches, class token, positions
+    # Patches, class token, positions.
+    embedding = (c.patch_dim * D + D) + D + (c.num_patches + 1) * D
     block = (3 * D * D + 3 * D) + (D * D + D) + (D * M + M) + (M * D + D) + 4 * D
     return embedding + c.depth * block + 2 * D + (D * c.num_classes + c.num_classes)
 

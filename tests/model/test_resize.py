@@ -110,9 +110,8 @@ def test_relative_offsets_keep_their_meaning():
     bias = resize_model(model, (16, 48)).encoder.positions[0].bias
     assert torch.equal(bias[:, -3:], torch.tensor([7.0, 8.0, 9.0]).expand(3, 3))
     line = bias[0, :-3].view(7, 23)[3]
-    assert (
-        line[11].abs() < 1e-4 and (line.diff() > 0).all()
-    )  # no offset: still 0; further right: still more
+    # No offset: still 0; further right: still more.
+    assert line[11].abs() < 1e-4 and (line.diff() > 0).all()
 
 
 def test_sinusoids_continue_on_a_larger_grid():

@@ -29,7 +29,7 @@ def read_image(path: str | Path, image_size: tuple[int, int]) -> np.ndarray:
         image.load()
         image = ImageOps.exif_transpose(image)
         _refuse_floats(image)
-        # "I;16" has 16 bits. "I" has room for 32, but Pillow opens some 16-bit files so.
+        # "I;16" has 16 bits. "I" has 32, but some 16-bit files are opened as "I" too.
         if image.mode.startswith("I"):
             values = np.asarray(image).astype(np.float64) / 257
             image = Image.fromarray(values.round().clip(0, 255).astype(np.uint8))

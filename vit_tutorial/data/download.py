@@ -67,8 +67,8 @@ class Downloader:
         """Write the body to `file`. Raises MirrorFailedError when it is slow or too short."""
         total = int(response.headers.get("Content-Length", 0)) or None
         raw = response.raw
-        # read1 (urllib3 2) gives what has come so far. read waits until it has as much as it was
-        # asked for, so it is asked for little.
+        # read1 (urllib3 2) returns what has arrived so far. read blocks until it has all the bytes
+        # of its argument, so the argument is small.
         read = (lambda: raw.read1(2**16)) if hasattr(raw, "read1") else (lambda: raw.read(2**10))
         bar = tqdm(
             total=total,

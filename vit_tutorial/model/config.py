@@ -33,7 +33,7 @@ class ViTConfig:
     Raises ValueError, with the numbers and a way out, for a model that cannot be built.
     """
 
-    # What fixes the shapes.
+    # --- What fixes the shapes.
     image_size: int | tuple[int, int] = 32  # side in pixels, or (height, width)
     patch_size: int = 4  # P, in pixels; must divide both sides of the image
     channels: int = 3  # C, 1 for grey images
@@ -43,41 +43,38 @@ class ViTConfig:
     num_heads: int = 3  # h, must divide D; each head has the width d = D / h
     mlp_dim: int | None = None  # hidden width of the MLPs; None: 4 D
 
-    # Choices, each with the paper's first.
+    # --- Choices. The paper's comes first.
     stem: str = "patches"  # a linear layer for each patch, or "convolutional" (Xiao et al. 2021)
-    pool: str = "class"  # what the head reads: the class token, or the "mean" of the patch tokens
-    #                      (Zhai et al. 2022, "Scaling Vision Transformers")
+    # What the head reads: the class token, or the "mean" of the patch tokens (Zhai et al. 2022,
+    # "Scaling Vision Transformers").
+    pool: str = "class"
     position: str = "learned_1d"  # one of POSITIONS
-    position_site: str | None = None  # added once at the "stem", in "every_layer", or
-    #                                   "every_layer_shared", one table for all (appendix D.4).
-    #                                   None: "every_layer" for relative and rotary, else "stem"
-    dropout: float = (
-        0.0  # probability in [0, 1): on the tokens at the stem, after attention, in MLPs
-    )
-    drop_path_rate: float = (
-        0.0  # probability in [0, 1) that training skips the attention of the last
-    )
-    #                              block, or its MLP, for an image; it grows in even steps from 0 in
-    #                              the first block (stochastic depth, Huang et al. 2016)
+    # Added once at the "stem", in "every_layer", or in "every_layer_shared" with one table for all
+    # (the paper's appendix D.4). None: "every_layer" for relative and rotary, else "stem".
+    position_site: str | None = None
+    dropout: float = 0.0  # probability, on tokens at the stem, after attention and in MLPs
+    # Stochastic depth (Huang et al. 2016): the probability that training skips the attention of
+    # the last block, or its MLP, for an image. It grows in even steps from 0 in the first block.
+    drop_path_rate: float = 0.0
 
-    # Where implementations in the field differ.
-    class_token: str | None = None  # "first": the paper, torchvision, timm, vit-pytorch; "last";
-    #                                 "none". None: "first" for pool="class", else "none"
-    position_class_token: bool = (
-        True  # True: the class token has a position too (paper, torchvision,
-    )
-    #                                    timm). False: it joins later (timm's no_embed_class)
-    position_std: float = 0.02  # standard deviation of learned positions at the start: 0.02 in
-    #                             torchvision and timm, 1.0 in vit-pytorch; 0 starts from zeros
-    position_init: str = "normal"  # torchvision, vit-pytorch; "truncated_normal": cut off at 2 std
-    position_frozen: bool = False  # True: learned positions keep their random start
-    patch_norms: bool = (
-        False  # True: LayerNorms before and after the patch projection (vit-pytorch)
-    )
-    qkv_bias: bool = True  # paper, torchvision, timm; False: vit-pytorch
-    norm_eps: float = 1e-6  # paper, torchvision, timm; 1e-5: vit-pytorch, PyTorch's default
-    norm_after_pool: bool = False  # True: the last LayerNorm comes after pooling (timm's fc_norm),
-    #                                not before it (paper, torchvision)
+    # --- Where implementations in the field differ.
+    # "first" (the paper, torchvision, timm, vit-pytorch), "last", or "none".
+    # None: "first" for pool="class", else "none".
+    class_token: str | None = None
+    # True gives the class token a position too (the paper, torchvision, timm, vit-pytorch). False
+    # adds positions before it joins (timm's no_embed_class).
+    position_class_token: bool = True
+    # Standard deviation of learned positions at the start: 0.02 (the paper, torchvision, timm),
+    # 1.0 (vit-pytorch), or 0 for zeros.
+    position_std: float = 0.02
+    position_init: str = "normal"  # or "truncated_normal": nothing beyond 2 standard deviations
+    position_frozen: bool = False  # True keeps learned positions as they start
+    patch_norms: bool = False  # LayerNorms around the patch projection: True in vit-pytorch alone
+    qkv_bias: bool = True  # False in vit-pytorch
+    norm_eps: float = 1e-6  # the paper, torchvision, timm; vit-pytorch has 1e-5, PyTorch's default
+    # True puts the last LayerNorm behind pooling (timm's fc_norm), not before it (the paper,
+    # torchvision, vit-pytorch).
+    norm_after_pool: bool = False
 
     def __post_init__(self):
         size = self.image_size
