@@ -1,4 +1,4 @@
-"""flip_and_shift, rand_augment, cutmix: each image on its own, changed as they say, and nothing else."""
+"""flip_and_shift, rand_augment, cutmix: each image by itself, changed as they say and no more."""
 
 import math
 import types
@@ -25,7 +25,7 @@ def seeded(seed=0):
 
 
 def positions(batch, height=9, width=11):
-    """Images whose three channels are image number, row and column: an augmented pixel says where it came from."""
+    """Images whose channels are image number, row and column: a pixel says where it came from."""
     parts = torch.meshgrid(
         torch.arange(batch), torch.arange(height), torch.arange(width), indexing="ij"
     )
@@ -98,7 +98,7 @@ def test_what_does_not_work_is_refused():
         flip_and_shift(torch.zeros(1, 3, 8, 6), 6)
 
 
-def test_without_a_share_the_numbers_are_drawn_as_they_always_were():
+def test_without_a_shard_the_numbers_are_drawn_as_they_always_were():
     """Lessons and stored runs stand on these draws: first the two shifts, then the mirrors."""
     draw = seeded(5)
     down, right = torch.randint(-2, 3, (2, 40, 1), generator=draw)
@@ -134,7 +134,7 @@ def photographs(batch=29, channels=3, height=16, width=18):
 
 
 def both_cut(images, **options):
-    labels = torch.arange(len(images), device=images.device) + (options.get("share") or (0, 0))[0]
+    labels = torch.arange(len(images), device=images.device) + (options.get("shard") or (0, 0))[0]
     return cutmix(images, labels, 40, **options)
 
 
@@ -147,19 +147,21 @@ FUNCTIONS = [
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("parts", [[32, 8], [14, 14, 12], [2] * 20])
-def test_the_shares_of_a_batch_are_the_rows_of_the_whole(function, parts):
+def test_the_shards_of_a_batch_are_the_rows_of_the_whole(function, parts):
     images = photographs(40)
     whole = function(images, generator=seeded(4))
-    one_share = function(images, generator=seeded(4), share=(0, 40))
-    first, shares = 0, []
+    one_shard = function(images, generator=seeded(4), shard=(0, 40))
+    first, shards = 0, []
     for part in images.split(parts):
         draw = seeded(4)
-        shares.append(function(part, generator=draw, share=(first, 40)))
+        shards.append(function(part, generator=draw, shard=(first, 40)))
         first += len(part)
     after = seeded(4)
     function(images, generator=after)
-    assert torch.equal(draw.get_state(), after.get_state()), "processes go on from the same state"
-    for result, alone, pieces in zip(whole, one_share, zip(*shares)):
+    assert torch.equal(draw.get_state(), after.get_state()), (
+        "all processes continue from the same state"
+    )
+    for result, alone, pieces in zip(whole, one_shard, zip(*shards)):
         assert torch.equal(result, alone) and torch.equal(result, torch.cat(pieces))
 
 
@@ -189,7 +191,8 @@ def test_a_saved_state_of_the_generator_repeats_what_follows(function):
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_no_number_is_read_back_from_the_device(function, channels):
-    """Tensors on the meta device have no values: whatever waits for one (item, nonzero, a boolean index) fails there."""
+    """Tensors on the meta device have no values: whatever waits for one (item, nonzero, a boolean
+    index) fails there."""
     for result in function(torch.zeros(40, channels, 16, 16, dtype=torch.uint8, device="meta")):
         assert result.device.type == "meta" and len(result) == 40
     with pytest.raises((RuntimeError, NotImplementedError)):
@@ -215,14 +218,14 @@ def test_a_gpu_is_never_waited_for(function):
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_share_that_does_not_hold_the_images_is_refused(function):
+def test_a_shard_that_does_not_hold_the_images_is_refused(function):
     images = photographs(8)
     with pytest.raises(
-        ValueError, match=r"share is \(4, 10\) for 8 images: a batch of 10 has no rows 4 to 11"
+        ValueError, match=r"shard is \(4, 10\) for 8 images: a batch of 10 has no rows 4 to 11"
     ):
-        function(images, share=(4, 10))
-    with pytest.raises(ValueError, match="first row of the share is -2"):
-        function(images, share=(-2, 10))
+        function(images, shard=(4, 10))
+    with pytest.raises(ValueError, match="first row of the shard is -2"):
+        function(images, shard=(-2, 10))
     with pytest.raises(ValueError, match="rank 3"):
         function(images[0])
 
@@ -237,8 +240,8 @@ def test_blending_is_torchvisions_up_to_rounding(name, amount, channels):
     images = photographs(6, channels)
     theirs = getattr(tv, f"adjust_{name}")(images, 1 + 0.9 * amount)
     ours = colour(name, images, torch.full((6,), amount), 0.0)
-    # torchvision cuts decimals off where we round: 1. Its grey (0.2989 + 0.587 + 0.114, where we have parts that sum to 1) and
-    # the mean of it differ by less than 1, which counts 0.9 times.
+    # torchvision cuts decimals off where we round, which makes 1. Its grey (0.2989 + 0.587 + 0.114,
+    # where our parts sum to 1) and the mean of it differ by less than 1, which counts 0.9 times.
     away = (ours.int() - theirs.int()).abs()
     assert away.max() <= (2 if name in ("contrast", "saturation") else 1)
     assert name == "contrast" or (away > 1).float().mean() < 0.02
@@ -253,7 +256,7 @@ def test_posterize_and_solarize_are_torchvisions(strength):
     bits = round(8 - 4 * strength)
     assert torch.equal(colour("posterize", images, None, strength), tv.posterize(images, bits))
     limit = 256 * (1 - strength)
-    if strength == 0:  # where torchvision turns 255 into 0
+    if strength == 0:  # where torchvision offsets 255 into 0
         assert torch.equal(colour("solarize", images, None, strength), images)
     else:
         assert torch.equal(colour("solarize", images, None, strength), tv.solarize(images, limit))
@@ -311,19 +314,19 @@ def test_what_comes_in_is_reflected():
     assert moved[0, 0, 0].tolist() == [20, 10, 0, 0, 10, 20, 30, 40]
 
 
-def test_each_place_gets_the_operation_of_its_turn():
+def test_each_place_gets_the_operation_of_its_offset():
     images = photographs(45)
     sign = torch.where(torch.rand(45, generator=seeded()) < 0.5, -1.0, 1.0)
-    for turn in (0, 3, 100):
-        ours = apply_operations(images, sign, 0.8, turn)
+    for offset in (0, 3, 100):
+        ours = apply_operations(images, sign, 0.8, offset)
         for place in range(45):
-            name = OPERATIONS[(place + turn) % len(OPERATIONS)]
+            name = OPERATIONS[(place + offset) % len(OPERATIONS)]
             alone, amount = images[place : place + 1], 0.8 * sign[place : place + 1]
             if name in GEOMETRIC:
                 expected = affine(alone, matrix(name, amount, 16, 18))
             else:
                 expected = colour(name, alone, amount, 0.8)
-            assert torch.equal(ours[place : place + 1], expected), (turn, place, name)
+            assert torch.equal(ours[place : place + 1], expected), (offset, place, name)
 
 
 def test_over_many_batches_a_place_gets_every_operation_and_both_signs():
@@ -353,7 +356,7 @@ def test_at_magnitude_0_only_autocontrast_and_equalize_do_anything():
     assert changed == [name in ("autocontrast", "equalize") for name in OPERATIONS * 2]
 
 
-def test_the_turn_from_a_gpus_generator_follows_from_its_state():
+def test_the_offset_from_a_gpus_generator_follows_from_its_state():
     """Without a GPU: a stand-in whose state is 16 bytes, a seed and a position, as CUDA's is."""
     from vit_tutorial.data.augment import _draw_on_host
 
@@ -361,10 +364,10 @@ def test_the_turn_from_a_gpus_generator_follows_from_its_state():
         numbers = torch.tensor([seed, position]).view(torch.uint8)
         return types.SimpleNamespace(device=torch.device("cuda"), get_state=lambda: numbers)
 
-    turns = [_draw_on_host(14, state(0, 4 * n)) for n in range(1400)]
-    assert turns == [_draw_on_host(14, state(0, 4 * n)) for n in range(1400)]
-    assert turns[:100] != [_draw_on_host(14, state(1, 4 * n)) for n in range(100)]
-    counts = torch.bincount(torch.tensor(turns), minlength=14)
+    offsets = [_draw_on_host(14, state(0, 4 * n)) for n in range(1400)]
+    assert offsets == [_draw_on_host(14, state(0, 4 * n)) for n in range(1400)]
+    assert offsets[:100] != [_draw_on_host(14, state(1, 4 * n)) for n in range(100)]
+    counts = torch.bincount(torch.tensor(offsets), minlength=14)
     assert len(counts) == 14 and ((counts - 100).square() / 100).sum() < 34.5, (
         "chi-squared, 13 degrees: 1 in 1000"
     )
@@ -386,7 +389,7 @@ def test_what_rand_augment_cannot_take_is_refused():
 
 
 def cut(batch=64, dtype=torch.uint8, height=9, width=12, **options):
-    """(mixed, targets): every pixel says which image it is from, and each image is a class of its own."""
+    """(mixed, targets): a pixel says which image it is from, and each image is its own class."""
     images = torch.arange(batch).view(-1, 1, 1, 1).expand(batch, 2, height, width).to(dtype)
     return cutmix(images, torch.arange(batch), batch, **options)
 
@@ -491,6 +494,6 @@ def test_what_cutmix_cannot_take_is_refused():
     with pytest.raises(ValueError, match="alpha is 0"):
         cutmix(images, labels, 10, alpha=0)
     with pytest.raises(ValueError, match="rows 0 to 2 of 6 part two partners"):
-        cutmix(images[:3], labels[:3], 10, share=(0, 6))
+        cutmix(images[:3], labels[:3], 10, shard=(0, 6))
     with pytest.raises(ValueError, match="rows 3 to 6 of 8 part two partners"):
-        cutmix(images, labels, 10, share=(3, 8))
+        cutmix(images, labels, 10, shard=(3, 8))

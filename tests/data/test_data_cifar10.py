@@ -1,4 +1,4 @@
-"""Fetching CIFAR-10 from a server on this machine that does everything wrong that a server can, and the file in the end."""
+"""Fetching CIFAR-10 from a local server that does everything wrong that a server can."""
 
 import hashlib
 import io
@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tarfile
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
@@ -26,7 +25,7 @@ NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse"
 
 @pytest.fixture(scope="module")
 def tiny():
-    """A small archive in CIFAR's format, and a class of torchvision's kind that knows its checksums."""
+    """A small archive in CIFAR's format, and a class like torchvision's with its checksums."""
     draw = np.random.default_rng(0)
     files, pixels, labels = {}, [], []
     for name in [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]:
@@ -61,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         archive, how = self.server.archive, self.path.strip("/")
-        self.server.asked.append(how)
+        self.server.requests.append(how)
         if how in ("404", "500"):
             return self.send_error(int(how))
         if how == "redirects":
@@ -70,7 +69,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             return self.end_headers()
         if how == "silent":
-            return self.server.closing.wait(10)
+            return self.server.closing.wait()
         self.send_response(200)
         if how != "unsized":
             self.send_header("Content-Length", str(len(archive)))
@@ -84,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
             elif how in ("truncates", "stalls"):
                 self.wfile.write(archive[:half])
                 if how == "stalls":
-                    self.server.closing.wait(10)
+                    self.server.closing.wait()
             elif how.startswith("slow"):  # "slow/20000": bytes a second
                 step = int(how.split("/")[1]) // 50
                 for start in range(0, len(archive), step):
@@ -100,7 +99,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(tiny):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.archive, server.asked, server.closing = tiny.archive, [], threading.Event()
+    server.archive, server.requests, server.closing = tiny.archive, [], threading.Event()
     server.url = lambda how: f"http://127.0.0.1:{server.server_port}/{how}"
     thread = threading.Thread(target=server.serve_forever, kwargs=dict(poll_interval=0.02))
     thread.start()
@@ -171,7 +170,7 @@ def test_a_mirror_that_works_gives_the_images_of_the_archive_by_value(
         for split in (data.train, data.validation, data.test)
     ]
     assert len(seen[0] | seen[1] | seen[2]) == 240, "no image is in two splits"
-    assert server.asked == ["works"], "what is there is not fetched again"
+    assert server.requests == ["works"], "what is there is not fetched again"
 
 
 FAULTS = {
@@ -182,16 +181,15 @@ FAULTS = {
     "truncates": "broken one|stopped after",
     "page": "broken one|stopped after",
     "lies": "other bytes",
-    "slow/500": r"too slow, 0\.\d kB/s \(asked for 1\.0\)",
+    "slow/500": r"too slow, 0\.\d kB/s \(at least 1\.0 are needed\)",
 }
 
 
+@pytest.mark.timeout(60)  # silent and stalling servers stay so: only giving up ends the wait
 @pytest.mark.parametrize("fault", FAULTS)
 def test_after_a_mirror_that_fails_comes_the_next(fault, tiny, server, fetch, tmp_path, capfd):
-    start = time.monotonic()
     fetch(server.url(fault), server.url("works"))
-    assert time.monotonic() - start < 3
-    assert server.asked == [fault, "works"] and left(tmp_path) == WHOLE
+    assert server.requests == [fault, "works"] and left(tmp_path) == WHOLE
     assert (tmp_path / CIFAR10.filename).read_bytes() == tiny.archive
     assert re.search(f"{fault}: .*({FAULTS[fault]})", capfd.readouterr().err), (
         "it says why it moved on"
@@ -204,7 +202,7 @@ def test_redirects_and_answers_without_a_length_are_fine(how, server, fetch, tmp
     assert left(tmp_path) == WHOLE
 
 
-def test_when_all_fail_the_error_says_what_was_tried_why_and_how_to_go_on(
+def test_when_all_fail_the_error_says_what_was_tried_why_and_what_to_do(
     tiny, server, fetch, closed, tmp_path
 ):
     urls = [server.url(how) for how in ("404", "truncates", "stalls", "lies")] + [closed]
@@ -224,7 +222,7 @@ def test_when_all_are_slow_the_fastest_of_them_is_better_than_nothing(server, fe
     slower, faster = server.url("slow/200000"), server.url("slow/900000")
     fetch(slower, server.url("404"), faster, floor=2e6, patience=0.1)
     assert (
-        server.asked == ["slow/200000", "404", "slow/900000", "slow/900000"]
+        server.requests == ["slow/200000", "404", "slow/900000", "slow/900000"]
         and left(tmp_path) == WHOLE
     )
 
@@ -236,7 +234,7 @@ def test_a_disk_that_is_full_ends_the_search_at_once(server, fetch, tmp_path, mo
     monkeypatch.setattr(Downloader, "_copy", full)
     with pytest.raises(OSError, match="No space left.*VIT_TUTORIAL_DATA"):
         fetch(server.url("works"), server.url("works"))
-    assert len(server.asked) == 1 and left(tmp_path) == []
+    assert len(server.requests) == 1 and left(tmp_path) == []
 
 
 def test_a_root_that_cannot_be_a_folder_is_named(server, fetch, tmp_path):
@@ -256,7 +254,7 @@ def test_a_damaged_archive_is_no_data_and_is_replaced(damage, tiny, server, fetc
     assert cifar10.find(tmp_path, tiny.dataset) is None
     with pytest.raises(FileNotFoundError, match="damaged.*download is False"):
         fetch(server.url("works"), download=False)
-    assert server.asked == []
+    assert server.requests == []
     fetch(server.url("works"))
     assert (tmp_path / CIFAR10.filename).read_bytes() == tiny.archive and cifar10.find(
         tmp_path, tiny.dataset
@@ -300,7 +298,7 @@ def test_a_damaged_folder_is_no_data_and_is_set_aside(damage, tiny, fetch, tmp_p
     ), "nothing was deleted"
 
 
-def test_download_false_with_nothing_there_says_how_to_go_on(fetch, tmp_path):
+def test_download_false_with_nothing_there_says_what_to_do(fetch, tmp_path):
     with pytest.raises(
         FileNotFoundError, match=r"no CIFAR-10 in .*download is False.*load\('shapes'\)"
     ):
@@ -309,9 +307,9 @@ def test_download_false_with_nothing_there_says_how_to_go_on(fetch, tmp_path):
 
 
 def test_what_a_killed_process_left_is_no_data_and_is_cleared_away(server, fetch, tiny, tmp_path):
-    workshop = tmp_path / f".{CIFAR10.filename}.partial"
-    workshop.mkdir()
-    (workshop / CIFAR10.filename).write_bytes(tiny.archive[:1000])
+    partial = tmp_path / f".{CIFAR10.filename}.partial"
+    partial.mkdir()
+    (partial / CIFAR10.filename).write_bytes(tiny.archive[:1000])
     assert cifar10.find(tmp_path, tiny.dataset) is None
     fetch(server.url("works"))
     assert left(tmp_path) == WHOLE
@@ -352,13 +350,14 @@ def test_two_at_once_fetch_once_and_both_get_the_data(server, fetch, tmp_path, c
         thread.start()
     for thread in threads:
         thread.join(20)
-    assert results == [tmp_path / CIFAR10.base_folder] * 2 and server.asked == ["slow/900000"]
+    assert results == [tmp_path / CIFAR10.base_folder] * 2 and server.requests == ["slow/900000"]
     assert left(tmp_path) == WHOLE, "the second found the work done and left it alone"
     assert capfd.readouterr().err.count("another process is fetching CIFAR-10") == 1
 
 
 def test_another_process_is_waited_for_and_a_dead_one_is_not(server, fetch, tmp_path, capfd):
-    code = "import filelock, sys; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print('held', flush=True); sys.stdin.read()"
+    code = "import filelock, sys; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); "
+    code += "print('held', flush=True); sys.stdin.read()"
     lock = tmp_path / f".{CIFAR10.filename}.lock"
     with subprocess.Popen(
         [sys.executable, "-c", code, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -367,7 +366,7 @@ def test_another_process_is_waited_for_and_a_dead_one_is_not(server, fetch, tmp_
         thread = threading.Thread(target=fetch, args=(server.url("works"),))
         thread.start()
         thread.join(0.5)
-        assert thread.is_alive() and server.asked == [], "it waits"
+        assert thread.is_alive() and server.requests == [], "it waits"
         other.kill()
         thread.join(10)
     assert left(tmp_path) == WHOLE and "waiting" in capfd.readouterr().err

@@ -51,9 +51,8 @@ def test_images_come_in_pairs_one_rolled_into_the_other():
 
 def test_an_answer_from_the_bag_of_patches_is_right_on_one_of_a_pair_at_most():
     split = make_shapes(200, 2)
-    bag = (
-        patchify(split.images, 4).double().square().sum(dim=(1, 2)).long() % 10
-    )  # any answer that ignores the order
+    # Any answer that ignores the order.
+    bag = patchify(split.images, 4).double().square().sum(dim=(1, 2)).long() % 10
     assert torch.equal(bag[0::2], bag[1::2])
     right = (bag == split.labels).view(-1, 2).sum(1)
     assert right.max() == 1

@@ -1,4 +1,4 @@
-"""Images that stay in their files: what comes out is what a Split of the same folder holds, in the order asked for."""
+"""Images that stay in their files: out comes what a Split of the same folder holds, in order."""
 
 import io
 import os
@@ -25,7 +25,7 @@ SPLITS = ("train", "validation", "test")
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
-    """Three classes of 20 images each, JPEG and PNG, of different sizes; names that no ASCII holds."""
+    """Three classes of 20 images each, JPEG and PNG, of different sizes; names beyond ASCII."""
     path = tmp_path_factory.mktemp("pictures")
     draw = np.random.default_rng(0)
     for name in ("ant", "bee", "Kühe"):
@@ -63,33 +63,33 @@ def same(one, other):
     )
 
 
-# --- the same by value -------------------------------------------------------------------------------------------------
+# --- the same by value
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize("name", SPLITS)
 def test_a_stream_gives_the_images_and_labels_that_memory_holds(name, workers, both):
-    held, streamed = (getattr(data, name) for data in both)
-    assert isinstance(held, Split) and isinstance(streamed, FileSplit)
+    in_memory, streamed = (getattr(data, name) for data in both)
+    assert isinstance(in_memory, Split) and isinstance(streamed, FileSplit)
     streamed = with_workers(streamed, workers)
     assert (
-        torch.equal(held.labels, streamed.labels)
-        and len(held) == len(streamed)
-        and held.shape == streamed.shape
+        torch.equal(in_memory.labels, streamed.labels)
+        and len(in_memory) == len(streamed)
+        and in_memory.shape == streamed.shape
     )
     ordered = taken(streamed.iter_batches(7))
-    assert same(taken(held.iter_batches(7)), ordered)
+    assert same(taken(in_memory.iter_batches(7)), ordered)
     assert [len(labels) for _, labels in ordered] == [
-        len(part) for part in torch.arange(len(held)).split(7)
+        len(part) for part in torch.arange(len(in_memory)).split(7)
     ]
-    picked = torch.randperm(len(held), generator=torch.Generator().manual_seed(1))[:6]
-    lists = [picked, picked.flip(0), picked[:1], picked[:0], torch.tensor([-1, 0, 0])]
-    assert same(taken(held.batches(lists)), taken(streamed.batches(lists)))
-    first = taken(streamed.batches([picked]))[0]
+    indices = torch.randperm(len(in_memory), generator=torch.Generator().manual_seed(1))[:6]
+    lists = [indices, indices.flip(0), indices[:1], indices[:0], torch.tensor([-1, 0, 0])]
+    assert same(taken(in_memory.batches(lists)), taken(streamed.batches(lists)))
+    first = taken(streamed.batches([indices]))[0]
     assert (
         first[0].shape == (6, 3, *SIZE)
         and first[0].dtype == torch.uint8
-        and torch.equal(first[1], held.labels[picked])
+        and torch.equal(first[1], in_memory.labels[indices])
     )
 
 
@@ -102,9 +102,9 @@ def test_the_splits_are_the_same_for_every_seed_and_layout(pictures, tmp_path):
                 load(path, image_size=SIZE, seed=seed, stream=stream) for stream in (False, True)
             ]
             for name in SPLITS:
-                held, streamed = (getattr(d, name) for d in data)
+                in_memory, streamed = (getattr(d, name) for d in data)
                 assert torch.equal(
-                    held.images,
+                    in_memory.images,
                     torch.cat([images for images, _ in with_workers(streamed, 0).iter_batches(50)]),
                 )
             assert data[0].class_names == data[1].class_names and data[0].name == data[1].name
@@ -114,18 +114,20 @@ def test_the_splits_are_the_same_for_every_seed_and_layout(pictures, tmp_path):
             assert (
                 data[1].provenance
                 == data[0].provenance
-                + f", read from their files in passing ({gigabytes} GB of pixels)"
+                + f", read from their files during training ({gigabytes} GB of pixels)"
             )
 
 
 def test_indexing_and_moving_a_stream_reads_nothing_and_picks_as_a_split_does(both, monkeypatch):
-    held, streamed = both[0].train, with_workers(both[1].train, 0)
-    for picked in (slice(3, 9), slice(1, None, 4), torch.tensor([4, 1, 1]), held.labels == 2):
-        part = streamed[picked]
+    in_memory, streamed = both[0].train, with_workers(both[1].train, 0)
+    for indices in (slice(3, 9), slice(1, None, 4), torch.tensor([4, 1, 1]), in_memory.labels == 2):
+        part = streamed[indices]
         assert isinstance(part, FileSplit) and same(
-            taken(held[picked].iter_batches(4)), taken(part.iter_batches(4))
+            taken(in_memory[indices].iter_batches(4)), taken(part.iter_batches(4))
         )
-    assert same(taken(held[2::3][1:].iter_batches(9)), taken(streamed[2::3][1:].iter_batches(9)))
+    assert same(
+        taken(in_memory[2::3][1:].iter_batches(9)), taken(streamed[2::3][1:].iter_batches(9))
+    )
     monkeypatch.setattr(file_loader, "read_image", None)
     moved = streamed[:3].to("meta")
     assert moved.device.type == "meta" and len(moved) == 3 and moved.labels.device.type == "cpu"
@@ -137,18 +139,18 @@ def test_batches_come_to_the_device_of_the_split(both):
     assert images.device.type == labels.device.type == "meta" and images.shape == (4, 3, *SIZE)
 
 
-# --- order, resuming, sharing ------------------------------------------------------------------------------------------
+# --- order, resuming, sharing
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_pass_goes_on_in_the_middle_and_reads_only_what_is_left(workers, both):
+def test_an_epoch_continues_in_the_middle_and_reads_only_what_is_left(workers, both):
     streamed = with_workers(both[1].train, workers)
     order = list(torch.randperm(len(streamed), generator=torch.Generator().manual_seed(5)).split(6))
     whole = taken(streamed.batches(order))
     first = streamed.batches(order)
-    begun = [next(first) for _ in range(2)]
+    done = [next(first) for _ in range(2)]
     rest = taken(streamed.batches(order[2:]))  # another reader while the first is still open
-    assert same(whole, begun + rest)
+    assert same(whole, done + rest)
     assert same(whole[2:], taken(first)), "and the first one is not disturbed"
     stopped = streamed.batches(order)
     next(stopped)
@@ -182,7 +184,7 @@ def test_reading_draws_no_random_numbers(workers, both):
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_workers_are_kept_from_one_pass_to_the_next_and_live_through_ctrl_c(both):
+def test_workers_are_kept_from_one_epoch_to_the_next_and_survive_ctrl_c(both):
     streamed = with_workers(both[1].test, 1)
     expected = taken(both[0].test.iter_batches(4))
     assert same(expected, taken(streamed.iter_batches(4)))
@@ -196,7 +198,7 @@ def test_workers_are_kept_from_one_pass_to_the_next_and_live_through_ctrl_c(both
 
 
 def test_what_a_worker_gets_can_be_sent_to_a_new_process(both):
-    """macOS and Windows start workers afresh and send them this; names are shared memory, not copies."""
+    """macOS and Windows start fresh workers and send them this; names are shared, not copied."""
     loader = file_loader.make_loader(both[1].train)
     sent = (loader.dataset, loader.batch_sampler, loader.collate_fn, loader.worker_init_fn)
     text = bytes(ForkingPickler.dumps(sent))
@@ -210,15 +212,15 @@ def test_what_a_worker_gets_can_be_sent_to_a_new_process(both):
 
 def test_names_come_back_as_they_are():
     names = ["a/b c.png", "é/ß.jpg", os.fsdecode(b"odd\xff.png"), ""]
-    held = PackedPaths(names)
-    assert [held[i] for i in range(len(held))] == names
+    in_memory = PackedPaths(names)
+    assert [in_memory[i] for i in range(len(in_memory))] == names
 
 
-# --- an ImageData of streams -------------------------------------------------------------------------------------------
+# --- an ImageData of streams
 
 
 def test_image_data_takes_a_stream_and_a_loop_over_it_measures_the_same(both):
-    held, streamed = both
+    in_memory, streamed = both
     assert streamed.image_size == SIZE and streamed.channels == 3 and streamed.device.type == "cpu"
     assert streamed.train.masks is None
     weight = torch.randn(3, 3 * SIZE[0] * SIZE[1], generator=torch.Generator().manual_seed(0))
@@ -232,7 +234,9 @@ def test_image_data_takes_a_stream_and_a_loop_over_it_measures_the_same(both):
         return (loss / len(split)).item(), (right / len(split)).item()
 
     for name in SPLITS:
-        assert measure(held, getattr(held, name)) == measure(streamed, getattr(streamed, name))
+        assert measure(in_memory, getattr(in_memory, name)) == measure(
+            streamed, getattr(streamed, name)
+        )
     assert (
         streamed.to("meta").test.device.type == "meta" and streamed.to("meta").device.type == "meta"
     )
@@ -252,7 +256,7 @@ def test_image_data_refuses_streams_that_do_not_fit(both):
         ImageData(train=train, validation=test, test=test, **parts | dict(class_names=("a", "b")))
     with pytest.raises(ValueError, match=r"12 files need labels \(12,\), int64.*\(11,\)"):
         FileSplit(test.names, test.index, test.labels[1:], SIZE)
-    with pytest.raises(AttributeError, match="stay in their files.*in_order"):
+    with pytest.raises(AttributeError, match="stay in their files.*iter_batches"):
         _ = train.images
 
 
@@ -261,11 +265,11 @@ def test_statistics_of_a_sample_are_seeded_and_those_of_its_images(both):
     assert sampled_statistics(streamed, 0) == channel_statistics(images)
     few = [sampled_statistics(streamed, seed, count=10) for seed in (0, 0, 1)]
     assert few[0] == few[1] != few[2]
-    picked = torch.randperm(len(images), generator=torch.Generator().manual_seed(1))[:10]
-    assert few[2] == channel_statistics(images[picked])
+    indices = torch.randperm(len(images), generator=torch.Generator().manual_seed(1))[:10]
+    assert few[2] == channel_statistics(images[indices])
 
 
-# --- which of the two --------------------------------------------------------------------------------------------------
+# --- which of the two
 
 
 def test_measured_size_decides_between_memory_and_files(pictures, monkeypatch, capsys):
@@ -273,9 +277,9 @@ def test_measured_size_decides_between_memory_and_files(pictures, monkeypatch, c
     for free, expected in ((4 * size, Split), (4 * size - 1, FileSplit), (None, Split)):
         monkeypatch.setattr(folder, "free_bytes", lambda device, free=free: free)
         assert type(load(pictures, image_size=SIZE).train) is expected
-        said = capsys.readouterr().err
+        printed = capsys.readouterr().err
         assert (
-            "3.46e-05 GB of pixels are more than a quarter of the free 0.000138 GB" in said
+            "3.46e-05 GB of pixels are more than a quarter of the free 0.000138 GB" in printed
         ) == (expected is FileSplit)
     monkeypatch.setattr(folder, "free_bytes", lambda device: 1)
     assert type(load(pictures, image_size=SIZE, stream=False).train) is Split
@@ -291,7 +295,7 @@ def test_free_memory_is_shared_by_the_processes_of_a_machine(monkeypatch):
     assert default_workers(torch.device("cpu")) == max(1, cores // 8)
 
 
-# --- bad files ---------------------------------------------------------------------------------------------------------
+# --- bad files
 
 
 @pytest.fixture
@@ -315,23 +319,22 @@ def test_files_that_are_no_images_are_skipped_at_the_start_as_without_a_stream(f
     for name, content in bad.items():
         (few / "bee" / name).write_bytes(content)
     Image.fromarray(np.zeros((8, 8), dtype=np.float32)).save(few / "bee" / "float.tiff")
-    (few / "bee" / "long.jpg").write_bytes(
-        whole + b"more after its end" * 10
-    )  # fine: what follows an image is ignored
-    told, kept = [], []
+    # Fine: what follows an image is ignored.
+    (few / "bee" / "long.jpg").write_bytes(whole + b"more after its end" * 10)
+    messages, kept = [], []
     for streamed in (False, True):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             data = load(few, image_size=16, stream=streamed)
-        told.append([str(w.message) for w in caught if "skipped" in str(w.message)])
+        messages.append([str(w.message) for w in caught if "skipped" in str(w.message)])
         kept.append(
             [
                 torch.cat([images for images, _ in getattr(data, name).iter_batches(9)])
                 for name in SPLITS
             ]
         )
-    assert len(told[1]) == 1 and told[1][0].startswith("6 of 31 files skipped")
-    assert all(name in told[1][0] for name in (*bad, "float.tiff"))
+    assert len(messages[1]) == 1 and messages[1][0].startswith("6 of 31 files skipped")
+    assert all(name in messages[1][0] for name in (*bad, "float.tiff"))
     assert all(torch.equal(a, b) for a, b in zip(*kept)) and sum(map(len, kept[1])) == 25
 
 
@@ -347,7 +350,9 @@ def test_a_class_without_an_image_that_opens_is_refused(few):
 
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize("damage", ["gone", "cut", "other"])
-def test_a_file_that_turns_bad_is_named_and_the_pass_goes_on_when_it_is_back(damage, workers, few):
+def test_a_file_that_turns_bad_is_named_and_the_epoch_continues_when_it_is_back(
+    damage, workers, few
+):
     split = with_workers(load(few, image_size=16, stream=True).train, workers)
     order = torch.arange(len(split)).split(3)
     expected = taken(split.batches(order))
@@ -360,10 +365,8 @@ def test_a_file_that_turns_bad_is_named_and_the_pass_goes_on_when_it_is_back(dam
         with open(name, "wb") as file:
             file.write(content[: len(content) // 2] if damage == "cut" else b"x" * 500)
     got = []
-    with pytest.raises(
-        OSError,
-        match=f"{os.path.basename(name)} cannot be read as an image.*resume from the last checkpoint",
-    ):
+    words = "cannot be read as an image.*resume from the last checkpoint"
+    with pytest.raises(OSError, match=f"{os.path.basename(name)} {words}"):
         for batch in split.batches(order):
             got.append(batch)
     assert same(expected[:2], got), "all batches before it came"

@@ -116,7 +116,7 @@ CASES = {  # what is wrong: the call, and words of the message
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_message(case):
+def test_a_bad_value_is_refused_with_its_numbers_and_a_way_out(case):
     call, words = CASES[case]
     with pytest.raises(ValueError) as error:
         call()
@@ -134,6 +134,7 @@ def test_the_way_out_that_a_message_names_works():
 
 
 def test_good_values_pass():
+    """Nothing is raised: that is the assertion."""
     require_choice("pool", "mean", ("class", "mean"))
     require_int("count", 1)
     require_heads(192, 3)

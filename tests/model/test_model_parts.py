@@ -59,9 +59,8 @@ def test_patchify_is_the_loop_and_unpatchify_its_inverse(shape, P):
     patches = patchify(images, P)
     assert patches.dtype == images.dtype and torch.equal(patches, patchify_by_loops(images, P))
     assert torch.equal(unpatchify(patches, P, shape[2:]), images)
-    assert torch.equal(
-        patchify(images.transpose(2, 3).contiguous().transpose(2, 3), P), patches
-    )  # another layout in memory
+    # Another layout in memory.
+    assert torch.equal(patchify(images.transpose(2, 3).contiguous().transpose(2, 3), P), patches)
 
 
 def test_unpatchify_takes_one_side_for_a_square():
@@ -79,7 +78,7 @@ def test_patch_embedding_is_a_strided_convolution():
     torch.testing.assert_close(embedding(images), expected)
 
 
-def test_patch_norms():
+def test_patch_norms_stand_before_and_after_the_projection():
     embedding = PatchEmbedding(ViTConfig(dim=8, num_heads=2, patch_norms=True))
     images = torch.randn(2, 3, 32, 32)
     patches = F.layer_norm(patchify(images, 4), (48,), eps=1e-6)
@@ -116,13 +115,13 @@ def test_multi_head_equals_pytorchs(fused, dim, heads):
         nn.MultiheadAttention(dim, heads, batch_first=True),
     )
     with torch.no_grad():
-        for mine, yours in [
+        for our, their in [
             (ours.qkv.weight, theirs.in_proj_weight),
             (ours.qkv.bias, theirs.in_proj_bias.normal_()),
             (ours.projection.weight, theirs.out_proj.weight),
             (ours.projection.bias, theirs.out_proj.bias.normal_()),
         ]:
-            mine.copy_(yours)
+            our.copy_(their)
     x = torch.randn(2, 7, dim)
     expected, weights = theirs(x, x, x, average_attn_weights=False)
     torch.testing.assert_close(ours(x), expected, atol=1e-5, rtol=1e-5)
@@ -138,7 +137,7 @@ def test_fused_and_explicit_agree_with_their_gradients():
         results.append([output, *torch.autograd.grad(output.square().sum(), layer.parameters())])
     for fused, explicit in zip(*results):
         torch.testing.assert_close(fused, explicit, atol=1e-4, rtol=1e-4)
-    q, k, v = layer.split_heads(x)
+    q, k, v = layer.split_heads(layer.qkv(x))
     torch.testing.assert_close(
         fast_attention(q, k, v, fused=True), fast_attention(q, k, v, fused=False)
     )
@@ -163,11 +162,11 @@ def test_the_form_of_attention_is_chosen_by_device_and_precision(monkeypatch):
     assert len(called) == 3
 
 
-def test_split_gives_heads_in_order():
+def test_split_heads_gives_heads_in_order():
     layer = MultiHeadSelfAttention(12, 3)
     x = torch.randn(2, 5, 12)
     everything = layer.qkv(x)  # queries, keys, values, each 3 heads of 4
-    for which, part in enumerate(layer.split_heads(x)):
+    for which, part in enumerate(layer.split_heads(layer.qkv(x))):
         assert part.shape == (2, 3, 5, 4)
         for head in range(3):
             start = 12 * which + 4 * head
@@ -221,9 +220,8 @@ def test_fixed_positions_stand_beside_their_patches(kind, token, rows):
     table = sinusoidal_1d(6, 8) if kind == "sinusoidal_1d" else sinusoidal_2d((2, 3), 8)
     assert module.table.shape == (1, config.num_tokens, 8) and not list(module.parameters())
     assert torch.equal(module.table[0, rows], table)
-    assert module.table.sum() == pytest.approx(
-        table.sum().item(), abs=1e-4
-    )  # the class token's row is zeros
+    # The class token's row is zeros.
+    assert module.table.sum() == pytest.approx(table.sum().item(), abs=1e-4)
     tokens = torch.randn(2, config.num_tokens, 8)
     assert torch.equal(module(tokens), tokens + module.table)
 

@@ -1,4 +1,4 @@
-"""Every kind of position, everywhere it can enter: what it tells the model, and what it does not."""
+"""Every kind of position, at every site: what it tells the model, and what it does not."""
 
 import dataclasses
 import itertools
@@ -63,8 +63,9 @@ def test_every_parameter_gets_a_gradient(kind, place):
 
 
 @pytest.mark.parametrize(("kind", "place"), PLACES)
-def test_state_comes_back(kind, place, tmp_path):
-    """No two entries share memory (safetensors refuses that), and a second model with the same state gives the same answer."""
+def test_a_saved_state_gives_the_same_model(kind, place, tmp_path):
+    """No two entries share memory (safetensors refuses that), and a second model with the same
+    state gives the same answer."""
     from safetensors.torch import load_file, save_file
 
     model, images = make(position=kind, position_site=place), torch.randn(1, 3, 12, 20)
@@ -104,9 +105,8 @@ def test_every_layer_by_hand(place, tables):
     assert len(model.encoder.positions) == tables
     images = torch.randn(2, 3, 12, 20)
     z = model.tokens(images)
-    torch.testing.assert_close(
-        z[:, 1:], model.patch_embedding(images)
-    )  # nothing is added at the stem
+    # Nothing is added at the stem.
+    torch.testing.assert_close(z[:, 1:], model.patch_embedding(images))
     for i, block in enumerate(model.encoder.blocks):
         z = block(z + model.encoder.positions[i % tables].table)
     torch.testing.assert_close(model.encoder(model.tokens(images)), z)
@@ -125,7 +125,8 @@ def test_learned_2d_by_loops():
 
 @pytest.mark.parametrize("token", ["first", "last", "none"])
 def test_relative_bias_by_loops(token):
-    """Two pairs share a number exactly when their offsets agree; pairs with the class token are three kinds of their own."""
+    """Two pairs share a number exactly when their offsets agree; pairs with the class token are of
+    three kinds of their own."""
     bias = RelativeBias(ViTConfig(**SMALL, position="relative", class_token=token, pool="mean"))
     places = [(n // 5, n % 5) for n in range(15)]
     places = {"first": ["token", *places], "last": [*places, "token"], "none": places}[token]
@@ -138,9 +139,8 @@ def test_relative_bias_by_loops(token):
     number = {}
     for (i, a), (j, b) in itertools.product(enumerate(places), repeat=2):
         assert number.setdefault(kind(a, b), bias.index[i, j].item()) == bias.index[i, j].item()
-    assert sorted(number.values()) == list(
-        range(bias.bias.shape[1])
-    )  # as many kinds as numbers, and no number unused
+    # As many kinds as numbers, and no number unused.
+    assert sorted(number.values()) == list(range(bias.bias.shape[1]))
 
 
 def test_rotary_scores_depend_on_the_offset_alone():
@@ -153,23 +153,23 @@ def test_rotary_scores_depend_on_the_offset_alone():
     by_offset = {}
     for i, j in itertools.product(range(15), repeat=2):
         offset = (i // 5 - j // 5, i % 5 - j % 5)
+        # The angles are float32.
         assert by_offset.setdefault(offset, scores[i, j].item()) == pytest.approx(
             scores[i, j].item(), abs=1e-5
-        )  # the angles are float32
-    assert (
-        len({round(score, 4) for score in by_offset.values()}) == 5 * 9
-    )  # and every offset has a score of its own
+        )
+    # And every offset has a score of its own.
+    assert len({round(score, 4) for score in by_offset.values()}) == 5 * 9
 
 
-def test_rotary_turns_and_keeps_lengths():
+def test_rotary_rotates_and_keeps_lengths():
     rotary = Rotary(ViTConfig(**SMALL, position="rotary"))
     q = torch.randn(2, 3, 16, 8)
     turned = rotary.rotate(q)
     torch.testing.assert_close(turned.norm(dim=-1), q.norm(dim=-1))
-    torch.testing.assert_close(
-        turned[:, :, :2], q[:, :, :2]
-    )  # the class token, and the patch at row 0, column 0
-    # Entry 0 pairs with entry 4, at frequency 1 for the row: patch (1, 0) is token 6, its angle 1 radian.
+    # The class token, and the patch at row 0, column 0.
+    torch.testing.assert_close(turned[:, :, :2], q[:, :, :2])
+    # Entry 0 pairs with entry 4, at frequency 1 for the row. Patch (1, 0) is token 6, and its
+    # angle 1 radian.
     angle = torch.tensor(1.0)
     torch.testing.assert_close(
         turned[..., 6, 0], q[..., 6, 0] * angle.cos() - q[..., 6, 4] * angle.sin()
@@ -185,7 +185,7 @@ def test_fused_and_explicit_agree_with_a_bias():
     torch.testing.assert_close(expected, F.softmax(q @ k.mT / 8**0.5 + bias, dim=-1) @ v)
 
 
-def test_starts():
+def test_learned_positions_start_normal_or_truncated_and_may_be_frozen():
     big = ViTConfig(dim=192, position_std=0.02)
     cut = make_position(dataclasses.replace(big, position_init="truncated_normal")).table
     assert cut.abs().max() <= 0.04 + 1e-6 and cut.std().item() == pytest.approx(
@@ -219,6 +219,6 @@ def test_sinusoidal_in_every_layer_is_the_same_table():
         (dict(position_site="every_layer", position_class_token=False), "at the stem only"),
     ],
 )
-def test_what_cannot_be_built_says_why(changes, words):
+def test_a_position_that_cannot_be_built_says_why(changes, words):
     with pytest.raises(ValueError, match=words):
         ViTConfig(**SMALL | changes)

@@ -1,4 +1,4 @@
-"""The convolutional stem: as many tokens as patches, each from more pixels than a patch has, in any batch the same."""
+"""The convolutional stem: as many tokens as patches, each from more pixels than a patch has."""
 
 import dataclasses
 
@@ -23,7 +23,7 @@ def seed():
 
 
 @pytest.mark.parametrize("size, P", [(32, 2), (32, 4), (32, 8), ((16, 48), 4), (32, 16)])
-def test_as_many_tokens_as_patches(size, P):
+def test_the_stem_gives_as_many_tokens_as_patches(size, P):
     c = config(image_size=size, patch_size=P)
     images = torch.randn(2, 3, *c.image_size)
     assert (
@@ -46,9 +46,8 @@ def test_tokens_stand_row_by_row_as_patches_do():
 @pytest.mark.parametrize("P", [2, 4, 8])
 def test_a_token_sees_2P_minus_1_pixels_on_a_side(P):
     c = config(image_size=8 * P, patch_size=P)
-    convolutions = [
-        m for m in ConvolutionalStem(c).convolutions if isinstance(m, torch.nn.Conv2d)
-    ]  # norms see everything
+    # Norms see everything.
+    convolutions = [m for m in ConvolutionalStem(c).convolutions if isinstance(m, torch.nn.Conv2d)]
     images = torch.randn(1, 3, 8 * P, 8 * P, requires_grad=True)
     x = images
     for conv in convolutions:
@@ -77,7 +76,7 @@ def test_an_image_gives_the_same_tokens_whatever_else_is_in_the_batch():
         (dict(stem="convolution"), "convolutional"),
     ],
 )
-def test_what_does_not_work_is_told(changes, words):
+def test_a_stem_that_cannot_be_built_is_refused(changes, words):
     with pytest.raises(ValueError, match=words):
         config(**changes)
 
@@ -88,7 +87,7 @@ def test_configurations_from_before_the_stem_still_load():
     assert ViTConfig(**old) == ViTConfig()
 
 
-def test_other_libraries_cannot_hold_it():
+def test_other_libraries_cannot_hold_a_convolutional_stem():
     with pytest.raises(ValueError, match="stem is 'convolutional' here and 'patches' there"):
         interop.export_to(VisionTransformer(config(pool="class")), "timm")
 
@@ -105,7 +104,7 @@ def test_convolutions_are_decayed_and_left_to_adamw():
     assert not kernels & {id(p) for group in muon.param_groups for p in group["params"]}
 
 
-def test_it_learns():
+def test_a_convolutional_stem_learns_a_stripe_at_a_patch_border():
     """Two classes that differ in a stripe at a patch's border, which patches see by halves."""
     model = VisionTransformer(config(num_classes=2, pool="mean", depth=1))
     images, labels = torch.randn(64, 3, 32, 32), torch.arange(64) % 2

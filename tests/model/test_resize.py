@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vit_tutorial import VisionTransformer, ViTConfig
-from vit_tutorial.model.resize import _resized, resize_model
+from vit_tutorial.model.resize import _interpolate, resize_model
 
 SMALL = dict(
     image_size=(16, 24), patch_size=4, dim=24, depth=2, num_heads=3, mlp_dim=32, position_std=0.5
@@ -51,7 +51,7 @@ def test_another_size_gives_logits_and_keeps_all_other_weights(changes):
     assert resize_model(larger, (16, 24)).config == model.config
 
 
-def test_a_ramp_stays_a_ramp():
+def test_a_ramp_in_a_learned_table_stays_a_ramp():
     """Rows that grow by 1 a patch grow by 1/2 on a grid twice as fine, away from the border."""
     model = make(pool="mean")
     with torch.no_grad():
@@ -76,15 +76,18 @@ def test_the_class_tokens_row_stays(token, place):
 def test_a_line_of_one_column_is_resized_as_a_line_of_one_row(length):
     """torch 2.15 gives the same value at every place of an image that is one pixel wide."""
     line = torch.tensor([[-1.13, -0.32, 0.17, 2.01], [0, 1, 2, 3]])[None]  # (1, D, R)
-    down, across = _resized(line[..., None], (length, 1)), _resized(line[:, :, None], (1, length))
+    down, across = (
+        _interpolate(line[..., None], (length, 1)),
+        _interpolate(line[:, :, None], (1, length)),
+    )
     torch.testing.assert_close(down[..., 0], across[:, :, 0])
     assert (down[0, 1, 1:, 0] > down[0, 1, :-1, 0]).all()
     one = line[..., :1, None]
-    torch.testing.assert_close(_resized(one, (1, 1)), one)
+    torch.testing.assert_close(_interpolate(one, (1, 1)), one)
 
 
-def test_learned_rows_and_columns_go_on_where_they_were():
-    """Rows 0 to 3 hold a ramp; at twice the size it is the same ramp in smaller steps, and columns do the same."""
+def test_learned_rows_and_columns_keep_their_ramp():
+    """Rows 0 to 3 hold a ramp. At twice the size it is the same ramp in smaller steps."""
     model = make(position="learned_2d", image_size=32, patch_size=8)
     ramp = torch.arange(4.0)[:, None].expand(4, model.config.dim // 2)
     with torch.no_grad():
@@ -97,7 +100,8 @@ def test_learned_rows_and_columns_go_on_where_they_were():
 
 
 def test_relative_offsets_keep_their_meaning():
-    """A bias that says 'right of me' says so on the larger grid, too; the class token's three numbers stay."""
+    """A bias that says 'right of me' says so on the larger grid, too. The class token's three
+    numbers stay."""
     model = make(position="relative")
     position = model.encoder.positions[0]
     with torch.no_grad():
@@ -106,17 +110,16 @@ def test_relative_offsets_keep_their_meaning():
     bias = resize_model(model, (16, 48)).encoder.positions[0].bias
     assert torch.equal(bias[:, -3:], torch.tensor([7.0, 8.0, 9.0]).expand(3, 3))
     line = bias[0, :-3].view(7, 23)[3]
-    assert (
-        line[11].abs() < 1e-4 and (line.diff() > 0).all()
-    )  # no offset: still 0; further right: still more
+    # No offset: still 0; further right: still more.
+    assert line[11].abs() < 1e-4 and (line.diff() > 0).all()
 
 
-def test_sinusoids_go_on():
+def test_sinusoids_continue_on_a_larger_grid():
     model = make(position="sinusoidal_2d", pool="mean")
     larger = resize_model(model, (32, 48)).position.table[0].view(8, 12, 24)
     torch.testing.assert_close(larger[:4, :6], model.position.table[0].view(4, 6, 24))
 
 
-def test_a_size_that_patches_do_not_tile():
+def test_a_new_size_that_patches_do_not_tile_is_refused():
     with pytest.raises(ValueError, match="do not tile"):
         resize_model(make(), 30)

@@ -1,12 +1,12 @@
 """A model by its name: a file or folder of ours, timm's or torchvision's."""
 
-import difflib
 import functools
 import importlib
 from pathlib import Path
 
 from torch import nn
 
+from ..common.validation import nearest
 from ..training import load_model
 
 
@@ -23,7 +23,7 @@ def load_by_name(name: str, pretrained: bool = True) -> nn.Module:
         )
         known = module.list_models()
         if model not in known:
-            near = difflib.get_close_matches(model, known, n=3, cutoff=0.3)
+            near = nearest(model, known, count=3, cutoff=0.3)
             raise ValueError(
                 f"{library} has no model {model!r}: did you mean {' or '.join(near) or 'another library'}?"
             )

@@ -12,7 +12,6 @@ from .. import training
 from ..common import machine
 from ..common.files import write_rows, write_text
 from ..data import ImageData
-from ..data.stream import FileSplit
 from ..inspection import plots
 from ..model import VisionTransformer, ViTConfig
 
@@ -50,8 +49,7 @@ def start_run(
         "command": command,
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "stopped": "running",
-        "source": images
-        | {"stream": isinstance(data.train, FileSplit)},  # going on must not decide anew
+        "source": images | {"stream": data.train.streamed},  # going on must not decide anew
         "keeping": keeping or {},
         "config": dataclasses.asdict(config),
         "settings": dataclasses.asdict(settings),

@@ -1,14 +1,17 @@
-"""Checks of numbers and names: each raises a ValueError that says what is wrong with the value and what to do."""
+"""Checks of numbers and names. Each raises a ValueError that holds the value and a way out."""
 
 import difflib
 
 
 class GpuFailedError(RuntimeError):
-    """The GPU broke down in the middle of a run; the message says what is left to go on from."""
+    """The GPU failed in the middle of a run. The message says what there is to resume from."""
 
 
 def nearest(name: str, names, count: int = 1, cutoff: float = 0.4) -> list[str]:
-    """Up to `count` of `names` that are spelled most like `name`, the best first."""
+    """Up to `count` of `names` whose spelling is most like that of `name`, the best first.
+
+    cutoff: from 0 (every name will do) to 1 (the same spelling), as in difflib.
+    """
     return difflib.get_close_matches(str(name), list(names), n=count, cutoff=cutoff)
 
 
@@ -28,20 +31,32 @@ def require_int(what: str, value, minimum: int = 1) -> None:
         raise ValueError(f"{what} is {value!r}: it must be a whole number of at least {minimum}")
 
 
+def require_rank(call: str, what: str, tensor, axes: str) -> None:
+    """Raise ValueError unless `tensor` has as many axes as `axes` names, such as "B, C, H, W"."""
+    rank = len(axes.split(","))
+    if tensor.ndim != rank:
+        hint = ". One image: image[None]" if what == "images" else ""
+        raise ValueError(
+            f"{call} takes {what} ({axes}), rank {rank}; got rank {tensor.ndim}, "
+            f"{tuple(tensor.shape)}{hint}"
+        )
+
+
 def require_heads(dim: int, num_heads: int) -> None:
-    """Raise ValueError, with the nearest head count that fits, unless `num_heads` divides the width `dim`."""
+    """Raise ValueError, with the nearest number that fits, unless `num_heads` divides `dim`."""
     require_int("dim", dim)
     require_int("num_heads", num_heads)
     if dim % num_heads:
-        near = min((h for h in range(1, dim + 1) if dim % h == 0), key=lambda h: abs(h - num_heads))
+        fits = [h for h in range(1, dim + 1) if dim % h == 0]
+        near = min(fits, key=lambda h: abs(h - num_heads))
         raise ValueError(
-            f"{num_heads} heads do not divide a width of {dim}: each head would get {dim / num_heads:.2f} entries. "
-            f"Nearest head count that fits: {near}"
+            f"{num_heads} heads do not divide a width of {dim}: each head would get "
+            f"{dim / num_heads:.2f} entries. Nearest head count that fits: {near}"
         )
 
 
 def require_divides(image_size: tuple[int, int], patch_size: int) -> None:
-    """Raise ValueError, with the pixels left over and the sizes that fit, unless `patch_size` divides both sides."""
+    """Raise ValueError, with the sizes that fit, unless `patch_size` divides both sides."""
     require_int("patch_size", patch_size)
     height, width = image_size
     require_int("image height", height)
@@ -50,7 +65,7 @@ def require_divides(image_size: tuple[int, int], patch_size: int) -> None:
         up = [-(-side // patch_size) * patch_size for side in (height, width)]
         fits = [p for p in range(1, min(height, width) + 1) if height % p == 0 and width % p == 0]
         raise ValueError(
-            f"patches of {patch_size}x{patch_size} do not tile an image of {height}x{width}: {height % patch_size} rows and "
-            f"{width % patch_size} columns of pixels are left over. Resize the image to {up[0]}x{up[1]}, "
-            f"or take a patch size from {fits}"
+            f"patches of {patch_size}x{patch_size} do not tile an image of {height}x{width}: "
+            f"{height % patch_size} rows and {width % patch_size} columns of pixels are left over. "
+            f"Resize the image to {up[0]}x{up[1]}, or take a patch size from {fits}"
         )

@@ -1,4 +1,7 @@
-"""What a model learns from: three sources, one result. Tensors on the training device, split by seed, augmented there."""
+"""What a model learns from: three sources, one result.
+
+Images are tensors on the training device, split by seed and augmented there.
+"""
 
 from . import augment
 from .dataset import ImageData, Split, split_validation

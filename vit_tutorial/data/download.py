@@ -1,4 +1,8 @@
-"""One file from the first of several mirrors that delivers it whole: pooch, and what it lacks when a server stalls or crawls."""
+"""One file from the first of several mirrors that delivers it whole.
+
+pooch fetches and compares checksums. The Downloader here gives up on servers that stall or crawl,
+which pooch's own does not, and `fetch` moves on to the next mirror.
+"""
 
 import shutil
 import sys
@@ -13,7 +17,10 @@ from tqdm import tqdm
 
 
 class MirrorFailedError(Exception):
-    """A mirror did not deliver, and why. speed: bytes a second, when slowness was all that was wrong with it."""
+    """A mirror did not deliver, and why.
+
+    speed: bytes a second, when the only thing wrong with the mirror was that it is slow; else None.
+    """
 
     def __init__(self, reason: str, speed: float | None = None):
         super().__init__(reason)
@@ -21,10 +28,11 @@ class MirrorFailedError(Exception):
 
 
 class Downloader:
-    """What pooch calls to fetch `url`: gives up on a server that sends nothing for `silence` seconds, or that stays below
-    `floor` bytes a second for `patience` seconds. Shows progress and speed on stderr.
+    """What pooch calls to fetch `url`, with progress and speed on stderr.
 
-    pooch's own HTTPDownloader has a timeout between two packets only: a server that sends a byte now and then keeps it waiting.
+    It gives up on a server that sends nothing for `silence` seconds, or that stays below `floor`
+    bytes a second for `patience` seconds. pooch's own HTTPDownloader has a timeout between two
+    packets only, so a server that sends a byte now and then keeps it waiting.
     """
 
     def __init__(
@@ -37,9 +45,9 @@ class Downloader:
         self.silence, self.floor, self.patience, self.progress = silence, floor, patience, progress
 
     def __call__(self, url: str, output_file: str, pooch=None) -> None:
+        # Bytes are counted as they come, so the server must not compress them on the way.
+        headers = {"Accept-Encoding": "identity"}
         try:
-            # identity: bytes are counted as they come, so nobody may compress them on the way
-            headers = {"Accept-Encoding": "identity"}
             with (
                 requests.get(url, stream=True, timeout=self.silence, headers=headers) as response,
                 open(output_file, "wb") as file,
@@ -49,21 +57,20 @@ class Downloader:
         except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
             raise MirrorFailedError(f"no answer, or no bytes, for {self.silence:g} s") from error
         except requests.HTTPError as error:
-            raise MirrorFailedError(
-                f"it answered {error.response.status_code} {error.response.reason}"
-            ) from error
+            answer = f"{error.response.status_code} {error.response.reason}"
+            raise MirrorFailedError(f"it answered {answer}") from error
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise MirrorFailedError(
-                f"no connection, or a broken one ({_innermost(error)})"
-            ) from error
+            reason = f"no connection, or a broken one ({_innermost(error)})"
+            raise MirrorFailedError(reason) from error
 
-    def _copy(self, response, file, host):
+    def _copy(self, response: requests.Response, file, host: str) -> None:
+        """Write the body to `file`. Raises MirrorFailedError when it is slow or too short."""
         total = int(response.headers.get("Content-Length", 0)) or None
-        got, since, got_then = 0, time.monotonic(), 0
         raw = response.raw
-        # read1 (urllib3 2) gives what has come so far; a read waits until its size is complete, so it is a small one
+        # read1 (urllib3 2) returns what has arrived so far. read blocks until it has all the bytes
+        # of its argument, so the argument is small.
         read = (lambda: raw.read1(2**16)) if hasattr(raw, "read1") else (lambda: raw.read(2**10))
-        with tqdm(
+        bar = tqdm(
             total=total,
             unit="B",
             unit_scale=True,
@@ -71,48 +78,54 @@ class Downloader:
             disable=not self.progress,
             file=sys.stderr,
             ncols=90,
-        ) as bar:
+        )
+        received, window_start, received_before = 0, time.monotonic(), 0
+        with bar:
             while chunk := read():
                 file.write(chunk)
                 bar.update(len(chunk))
-                got += len(chunk)
-                waited = time.monotonic() - since
-                if waited >= self.patience:
-                    speed = (got - got_then) / waited
-                    if speed < self.floor:
-                        raise MirrorFailedError(
-                            f"too slow, {speed / 1000:.1f} kB/s (asked for {self.floor / 1000:.1f})",
-                            speed,
-                        )
-                    since, got_then = time.monotonic(), got
-        if total and got < total:
-            raise MirrorFailedError(f"it stopped after {got:,} of {total:,} bytes")
+                received += len(chunk)
+                elapsed = time.monotonic() - window_start
+                if elapsed >= self.patience:
+                    self._check_speed((received - received_before) / elapsed)
+                    window_start, received_before = time.monotonic(), received
+        if total and received < total:
+            raise MirrorFailedError(f"it stopped after {received:,} of {total:,} bytes")
+
+    def _check_speed(self, speed: float) -> None:
+        if speed < self.floor:
+            raise MirrorFailedError(
+                f"too slow, {speed / 1000:.1f} kB/s (at least {self.floor / 1000:.1f} are needed)",
+                speed,
+            )
 
 
 def fetch(
     urls: tuple[str, ...], md5: str, target: Path, downloader: Downloader
 ) -> tuple[bool, list[str]]:
-    """Fetch `target` from the first of `urls` whose bytes have the checksum `md5`: (whether it is there, what failed and why).
+    """Fetch `target` from the first of `urls` whose bytes have the checksum `md5`.
 
-    Mirrors that are only slow are kept for a second round without a lower limit, the fastest first: slow is better than nothing.
-    Half-finished files live in a folder of their own, which is emptied before and after; `target` appears complete or not at all.
-    OSError when the disk is full or cannot be written to: no other mirror would help.
+    Returns whether it is there, and what failed and why. Mirrors that are only slow get a second
+    try without a lower limit, the fastest first: slow is better than nothing. Half-finished files
+    lie in a folder of their own, which is emptied before and after, so `target` appears complete or
+    not at all.
+    Raises OSError when the disk is full or cannot be written to: no other mirror would help.
     """
-    workshop = target.with_name(f".{target.name}.partial")
+    partial = target.with_name(f".{target.name}.partial")
     failures, slow = [], []
 
-    def attempt(url, floor):
+    def attempt(url: str, floor: float) -> bool:
         print(f"{target.name}: trying {url}", file=sys.stderr)
-        way = Downloader(downloader.silence, floor, downloader.patience, downloader.progress)
+        limited = Downloader(downloader.silence, floor, downloader.patience, downloader.progress)
         try:
             whole = pooch.retrieve(
-                url, f"md5:{md5}", fname=target.name, path=workshop, downloader=way
+                url, f"md5:{md5}", fname=target.name, path=partial, downloader=limited
             )
         except MirrorFailedError as error:
             failures.append(f"{url}: {error}")
             if error.speed is not None:
                 slow.append((error.speed, url))
-        except ValueError:  # pooch, when the checksum is another
+        except ValueError:  # pooch raises it for another checksum
             failures.append(f"{url}: it sent other bytes (their md5 is not {md5})")
         else:
             Path(whole).replace(target)
@@ -122,16 +135,15 @@ def fetch(
 
     logger = pooch.get_logger()
     level = logger.level
-    logger.setLevel("WARNING")  # it would repeat on stderr what is said here
-    shutil.rmtree(
-        workshop, ignore_errors=True
-    )  # left by a process that was killed; the lock says that nobody is at work there
+    logger.setLevel("WARNING")  # below that it repeats what is printed here
+    # Left by a process that was killed. We hold the lock, so no other process is writing there.
+    shutil.rmtree(partial, ignore_errors=True)
     try:
         found = any(attempt(url, downloader.floor) for url in urls)
         return found or any(attempt(url, 0) for _, url in sorted(slow, reverse=True)), failures
     finally:
         logger.setLevel(level)
-        shutil.rmtree(workshop, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _innermost(error: BaseException) -> str:

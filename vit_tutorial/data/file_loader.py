@@ -1,4 +1,4 @@
-"""Worker processes that read image files, an index list at a time, a few batches ahead."""
+"""Worker processes that read image files, one batch of indices at a time, a few batches ahead."""
 
 import multiprocessing
 import os
@@ -15,7 +15,10 @@ from .decode import read_image
 
 
 class PackedPaths:
-    """File names in two tensors. A list of a million strings would be copied into each worker process, tensors are shared."""
+    """File names in two tensors, which worker processes share.
+
+    A list of a million strings would be copied into each of them.
+    """
 
     def __init__(self, names: Iterable[str | Path]):
         encoded = [os.fsencode(name) for name in names]
@@ -30,26 +33,29 @@ class PackedPaths:
 
 
 def make_loader(split) -> DataLoader:
-    """A loader for the FileSplit `split`, whose `batch_sampler.picked` takes the index lists of a pass."""
+    """A loader for the FileSplit `split`. Set its `batch_sampler.indices`, then iterate over it."""
     workers = default_workers(split.device) if split.workers is None else split.workers
     return DataLoader(
         _Reader(split.names, split.index, split.labels, split.size),
         batch_sampler=IndexBatches(),
         num_workers=workers,
-        multiprocessing_context=_start_afresh() if workers else None,
+        multiprocessing_context=_fresh_processes() if workers else None,
         collate_fn=identity,
         pin_memory=split.device.type == "cuda",
         persistent_workers=workers > 0,
         worker_init_fn=_leave_interrupts_to_the_main_process,
-        # a generator of its own: by default a loader draws a seed from the global one, and dropout would change with it
+        # A generator of its own. By default a loader draws a seed from the global one, and dropout
+        # would then change with the way that images are read.
         generator=torch.Generator(),
     )
 
 
-def _start_afresh() -> multiprocessing.context.BaseContext:
-    """How worker processes start: without a copy of this process, whose other threads (autograd's, gloo's) hold locks.
+def _fresh_processes() -> multiprocessing.context.BaseContext:
+    """How worker processes start: not as a copy (fork) of this process.
 
-    A copy waits forever for a lock that no thread of its own will give back: seen in two of two trainings over gloo, Python 3.11.
+    Other threads of this process (autograd's, gloo's) hold locks. A copy has the locks and not the
+    threads that would release them, so it waits forever: seen in two of two trainings over gloo,
+    Python 3.11.
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():  # Windows
         return multiprocessing.get_context("spawn")
@@ -59,22 +65,26 @@ def _start_afresh() -> multiprocessing.context.BaseContext:
 
 
 def default_workers(device: torch.device) -> int:
-    """Processes that read for this one: one for each core that it may use, and half as many when it computes on them too."""
+    """A worker for each core that this process may use; half as many when it trains on the CPU."""
     return max(1, cores() // (2 if device.type == "cpu" else 1))
 
 
 class IndexBatches:
-    """The index lists of one pass, in their order. A loader keeps this object, so its `picked` is exchanged between passes."""
+    """The batches of indices that a loader reads next.
 
-    picked: Iterable[torch.Tensor] = ()
+    A loader keeps this object for as long as its workers live, so `indices` is set anew before each
+    iteration.
+    """
+
+    indices: Iterable[torch.Tensor] = ()
 
     def __iter__(self) -> Iterator[list[int]]:
-        for indices in self.picked:
-            yield indices.tolist()
+        for batch in self.indices:
+            yield batch.tolist()
 
 
 class _Reader(Dataset):
-    """What a worker process holds. `__getitems__` is what a DataLoader calls with a whole index list."""
+    """What a worker process holds. DataLoader calls `__getitems__` with one batch of indices."""
 
     def __init__(
         self, names: PackedPaths, index: torch.Tensor, labels: torch.Tensor, size: tuple[int, int]
@@ -85,23 +95,26 @@ class _Reader(Dataset):
         return len(self.index)
 
     def __getitems__(self, indices: list[int]) -> tuple[torch.Tensor, torch.Tensor] | str:
-        """(images (B, C, H, W), labels (B,)), or in words which file cannot be read: an exception would lose its form here."""
+        """(images (B, C, H, W), labels (B,)), or a sentence that names a file that cannot be read.
+
+        An exception would arrive in the main process as another one, with a traceback as its text.
+        """
         images = np.empty((len(indices), 3, *self.size), dtype=np.uint8)
         for row, i in enumerate(indices):
             name = self.names[self.index[i].item()]
             try:
                 images[row] = read_image(name, self.size).transpose(2, 0, 1)
-            except (
-                Exception
-            ) as error:  # whatever a decoder raises, the name of the file belongs to it
+            except Exception as error:  # whatever a decoder raises, say which file it was
                 return f"{name} cannot be read as an image ({type(error).__name__}: {error})"
         return torch.from_numpy(images), self.labels[indices]
 
 
 def identity(batch):
+    """A batch as the reader made it: there is nothing left to collate."""
     return batch
 
 
 def _leave_interrupts_to_the_main_process(worker: int) -> None:
-    """Ctrl-C reaches every process of a terminal; a worker that died of it would fail the evaluation that follows."""
+    """Ctrl-C reaches every process of a terminal. The main one finishes its step and evaluates, for
+    which it needs its workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

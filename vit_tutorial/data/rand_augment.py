@@ -1,7 +1,8 @@
-"""The operations of RandAugment, on whole batches of uint8 images: what each does. Which image gets which: augment.rand_augment.
+"""The operations of RandAugment, on whole batches of uint8 images.
 
-The operations and their ranges are those of Cubuk et al. 2020 (RandAugment, section 4 and appendix) as torchvision's
-transforms.v2.RandAugment has them. Sums and means are taken in whole numbers, and all else pixel by pixel, so that an image
+augment.rand_augment says which image gets which. The operations and their ranges are those of Cubuk
+et al. 2020 (RandAugment, section 4 and appendix) as torchvision's transforms.v2.RandAugment has
+them. Sums and means are taken in whole numbers, and everything else pixel by pixel, so an image
 comes out the same in whatever batch it lies.
 """
 
@@ -11,100 +12,97 @@ import torch
 import torch.nn.functional as F
 
 GEOMETRIC = ("rotate", "shear_x", "shear_y", "translate_x", "translate_y")
-BLENDED = (
-    "brightness",
-    "contrast",
-    "saturation",
-    "sharpness",
-)  # with black, grey, their grey version, their blurred version
+# Blended with black, with their mean grey, with their grey version, with their blurred version.
+BLENDED = ("brightness", "contrast", "saturation", "sharpness")
 OPERATIONS = (*GEOMETRIC, *BLENDED, "posterize", "solarize", "autocontrast", "equalize", "identity")
 
 
 def apply_operations(
-    images: torch.Tensor, sign: torch.Tensor, strength: float, turn: int
+    images: torch.Tensor, sign: torch.Tensor, strength: float, offset: int
 ) -> torch.Tensor:
-    """Image i of (B, C, H, W), uint8, after operation number (i + turn) % 14 of OPERATIONS; new memory.
+    """Image i of (B, C, H, W), uint8, after operation (i + offset) % 14 of OPERATIONS; new memory.
 
-    sign: (B,), float, -1 or 1: to which side an operation goes that has two. strength: 0..1, the share of its range.
+    sign: (B,), float, -1 or 1: to which side an operation goes that has two.
+    strength: 0..1, the share of its range.
     """
     count = len(OPERATIONS)
-    # the places of each operation are a slice with a step: nothing has to be looked up on the device, and nothing waits
+    # Operation k has the images k - offset, k - offset + 14, ...: a slice with a step. A mask of
+    # drawn numbers would need a look at the device to learn how many images there are.
     places = {
-        name: slice((number - turn) % count, None, count) for number, name in enumerate(OPERATIONS)
+        name: slice((number - offset) % count, None, count)
+        for number, name in enumerate(OPERATIONS)
     }
     out = torch.empty_like(images)
+    # All five geometric operations are one affine map with different matrices: one resampling.
     names = [name for name in GEOMETRIC if places[name].start < len(images)]
     if names:
-        matrices = [
-            matrix(name, strength * sign[places[name]], *images.shape[2:]) for name in names
-        ]
+        height, width = images.shape[2:]
+        matrices = [matrix(n, strength * sign[places[n]], height, width) for n in names]
         moved = affine(torch.cat([images[places[name]] for name in names]), torch.cat(matrices))
         for name, part in zip(names, moved.split([len(m) for m in matrices])):
             out[places[name]] = part
     for name in OPERATIONS[len(GEOMETRIC) :]:
-        if places[name].start < len(images):
-            out[places[name]] = colour(
-                name, images[places[name]], strength * sign[places[name]], strength
-            )
+        place = places[name]
+        if place.start < len(images):
+            out[place] = colour(name, images[place], strength * sign[place], strength)
     return out
 
 
 def matrix(name: str, amount: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Where a pixel of the result is fetched from: amounts (n,), -1..1 -> (n, 2, 3), rows x and y, columns x, y, 1.
+    """Where a pixel of the result is fetched from: amounts (n,), -1..1 -> matrices (n, 2, 3).
 
-    In pixels from the centre of the image, right and down. The ends of the ranges: 30 degrees, a shear of 0.3, 150/331 of a
-    side (14 pixels of 32). Shears keep the centre where it is; torchvision and timm keep the upper left corner, which moves the
-    object too. Translations are by whole pixels.
+    The two rows give x and y of the source, the three columns multiply x, y and 1, in pixels from
+    the centre of the image, right and down. The ends of the ranges are 30 degrees, a shear of 0.3,
+    and 150/331 of a side (14 pixels of 32). Shears keep the centre where it is; torchvision and
+    timm keep the upper left corner, which moves the object too. Translations are by whole pixels.
     """
     one, zero = torch.ones_like(amount), torch.zeros_like(amount)
     x, y = [one, zero, zero], [zero, one, zero]
-    if name == "rotate":  # a positive amount turns it counter-clockwise
+    if name == "rotate":  # counter-clockwise for a positive amount
         angle = amount * math.radians(30)
         x, y = [angle.cos(), -angle.sin(), zero], [angle.sin(), angle.cos(), zero]
     elif name == "shear_x":
         x[1] = amount * 0.3
     elif name == "shear_y":
         y[0] = amount * 0.3
-    else:
-        line, side = (x, width) if name == "translate_x" else (y, height)
-        line[2] = -(
-            amount * (side * 150 / 331)
-        ).trunc()  # to the right or down for a positive amount
+    else:  # to the right or down for a positive amount
+        row, side = (x, width) if name == "translate_x" else (y, height)
+        row[2] = -(amount * (side * 150 / 331)).trunc()
     return torch.stack([torch.stack(x, dim=1), torch.stack(y, dim=1)], dim=1)
 
 
 def affine(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
-    """Images (n, C, H, W), uint8, fetched through matrices (n, 2, 3) as `matrix` makes them, bilinear; uint8.
+    """Images (n, C, H, W), uint8, fetched through matrices (n, 2, 3) of `matrix`; bilinear, uint8.
 
-    What comes in from outside is the image's own, reflected, as in flip_and_shift: no rim in a colour that images do not have,
-    and no colour that depends on the data set. (torchvision fills with black, timm with the mean colour of ImageNet.)
+    What comes in from outside is the image's own, reflected, as in flip_and_shift: no rim in a
+    colour that images do not have, and no colour that depends on the data set. (torchvision fills
+    with black, timm with the mean colour of ImageNet.)
     """
     height, width = images.shape[2:]
     x = torch.arange(width, device=images.device) - (width - 1) / 2
     y = torch.arange(height, device=images.device)[:, None] - (height - 1) / 2
     a = matrices[:, :, :, None, None]  # (n, 2, 3, 1, 1)
     source = a[:, :, 0] * x + a[:, :, 1] * y + a[:, :, 2]  # (n, 2, H, W), in pixels
-    grid = torch.stack(
-        [source[:, 0] * (2 / width), source[:, 1] * (2 / height)], dim=3
-    )  # (n, H, W, 2), -1..1 from rim to rim
-    moved = F.grid_sample(
-        images.float(), grid, mode="bilinear", padding_mode="reflection", align_corners=False
-    )
-    return moved.round_().to(torch.uint8)
+    # grid_sample counts from -1 at one rim to 1 at the other.
+    grid = torch.stack([source[:, 0] * (2 / width), source[:, 1] * (2 / height)], dim=3)
+    options = dict(mode="bilinear", padding_mode="reflection", align_corners=False)
+    return F.grid_sample(images.float(), grid, **options).round_().to(torch.uint8)
 
 
 def colour(name: str, images: torch.Tensor, amount: torch.Tensor, strength: float) -> torch.Tensor:
     """Operation `name`, none of the geometric ones, on images (n, C, H, W), uint8, C 1 or 3; uint8.
 
-    amount: (n,), -1..1, for the BLENDED ones: away from black, grey or blur by a factor of 1 + 0.9 amount. strength: 0..1, for
-    posterize (8 bits a value down to 4) and solarize (values from 256 - 256 strength up are inverted).
+    amount: (n,), -1..1, for the BLENDED ones: away from black, grey or blur by a factor of
+        1 + 0.9 amount.
+    strength: 0..1, for posterize (8 bits a value down to 4) and solarize (values from
+        256 - 256 strength up are inverted).
     """
     if name in BLENDED:
         other = _blend_partner(name, images)
         factor = (1 + 0.9 * amount).view(-1, 1, 1, 1)
         return (images - other).mul(factor).add(other).round_().clamp_(0, 255).to(torch.uint8)
     if name == "posterize":
-        lost = round(4 * strength)
+        lost = round(4 * strength)  # bits
         return images & (255 >> lost << lost)
     if name == "solarize":
         return torch.where(images >= 256 * (1 - strength), 255 - images, images)
@@ -114,12 +112,11 @@ def colour(name: str, images: torch.Tensor, amount: torch.Tensor, strength: floa
 
 
 def _blend_partner(name: str, images: torch.Tensor) -> torch.Tensor:
-    """What brightness, contrast, saturation and sharpness blend images (n, C, H, W) with; whole numbers, float32."""
+    """What the BLENDED operation `name` mixes images (n, C, H, W) with; whole numbers, float32."""
     if name == "brightness":
         return torch.zeros((), device=images.device)
-    if (
-        name == "sharpness"
-    ):  # a 3x3 mean in which the centre counts 5 times; the outermost pixels stay, as in Pillow
+    if name == "sharpness":
+        # A 3x3 mean in which the centre counts 5 times; the outermost pixels stay, as in Pillow.
         pixels = images.float()
         blurred = pixels.clone()
         around = F.avg_pool2d(pixels, 3, stride=1, divisor_override=1)  # sums of 9 pixels: exact
@@ -132,9 +129,8 @@ def _blend_partner(name: str, images: torch.Tensor) -> torch.Tensor:
     if name == "saturation":
         return grey.float()
     pixels = grey.shape[2] * grey.shape[3]
-    return (
-        (grey.sum((2, 3), keepdim=True, dtype=torch.int64) + pixels // 2) // pixels
-    ).float()  # the mean, rounded
+    total = grey.sum((2, 3), keepdim=True, dtype=torch.int64)
+    return ((total + pixels // 2) // pixels).float()  # the mean, rounded
 
 
 def _autocontrast(images: torch.Tensor) -> torch.Tensor:
@@ -145,14 +141,16 @@ def _autocontrast(images: torch.Tensor) -> torch.Tensor:
 
 
 def _equalize(images: torch.Tensor) -> torch.Tensor:
-    """Each channel of each image with its values spread evenly over 0..255, as Pillow's ImageOps.equalize does it."""
+    """Each channel of each image with its values spread evenly over 0..255.
+
+    As Pillow's ImageOps.equalize does it, with one histogram and one table for each channel.
+    """
     values = images.flatten(2).long()  # (n, C, H*W)
     counts = torch.zeros(*values.shape[:2], 256, dtype=torch.int64, device=images.device)
-    counts.scatter_add_(2, values, torch.ones_like(values))
+    counts.scatter_add_(2, values, torch.ones_like(values))  # (n, C, 256)
     up_to = counts.cumsum(2)
-    brightest = counts.gather(
-        2, up_to.argmax(2, keepdim=True)
-    )  # how many pixels have the highest value that occurs
+    # The first maximum of the running sum stands at the highest value that occurs.
+    brightest = counts.gather(2, up_to.argmax(2, keepdim=True))  # how many pixels have it
     step = (values.shape[2] - brightest) // 255  # pixels to each value of the result, (n, C, 1)
     table = ((up_to - counts + step // 2) // step.clamp(min=1)).clamp_(0, 255).to(torch.uint8)
     return torch.where(step > 0, table.gather(2, values), images.flatten(2)).view_as(images)

@@ -1,4 +1,7 @@
-"""Images made from a seed: five bright shapes on dark noise, in the upper or the lower half. Ten classes, no download."""
+"""Images made from a seed: five bright shapes on dark noise, in the upper or the lower half.
+
+Ten classes, no download.
+"""
 
 import math
 
@@ -8,29 +11,31 @@ from ..common.validation import require_int
 from .dataset import Split
 
 SHAPES = ("disc", "square", "triangle", "cross", "ring")
-CLASS_NAMES = tuple(
-    f"{shape}, {half}" for shape in SHAPES for half in ("upper", "lower")
-)  # label = 2 * shape + half
+# The label is 2 * shape + half.
+CLASS_NAMES = tuple(f"{shape}, {half}" for shape in SHAPES for half in ("upper", "lower"))
 SIDE = 32  # pixels
 
 
 def make_shapes(count: int, seed: int, *, half: int | None = None) -> Split:
-    """`count` images (count, 3, 32, 32), uint8, with labels 2 * shape + half and the shapes' pixels as masks (count, 32, 32).
+    """`count` images (count, 3, 32, 32), uint8, with labels, and the shapes' pixels as masks.
 
-    They come in pairs. Images 2i and 2i + 1 are the same draw: the second is the first rolled by 16 rows, noise and all, so
-    that its shape lies in the lower half. For every patch size that divides 16 the two are made of exactly the same patches
-    in another order: who ignores the order gives both the same answer, and is right on one of them at most. Half of the
-    images is its ceiling. Shapes take turns, so image n has label n % 10. half=0 gives `count` upper images alone, half=1
+    Images come in pairs. 2i and 2i + 1 are the same draw: the second is the first rolled by 16
+    rows, noise and all, so its shape lies in the lower half. For every patch size that divides 16,
+    the two are made of exactly the same patches in another order. A model that ignores the order
+    answers both alike, so it is right on one of them at most: its ceiling is 50 %.
+    Shapes take turns, so image n has label n % 10. half=0 gives `count` upper images alone, half=1
     the same draws in the lower half.
 
-    A shape is 5 to 6.5 pixels in radius, lies wholly inside its half, and has any bright colour; the background has any dark
-    one; noise lies on both. The same count and seed give the same images. Raises ValueError for an odd count without a half.
+    A shape has a radius of 5 to 6.5 pixels, lies wholly inside its half, and has any bright colour;
+    the background has any dark one; noise lies on both. The same count and seed give the same
+    images. Raises ValueError for an odd count without a half.
     """
     require_int("count", count)
     require_int("seed", seed, minimum=0)
     if half is None and count % 2:
         raise ValueError(
-            f"count is {count}: the images come in pairs, upper and lower, so ask for {count + 1}, or give half=0 or half=1"
+            f"count is {count}: the images come in pairs, upper and lower, so ask for {count + 1}, "
+            "or give half=0 or half=1"
         )
     if half not in (None, 0, 1):
         raise ValueError(f"half is {half!r}: 0 is the upper one, 1 the lower one, None gives both")
@@ -39,17 +44,24 @@ def make_shapes(count: int, seed: int, *, half: int | None = None) -> Split:
         rows = SIDE // 2 * half
         return Split(images.roll(rows, dims=2), 2 * shape + half, masks.roll(rows, dims=1))
     images, masks, shape = _draw(count // 2, seed)
-    both = lambda x, dim: torch.stack([x, x.roll(SIDE // 2, dims=dim)], dim=1).flatten(0, 1)
-    return Split(
-        both(images, 2), torch.stack([2 * shape, 2 * shape + 1], dim=1).flatten(), both(masks, 1)
-    )
+    labels = torch.stack([2 * shape, 2 * shape + 1], dim=1).flatten()
+    return Split(_with_lower(images), labels, _with_lower(masks))
+
+
+def _with_lower(upper: torch.Tensor) -> torch.Tensor:
+    """(n, ..., 32, 32) -> (2n, ..., 32, 32): each one followed by its copy in the lower half."""
+    lower = upper.roll(SIDE // 2, dims=-2)
+    return torch.stack([upper, lower], dim=1).flatten(0, 1)
 
 
 def _draw(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Upper images (count, 3, 32, 32), uint8; their masks (count, 32, 32); shape numbers (count,)."""
+    """Upper images (count, 3, 32, 32), uint8; their masks (count, 32, 32); shapes (count,)."""
     draw = torch.Generator().manual_seed(seed)
-    # Uniform numbers alone, drawn one after the other: normal ones come from vectorised code, which differs between CPUs.
-    between = lambda low, high, *size: low + (high - low) * torch.rand(count, *size, generator=draw)
+
+    # Uniform numbers alone: normal ones come from vectorised code, which differs between CPUs.
+    def between(low: float, high: float, *size: int) -> torch.Tensor:
+        return low + (high - low) * torch.rand(count, *size, generator=draw)
+
     shape = torch.arange(count) % len(SHAPES)
     radius = between(5, 6.5)
     edge = radius + 0.5  # the soft rim reaches half a pixel further
@@ -65,19 +77,18 @@ def _draw(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tens
 def _distance(
     shape: torch.Tensor, radius: torch.Tensor, x: torch.Tensor, y: torch.Tensor
 ) -> torch.Tensor:
-    """Distance in pixels of every pixel's centre from the rim of its image's shape, (count, 32, 32); negative inside.
+    """Distance in pixels of each pixel's centre from the rim of its image's shape: (count, 32, 32).
 
-    shape, radius and the middle (x, y), each (count,). Outside a corner it is too small, which changes nothing at the rim.
+    Negative inside. shape, radius and the middle (x, y): (count,) each. Outside a corner the
+    distance is too small, which changes nothing at the rim.
     """
     centres = torch.arange(SIDE) + 0.5
     out = torch.empty(len(shape), SIDE, SIDE)
     for number, name in enumerate(SHAPES):  # five shapes, each for all its images at once
-        mine = shape == number
-        r = radius[mine, None, None]
-        dx, dy = (
-            centres - x[mine, None, None],
-            centres[:, None] - y[mine, None, None],
-        )  # (n, 1, 32), (n, 32, 1)
+        chosen = shape == number
+        r = radius[chosen, None, None]
+        dx = centres - x[chosen, None, None]  # (n, 1, 32)
+        dy = centres[:, None] - y[chosen, None, None]  # (n, 32, 1)
         if name == "disc":
             d = (dx**2 + dy**2).sqrt() - r
         elif name == "square":
@@ -89,5 +100,5 @@ def _distance(
             d = torch.minimum(bar, torch.maximum(dy.abs() - r, dx.abs() - 0.3 * r))
         else:
             d = ((dx**2 + dy**2).sqrt() - 0.75 * r).abs() - 0.25 * r
-        out[mine] = d
+        out[chosen] = d
     return out

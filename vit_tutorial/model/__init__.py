@@ -1,4 +1,4 @@
-"""What the lessons build, in the order in which they build it. The names are public: `from vit_tutorial.model import ...`."""
+"""What the lessons build, piece by piece: `from vit_tutorial.model import attention`, and so on."""
 
 from .attention import MultiHeadSelfAttention, attention, fast_attention
 from .config import ViTConfig

@@ -1,7 +1,7 @@
-"""The encoder: blocks of attention and MLP, each behind a LayerNorm and beside a residual path (pre-norm)."""
+"""The encoder: blocks of attention and MLP, each behind a LayerNorm and beside a residual path."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .attention import MultiHeadSelfAttention
@@ -19,17 +19,20 @@ class MLP(nn.Sequential):
 
 
 class EncoderBlock(nn.Module):
-    """Tokens (B, T, D) -> (B, T, D): z' = MSA(LN(z)) + z, then MLP(LN(z')) + z' (the paper's equations 2 and 3)."""
+    """Tokens (B, T, D) -> (B, T, D), the paper's equations 2 and 3, pre-norm.
+
+    z' = MSA(LN(z)) + z, where tokens read each other, then z'' = MLP(LN(z')) + z', each by itself.
+    """
 
     def __init__(
         self,
         dim: int,
         num_heads: int,
         mlp_dim: int,
-        dropout=0.0,
-        qkv_bias=True,
-        norm_eps=1e-6,
-        drop_path_rate=0.0,
+        dropout: float = 0.0,
+        qkv_bias: bool = True,
+        norm_eps: float = 1e-6,
+        drop_path_rate: float = 0.0,
     ):
         super().__init__()
         self.norm1 = nn.LayerNorm(dim, eps=norm_eps)
@@ -39,45 +42,44 @@ class EncoderBlock(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.drop_path_rate = drop_path_rate
 
-    def forward(self, x: torch.Tensor, position: nn.Module | None = None) -> torch.Tensor:
+    def forward(self, x: Tensor, position: nn.Module | None = None) -> Tensor:
+        # x itself is never normalised: what a block adds reaches the end by a path of sums alone,
+        # and gradients come back along it unchanged.
         x = x + self.drop_path(self.dropout(self.attention(self.norm1(x), position)))
         return x + self.drop_path(self.dropout(self.mlp(self.norm2(x))))
 
-    def drop_path(self, x: torch.Tensor) -> torch.Tensor:
-        """Stochastic depth (Huang et al. 2016): training makes an image's x 0 with probability `drop_path_rate`, x / (1 - drop_path_rate) else."""
-        return (
-            x * torch.dropout(x.new_ones(len(x), 1, 1), self.drop_path_rate, True)
-            if self.training and self.drop_path_rate
-            else x
-        )
+    def drop_path(self, x: Tensor) -> Tensor:
+        """Stochastic depth (Huang et al. 2016): in training, x (B, T, D) is 0 for some images."""
+        if not self.training or self.drop_path_rate == 0:
+            return x
+        # One draw for each image: 0, or 1 / (1 - rate), so that the mean over draws is x.
+        keep = torch.dropout(x.new_ones(len(x), 1, 1), self.drop_path_rate, True)  # (B, 1, 1)
+        return x * keep
 
 
 class Encoder(nn.Module):
-    """`depth` blocks in a row, (B, T, D) -> (B, T, D). The last LayerNorm belongs to the VisionTransformer (equation 4)."""
+    """Tokens (B, T, D) -> (B, T, D): `depth` blocks in a row. The last LayerNorm is in vit.py."""
 
     def __init__(self, c: ViTConfig):
         super().__init__()
-        drop_path_rates = [
-            c.drop_path_rate * i / max(1, c.depth - 1) for i in range(c.depth)
-        ]  # 0 in the first block, as timm's
+        rates = [c.drop_path_rate * i / max(1, c.depth - 1) for i in range(c.depth)]  # 0 at first
         self.blocks = nn.ModuleList(
-            EncoderBlock(
-                c.dim, c.num_heads, c.mlp_dim, c.dropout, c.qkv_bias, c.norm_eps, drop_path_rate
-            )
-            for drop_path_rate in drop_path_rates
+            EncoderBlock(c.dim, c.num_heads, c.mlp_dim, c.dropout, c.qkv_bias, c.norm_eps, rate)
+            for rate in rates
         )
-        # One position embedding for each block, a single one that all share, or none: then it is added at the stem.
+        # One position embedding for each block, one for all, or none: then the stem has added it.
         number = {"stem": 0, "every_layer": c.depth, "every_layer_shared": 1}[c.position_site]
         self.positions = nn.ModuleList(make_position(c) for _ in range(number))
         self.in_attention = c.position in IN_ATTENTION
-        self.checkpoint_activations = (
-            False  # True: training keeps only what enters a block, and computes the block again
-        )
+        # True: training keeps the input of each block only, and computes the rest again going back.
+        self.checkpoint_activations = False
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        twice = self.checkpoint_activations and self.training
+    def forward(self, x: Tensor) -> Tensor:
+        recompute = self.checkpoint_activations and self.training
         for i, block in enumerate(self.blocks):
             position = self.positions[i % len(self.positions)] if self.positions else None
-            inputs = (x, position) if position is None or self.in_attention else (position(x),)
-            x = checkpoint(block, *inputs, use_reentrant=False) if twice else block(*inputs)
+            if position is not None and not self.in_attention:
+                x, position = position(x), None  # a table: added to the tokens before the block
+            inputs = (x,) if position is None else (x, position)
+            x = checkpoint(block, *inputs, use_reentrant=False) if recompute else block(*inputs)
         return x

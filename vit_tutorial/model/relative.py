@@ -1,74 +1,69 @@
 """Positions that act inside attention: on scores (relative), or on queries and keys (rotary)."""
 
 import torch
-import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from .config import ViTConfig
 from .position_utils import concat_row_column, init_position_parameter, insert_class_token
 
 
 class RelativeBias(nn.Module):
-    """Adds to each score a learned number for the offset between the two patches, for each head: (h, T, T).
+    """Adds to each score a learned number for the offset between the two patches, for each head.
 
-    Every pair that is two rows down and one column left shares one number, wherever it lies: h (2R-1)(2C-1) parameters.
-    The bias table of Swin (Liu et al. 2021, section 3.2). A class token's three kinds of pairs have numbers of their own.
+    All pairs that are two rows down and one column left share one number, wherever they lie:
+    h (2R-1)(2C-1) parameters for R rows and C columns. This is the bias table of Swin (Liu et al.
+    2021, section 3.2). Three more numbers serve pairs with the class token: a patch that reads it,
+    the class token that reads a patch, and the class token that reads itself.
     """
 
     def __init__(self, config: ViTConfig):
         super().__init__()
-        rows, columns = config.grid
-        row, column = (
-            torch.arange(config.num_patches) // columns,
-            torch.arange(config.num_patches) % columns,
-        )
+        (rows, columns), N = config.grid, config.num_patches
+        row, column = torch.arange(N) // columns, torch.arange(N) % columns
         down = row[:, None] - row + rows - 1  # (N, N), from 0 to 2R-2
         right = column[:, None] - column + columns - 1  # (N, N), from 0 to 2C-2
-        index, offsets = down * (2 * columns - 1) + right, (2 * rows - 1) * (2 * columns - 1)
+        index = down * (2 * columns - 1) + right  # which number the pair (reader, read) takes
+        number = (2 * rows - 1) * (2 * columns - 1)
         if config.class_token != "none":
-            first = int(config.class_token == "first")
-            index = F.pad(index, (first, 1 - first), value=offsets)  # a patch reads the token
-            index = F.pad(
-                index, (0, 0, first, 1 - first), value=offsets + 1
-            )  # the token reads a patch
-            index[0 if first else -1, 0 if first else -1] = offsets + 2  # and itself
-            offsets += 3
-        self.bias = init_position_parameter(config, config.num_heads, offsets)
+            # One more column, for the patches that read the token, then one more row, its own.
+            read = insert_class_token(config, index.T, torch.full((1, N), number)).T  # (N, T)
+            reads, itself = torch.full((N, 1), number + 1), torch.full((1, 1), number + 2)
+            own = insert_class_token(config, reads, itself).T  # (1, T)
+            index = insert_class_token(config, read, own)  # (T, T)
+            number += 3
+        self.bias = init_position_parameter(config, config.num_heads, number)
         self.register_buffer("index", index, persistent=False)
 
-    def forward(
-        self, q: torch.Tensor, k: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Queries and keys as they are, and what is added to their scores, (h, T, T)."""
+    def forward(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries and keys (B, h, T, d) as they are, and a bias for their scores, (h, T, T)."""
         return q, k, self.bias[:, self.index].to(q.dtype)
 
 
 class Rotary(nn.Module):
-    """Turns pairs of entries of queries and keys by angles that grow with the row and the column; nothing is learned.
+    """Rotates pairs of entries of queries and keys by angles that grow with the row and the column.
 
-    A score then depends on the offset between two patches only. Su et al. 2021 (RoFormer), in two dimensions: half of the pairs
-    for the row, half for the column, frequencies from 1 down to 1/100 (Heo et al. 2024). A class token is not turned.
+    A score then depends on the offset between two patches alone; nothing is learned. This is
+    RoFormer (Su et al. 2021) in two dimensions: half of the pairs for the row and half for the
+    column, at frequencies from 1 down to 1/100 (Heo et al. 2024). A class token is not rotated.
     """
 
     def __init__(self, config: ViTConfig):
         super().__init__()
         pairs = config.dim // config.num_heads // 4  # for the row, and as many for the column
-        frequency = 100 ** (-torch.arange(pairs) / pairs)
+        frequency = 100 ** (-torch.arange(pairs) / pairs)  # (d/4,)
         rows, columns = (torch.arange(side)[:, None] * frequency for side in config.grid)
         angle = concat_row_column(rows, columns)  # (N, d/2)
-        angle = insert_class_token(
-            config, angle, angle.new_zeros(int(config.class_token != "none"), angle.shape[1])
-        )  # (T, d/2)
+        unturned = angle.new_zeros(config.num_class_tokens, angle.shape[1])
+        angle = insert_class_token(config, angle, unturned)  # (T, d/2)
         self.register_buffer("cos", angle.cos(), persistent=False)
         self.register_buffer("sin", angle.sin(), persistent=False)
 
-    def rotate(self, x: torch.Tensor) -> torch.Tensor:
-        """(..., T, d): entry i and entry i + d/2 are the two coordinates of one pair."""
-        a, b = x.chunk(2, dim=-1)
-        return torch.cat([a * self.cos - b * self.sin, a * self.sin + b * self.cos], dim=-1).to(
-            x.dtype
-        )
+    def rotate(self, x: Tensor) -> Tensor:
+        """(..., T, d) -> the same shape: entries i and i + d/2 are the coordinates of one point."""
+        a, b = x.chunk(2, dim=-1)  # 2 x (..., T, d/2)
+        turned = [a * self.cos - b * self.sin, a * self.sin + b * self.cos]
+        return torch.cat(turned, dim=-1).to(x.dtype)  # cos and sin are float32
 
-    def forward(self, q: torch.Tensor, k: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
-        """Queries and keys, turned; nothing is added to their scores."""
+    def forward(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor, None]:
+        """Queries and keys (B, h, T, d), rotated; nothing is added to their scores."""
         return self.rotate(q), self.rotate(k), None

@@ -4,88 +4,94 @@ import dataclasses
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
-from . import Learned2D, PositionEmbedding, RelativeBias, VisionTransformer, ViTConfig
+from .config import ViTConfig
+from .position_utils import insert_class_token, split_class_token
+from .positions import Learned2D, PositionEmbedding
+from .relative import RelativeBias
+from .vit import VisionTransformer
 
 
 def resize_model(model: VisionTransformer, image_size: int | tuple[int, int]) -> VisionTransformer:
-    """A copy of `model` for images of another size, in pixels: a side or (H, W). The patch size stays, so the grid changes.
+    """A copy of `model` for images of another size, in pixels: a side or (H, W).
 
-    Learned tables are interpolated on the grid (bicubic, as in the paper's section 3.2 and in timm; learned_2d along its two
-    lines, relative on the grid of offsets); the class token's rows stay. Sinusoidal and rotary positions are computed for the
-    new grid: row 9 is simply further along the wave than row 8. Without positions there is nothing to do.
-    Same dtype, device and mode. Raises ValueError when the patch size does not divide the new size.
+    The patch size stays, so the grid changes, and with it the positions:
+    - Learned tables are interpolated on the grid (bicubic, as in the paper's section 3.2 and in
+      timm): learned_1d as a whole, learned_2d along its two lines, relative on the grid of offsets.
+      The rows of the class token stay as they are.
+    - Sinusoidal and rotary positions are computed anew: a ninth row is one step further along the
+      wave than the eighth.
+    The copy has the dtype, device and mode of `model`. Raises ValueError when the patch size does
+    not divide the new size.
     """
     old = model.config
-    config = dataclasses.replace(old, image_size=image_size)
-    with torch.random.fork_rng(
-        devices=[]
-    ):  # the random start is overwritten: leave the generator as it was
-        resized = VisionTransformer(config)
+    new = dataclasses.replace(old, image_size=image_size)
+    with torch.random.fork_rng(devices=[]):  # the random start is overwritten: draw nothing
+        resized = VisionTransformer(new)
     first = next(model.parameters())
     resized.to(first.device, first.dtype)
-    slots, places = resized.state_dict(), ("position.", "encoder.positions.")
+    slots = resized.state_dict()  # these share their memory with the parameters
     for name, value in model.state_dict().items():
-        if not name.startswith(places):
+        if not name.startswith(("position.", "encoder.positions.")):
             slots[name].copy_(value)
+    sources = [model.position, *model.encoder.positions]
+    targets = [resized.position, *resized.encoder.positions]
     with torch.no_grad():
-        for theirs, ours in zip(
-            [model.position, *model.encoder.positions],
-            [resized.position, *resized.encoder.positions],
-        ):
-            _resize_positions(theirs, ours, old, config)
+        for source, target in zip(sources, targets):
+            _resize_positions(source, target, old, new)
     return resized.train(model.training)
 
 
 def _resize_positions(source: nn.Module, target: nn.Module, old: ViTConfig, new: ViTConfig) -> None:
-    """Fill one position embedding for the new grid from one for the old; waves are in place already."""
+    """Fill one position embedding for the new grid from one for the old; waves are in place."""
     if isinstance(source, RelativeBias):
-        target.bias.copy_(source.bias if old.grid == new.grid else _bias(source.bias, old, new))
+        target.bias.copy_(_resize_bias(source.bias, old, new))
     elif isinstance(source, Learned2D):
-        target.rows.copy_(_line(source.rows, new.grid[0]))
-        target.columns.copy_(_line(source.columns, new.grid[1]))
+        target.rows.copy_(_resize_line(source.rows, new.grid[0]))
+        target.columns.copy_(_resize_line(source.columns, new.grid[1]))
         target.token.copy_(source.token)
     elif isinstance(source, PositionEmbedding) and old.position == "learned_1d":
-        target.table.copy_(source.table if old.grid == new.grid else _table(source.table, old, new))
+        target.table.copy_(_resize_table(source.table, old, new))
 
 
-def _table(table: torch.Tensor, old, new) -> torch.Tensor:
-    """(1, T, D) -> (1, T', D): the patches' rows as an image with D channels, made larger or smaller."""
-    extra = table.shape[1] - old.num_patches
-    first = extra if old.class_token == "first" else 0
-    token, patches = (
-        (table[:, :first], table[:, first:])
-        if first
-        else (table[:, old.num_patches :], table[:, : old.num_patches])
-    )
-    image = patches.transpose(1, 2).unflatten(2, old.grid)  # (1, D, R, C)
-    patches = _resized(image, new.grid).flatten(2).transpose(1, 2)  # (1, N', D)
-    return torch.cat([token, patches] if old.class_token == "first" else [patches, token], dim=1)
+def _resize_table(table: Tensor, old: ViTConfig, new: ViTConfig) -> Tensor:
+    """(1, T, D) -> (1, T', D): the rows of the patches seen as an image with D channels."""
+    if old.grid == new.grid:
+        return table
+    patches, token = split_class_token(old, table, old.num_class_positions)
+    image = patches.transpose(1, 2).unflatten(2, old.grid)  # (1, N, D) -> (1, D, R, C)
+    patches = _interpolate(image, new.grid).flatten(2).transpose(1, 2)  # (1, N', D)
+    return insert_class_token(new, patches, token)
 
 
-def _line(vectors: torch.Tensor, length: int) -> torch.Tensor:
-    """(R, D/2) -> (R', D/2), along the one line that these positions form."""
+def _resize_line(vectors: Tensor, length: int) -> Tensor:
+    """(R, D/2) -> (R', D/2), along the one line that these vectors form."""
     if len(vectors) == length:
         return vectors
     image = vectors.T[None, :, :, None]  # (1, D/2, R, 1)
-    return _resized(image, (length, 1))[0, :, :, 0].T
+    return _interpolate(image, (length, 1))[0, :, :, 0].T
 
 
-def _bias(bias: torch.Tensor, old, new) -> torch.Tensor:
-    """(h, offsets) -> (h, offsets'): the grid of offsets (2R-1, 2C-1) resized; the class token's three numbers stay."""
-    sides = [tuple(2 * side - 1 for side in config.grid) for config in (old, new)]
-    number = sides[0][0] * sides[0][1]
-    image = bias[:, :number].unflatten(1, sides[0])[None]  # (1, h, 2R-1, 2C-1)
-    return torch.cat([_resized(image, sides[1])[0].flatten(1), bias[:, number:]], dim=1)
+def _resize_bias(bias: Tensor, old: ViTConfig, new: ViTConfig) -> Tensor:
+    """(h, offsets) -> (h, offsets'): the offsets (2R-1, 2C-1) seen as an image with h channels.
+
+    The three numbers of the class token, which follow the offsets, stay as they are.
+    """
+    if old.grid == new.grid:
+        return bias
+    before, after = (tuple(2 * side - 1 for side in config.grid) for config in (old, new))
+    offsets, token = bias[:, : before[0] * before[1]], bias[:, before[0] * before[1] :]
+    image = offsets.unflatten(1, before)[None]  # (1, h, 2R-1, 2C-1)
+    return torch.cat([_interpolate(image, after)[0].flatten(1), token], dim=1)
 
 
-def _resized(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """(1, D, R, C) -> (1, D, *size)."""
-    if (
-        image.shape[3] == size[1] == 1
-    ):  # torch leaves the height of an image one pixel wide as it is: lay the line on its side
-        return _resized(image.mT, (1, size[0])).mT if image.shape[2] != 1 or size[0] != 1 else image
-    return F.interpolate(
-        image.float(), size=size, mode="bicubic", align_corners=False, antialias=True
-    ).to(image.dtype)
+def _interpolate(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """(1, D, R, C) -> (1, D, *size), bicubic with antialiasing, computed in float32."""
+    if image.shape[2:] == size == (1, 1):
+        return image
+    if image.shape[3] == size[1] == 1:
+        # torch 2.15 does not resize the height of an image one pixel wide: lay it on its side.
+        return _interpolate(image.mT, (1, size[0])).mT
+    options = dict(mode="bicubic", align_corners=False, antialias=True)
+    return F.interpolate(image.float(), size=size, **options).to(image.dtype)

@@ -1,7 +1,6 @@
-"""A stem of overlapping convolutions in the place of the patch projection."""
+"""What makes tokens of an image: the patch projection, or overlapping convolutions."""
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .config import ViTConfig
 from .patches import PatchEmbedding
@@ -13,11 +12,13 @@ def make_stem(config: ViTConfig) -> nn.Module:
 
 
 class ConvolutionalStem(nn.Module):
-    """Images (B, C, H, W), float -> tokens (B, N, D), as many as patches would give: 3 x 3 convolutions of stride 2, the channels
-    doubling up to D, and a linear layer at the end (Xiao et al. 2021, "Early convolutions help transformers see better").
+    """Images (B, C, H, W), float -> tokens (B, N, D), as many as patches would give.
 
-    A token sees 2 P - 1 pixels on a side, so that neighbours overlap; a patch has P. Theirs normalises over the batch; ours over
-    each image (GroupNorm with one group), so that an image gives the same tokens whatever else is in the batch.
+    3 x 3 convolutions of stride 2, whose channels double up to D, and a linear layer at the end
+    (Xiao et al. 2021, "Early convolutions help transformers see better"). A token sees 2P - 1
+    pixels on a side, so neighbours overlap; a patch has P.
+    The paper normalises over the batch. Here each image is normalised by itself (GroupNorm with one
+    group), so that an image gives the same tokens whatever else is in the batch.
     """
 
     def __init__(self, config: ViTConfig):
@@ -32,8 +33,7 @@ class ConvolutionalStem(nn.Module):
             self.convolutions.extend([conv, nn.GroupNorm(1, after, eps=config.norm_eps), nn.ReLU()])
         self.projection = nn.Linear(config.dim, config.dim)
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         features = self.convolutions(images)  # (B, D, H/P, W/P)
-        return self.projection(
-            features.flatten(2).transpose(1, 2)
-        )  # (B, N, D), row by row as patches are
+        tokens = features.flatten(2).transpose(1, 2)  # (B, N, D), row by row as patches are
+        return self.projection(tokens)

@@ -1,93 +1,83 @@
 """The whole model: images -> tokens -> encoder -> representation -> logits."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .config import ViTConfig
 from .encoder import Encoder
+from .position_utils import insert_class_token, split_class_token
 from .positions import make_position
 from .stem import make_stem
 
 
 class VisionTransformer(nn.Module):
-    """The Vision Transformer of Dosovitskiy et al. 2021 (section 3.1): images (B, C, H, W), float -> logits (B, num_classes).
+    """The Vision Transformer (Dosovitskiy et al. 2021, section 3.1).
 
-    Linear layers start as in the paper's code: Xavier-uniform weights, zero biases. The class token starts at a standard
-    deviation of 0.02, learned positions at `config.position_std`, the head at 0.02 (the first loss is close to ln num_classes).
+    Images (B, C, H, W), float, normalised -> logits (B, num_classes). Raises ValueError for images
+    of another rank, size or number of channels, or of whole numbers.
     """
 
     def __init__(self, config: ViTConfig):
         super().__init__()
         self.config = config
         self.patch_embedding = make_stem(config)
-        self.class_token = (
-            nn.Parameter(0.02 * torch.randn(1, 1, config.dim))
-            if config.class_token != "none"
-            else None
-        )
+        has_token = config.class_token != "none"
+        self.class_token = nn.Parameter(0.02 * torch.randn(1, 1, config.dim)) if has_token else None
         self.position = make_position(config) if config.position_site == "stem" else nn.Identity()
         self.dropout = nn.Dropout(config.dropout)
         self.encoder = Encoder(config)
         self.norm = nn.LayerNorm(config.dim, eps=config.norm_eps)
         self.head = nn.Linear(config.dim, config.num_classes)
         self.apply(_init_weights)
-        nn.init.normal_(self.head.weight, std=0.02)
+        nn.init.normal_(self.head.weight, std=0.02)  # small logits: the first loss is near ln(K)
 
-    def tokens(self, images: torch.Tensor) -> torch.Tensor:
-        """Images (B, C, H, W) -> what enters the encoder, z_0 (B, T, D): patch tokens, the class token, positions (equation 1).
-
-        Raises ValueError for images of another rank, size or channel count, or of whole numbers.
-        """
+    def tokens(self, images: Tensor) -> Tensor:
+        """Images (B, C, H, W) -> what enters the encoder, z_0 (B, T, D) (equation 1)."""
         self._check(images)
+        token_has_position = self.config.position_class_token
         x = self.patch_embedding(images)  # (B, N, D)
-        if self.class_token is None:
-            return self.dropout(self.position(x))
-        if not self.config.position_class_token:
-            x = self.position(x)
-        token = self.class_token.expand(len(x), -1, -1)  # one token, shared by the batch: no copy
-        x = torch.cat(
-            [token, x] if self.config.class_token == "first" else [x, token], dim=1
-        )  # (B, N + 1, D)
-        if self.config.position_class_token:
+        if not token_has_position:
+            x = self.position(x)  # before the class token joins
+        if self.class_token is not None:
+            token = self.class_token.expand(len(x), -1, -1)  # (B, 1, D), one for all: no copy
+            x = insert_class_token(self.config, x, token)  # (B, N + 1, D)
+        if token_has_position:
             x = self.position(x)
         return self.dropout(x)
 
-    def pool(self, z: torch.Tensor) -> torch.Tensor:
-        """Tokens that leave the encoder (B, T, D) -> one vector an image (B, D)."""
-        first = self.config.class_token == "first"
-        if self.config.pool == "class":
-            return z[:, 0] if first else z[:, -1]
-        if self.config.class_token == "none":
-            return z.mean(dim=1)
-        return (z[:, 1:] if first else z[:, :-1]).mean(dim=1)
+    def pool(self, z: Tensor) -> Tensor:
+        """Tokens that leave the encoder (B, T, D) -> one vector for each image (B, D)."""
+        patches, token = split_class_token(self.config, z, self.config.num_class_tokens)
+        return token[:, 0] if self.config.pool == "class" else patches.mean(dim=1)
 
-    def representation(self, images: torch.Tensor) -> torch.Tensor:
-        """Images (B, C, H, W) -> the image representation y (B, D), what the head reads (equation 4)."""
+    def representation(self, images: Tensor) -> Tensor:
+        """Images (B, C, H, W) -> y (B, D), which the head reads (equation 4)."""
         z = self.encoder(self.tokens(images))  # (B, T, D)
+        # LayerNorm treats each token by itself, so normalising the one class token is enough.
         if self.config.pool == "class" or self.config.norm_after_pool:
-            return self.norm(
-                self.pool(z)
-            )  # LayerNorm treats each token by itself: one class token is enough to normalise
+            return self.norm(self.pool(z))
         return self.pool(self.norm(z))
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         return self.head(self.representation(images))
 
-    def _check(self, images: torch.Tensor) -> None:
-        c = self.config
-        expected = (c.channels, *c.image_size)
-        if images.ndim != 4 or tuple(images.shape[1:]) != expected:
+    def _check(self, images: Tensor) -> None:
+        expected = (self.config.channels, *self.config.image_size)
+        if images.ndim != 4 or images.shape[1:] != expected:
             raise ValueError(
-                f"this model takes images (B, {', '.join(map(str, expected))}), got {tuple(images.shape)}. "
-                "One image needs a batch axis, image[None]; another size needs a resize or a config of its own"
+                f"this model takes images (B, {', '.join(map(str, expected))}), got "
+                f"{tuple(images.shape)}. One image needs a batch axis, image[None]; another size "
+                "needs a resize or a config of its own"
             )
         if not images.is_floating_point():
             raise ValueError(
-                f"images are {images.dtype}, the model computes with floats: images.float() / 255, then normalise"
+                f"images are {images.dtype}, the model computes with floats: "
+                "images.float() / 255, then normalise"
             )
 
 
 def _init_weights(module: nn.Module) -> None:
+    """As in the paper's code: Xavier-uniform weights and zero biases in all linear layers."""
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:

@@ -37,7 +37,7 @@ class Batches:
             self._begin_pass()
         images, labels = next(self._source)
         self.position += 1
-        s, drawn = self.settings, dict(generator=self._draw, share=self.share)
+        s, drawn = self.settings, dict(generator=self._draw, shard=self.share)
         if self.shifting:
             images = augment.flip_and_shift(images, shift=s.shift, **drawn)
         if s.rand_augment_ops:
