@@ -33,7 +33,7 @@ TRAIN_BYTES, VALIDATION_BYTES = (
     147_897_477_120,
     6_744_924_160,
 )  # the two published archives of JPEGs
-PASSES = (90, 300)
+EPOCHS = (90, 300)
 SIDE = 224
 SET_ASIDE = 0.1  # of the training images, for validation: what vit_tutorial.data.load does unless told otherwise
 
@@ -54,7 +54,7 @@ def macs(c: ViTConfig) -> dict[str, int]:
 
 
 def reading() -> dict[str, float]:
-    """Images a CPU second, measured: of full-size files, of files made smaller before, and of the look into headers."""
+    """Images a CPU second, measured: of full-size files, of files made smaller beforehand, and of checking headers."""
     with (ROOT / "data" / "results" / "reading_cpu.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     at = {
@@ -111,7 +111,7 @@ def tables() -> str:
         ("parameters", "counted", f"{parameters / 1e6:.2f} M"),
     ]
 
-    hours = {passes: [passes * TRAIN_IMAGES / s / 3600 for s in speed] for passes in PASSES}
+    hours = {epochs: [epochs * TRAIN_IMAGES / s / 3600 for s in speed] for epochs in EPOCHS}
     time = [
         (
             "images a second, one GPU",
@@ -120,28 +120,28 @@ def tables() -> str:
         ),
         (f"images a second, {GPUS} GPUs", f"{GPUS} · one GPU", *map(whole, speed)),
         (
-            "seconds a pass",
+            "seconds an epoch",
             f"{whole(TRAIN_IMAGES)} / images a second",
             *(whole(TRAIN_IMAGES / s) for s in speed),
         ),
         *(
             (
-                f"hours, {passes} passes",
-                f"{passes} · seconds a pass / 3600",
-                *(f"{h:.1f}" for h in hours[passes]),
+                f"hours, {epochs} epochs",
+                f"{epochs} · seconds an epoch / 3600",
+                *(f"{h:.1f}" for h in hours[epochs]),
             )
-            for passes in PASSES
+            for epochs in EPOCHS
         ),
         *(
             (
-                f"dollars, {passes} passes",
+                f"dollars, {epochs} epochs",
                 f"hours · {PRICE:.0f} dollars an hour (assumption)",
-                *(f"{h * PRICE:.0f}" for h in hours[passes]),
+                *(f"{h * PRICE:.0f}" for h in hours[epochs]),
             )
-            for passes in PASSES
+            for epochs in EPOCHS
         ),
         (
-            "minutes for one look at the validation images",
+            "minutes for one evaluation on the validation images",
             f"{SET_ASIDE} · {whole(TRAIN_IMAGES)} · forward / (share · {GPUS} · peak) / 60",
             *(
                 f"{SET_ASIDE * TRAIN_IMAGES * forward / (share * GPUS * PEAK) / 60:.2f}"
@@ -180,7 +180,7 @@ def tables() -> str:
             *(whole(s / rate["full"]) for s in speed),
         ),
         (
-            "cores, files made smaller before",
+            "cores, files made smaller beforehand",
             f"images a second / {rate['small']:.0f} (measured)",
             *(whole(s / rate["small"]) for s in speed),
         ),
@@ -190,25 +190,25 @@ def tables() -> str:
             *[whole(limits["full"])] * 2,
         ),
         (
-            "the same, files made smaller before",
+            "the same, files made smaller beforehand",
             f"{CORES} · {rate['small']:.0f}",
             *[whole(limits["small"])] * 2,
         ),
         *(
             (
-                f"hours, {passes} passes, whichever is slower",
-                f"{passes} · {whole(TRAIN_IMAGES)} / min(GPUs, {CORES} cores) / 3600",
-                *(f"{passes * TRAIN_IMAGES / min(s, limits['full']) / 3600:.1f}" for s in speed),
+                f"hours, {epochs} epochs, whichever is slower",
+                f"{epochs} · {whole(TRAIN_IMAGES)} / min(GPUs, {CORES} cores) / 3600",
+                *(f"{epochs * TRAIN_IMAGES / min(s, limits['full']) / 3600:.1f}" for s in speed),
             )
-            for passes in PASSES
+            for epochs in EPOCHS
         ),
         *(
             (
-                f"hours, {passes} passes, files made smaller before",
+                f"hours, {epochs} epochs, files made smaller beforehand",
                 "the same with their rate",
-                *(f"{passes * TRAIN_IMAGES / min(s, limits['small']) / 3600:.1f}" for s in speed),
+                *(f"{epochs * TRAIN_IMAGES / min(s, limits['small']) / 3600:.1f}" for s in speed),
             )
-            for passes in PASSES
+            for epochs in EPOCHS
         ),
     ]
 
@@ -228,7 +228,7 @@ def tables() -> str:
             f"{(TRAIN_IMAGES + VALIDATION_IMAGES) * pixels / 1e9:.0f} GB",
         ),
         (
-            "look into each file at the start",
+            "check each file at the start",
             f"{whole(TRAIN_IMAGES + VALIDATION_IMAGES)} / {whole(rate['check'])} (measured): each process, one core",
             f"{(TRAIN_IMAGES + VALIDATION_IMAGES) / rate['check']:.0f} s",
         ),
@@ -237,7 +237,7 @@ def tables() -> str:
             f"10,000 / ({workers // 2} workers · {rate['full']:.0f}): each process",
             f"{10_000 / (workers // 2 * rate['full']):.0f} s",
         ),
-        ("steps a pass", f"{whole(TRAIN_IMAGES)} / {BATCH}", whole(TRAIN_IMAGES // BATCH)),
+        ("steps an epoch", f"{whole(TRAIN_IMAGES)} / {BATCH}", whole(TRAIN_IMAGES // BATCH)),
         (
             "time a step",
             f"{BATCH} / images a second",
