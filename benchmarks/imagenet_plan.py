@@ -1,10 +1,11 @@
-"""The arithmetic of docs/imagenet.md: what ViT-S/16 on ImageNet-1k would take on 8 GPUs. Nothing here was run at that size.
+"""The arithmetic of docs/imagenet.md: ViT-S/16 on ImageNet-1k on 8 GPUs. Nothing was run there.
 
     python benchmarks/imagenet_plan.py            # prints the tables
     python benchmarks/imagenet_plan.py --write    # puts them into docs/imagenet.md
 
-Every row of the tables is a name, its formula in terms of other rows' names, and the value. Assumptions are marked as such; the
-rates of reading come from data/results/reading_cpu.csv (`python benchmarks/reading.py`), FLOPs and parameters from the package.
+Every row of the tables is a name, its formula in terms of other rows' names, and the value.
+Assumptions are marked as such; the rates of reading come from data/results/reading_cpu.csv
+(`python benchmarks/reading.py`), FLOPs and parameters from the package.
 """
 
 import argparse
@@ -25,7 +26,8 @@ SHARES = (
 )  # assumption: of the peak, for a whole training step of a model as narrow as ViT-S
 PRICE = 16.0  # assumption: dollars an hour for a machine with 8 GPUs
 CORES = 96  # assumption: hardware threads of such a machine
-NVLINK = 200e9  # assumption: bytes a second of all-reduce that a GPU reaches inside one machine (A100 NVLink: 300e9 each way)
+# assumption: bytes a second of all-reduce inside one machine (A100 NVLink: 300e9 each way)
+NVLINK = 200e9
 ETHERNET = 12.5e9  # assumption: bytes a second between machines, 100 Gbit/s
 BATCH = 1024
 TRAIN_IMAGES, VALIDATION_IMAGES, CLASSES = 1_281_167, 50_000, 1000  # ILSVRC 2012
@@ -35,7 +37,7 @@ TRAIN_BYTES, VALIDATION_BYTES = (
 )  # the two published archives of JPEGs
 EPOCHS = (90, 300)
 SIDE = 224
-SET_ASIDE = 0.1  # of the training images, for validation: what vit_tutorial.data.load does unless told otherwise
+SET_ASIDE = 0.1  # of the training images, for validation: the default of vit_tutorial.data.load
 
 
 def config() -> ViTConfig:
@@ -43,7 +45,10 @@ def config() -> ViTConfig:
 
 
 def macs(c: ViTConfig) -> dict[str, int]:
-    """Multiply-adds of one forward pass with one image, by part. Norms, softmax, GELU and additions (under 1 %) left out."""
+    """Multiply-adds of one forward pass with one image, by part.
+
+    Norms, softmax, GELU and additions are left out: under 1 %.
+    """
     T, D = c.num_tokens, c.dim
     return {
         "patches": c.num_patches * c.channels * c.patch_size**2 * D,
@@ -54,7 +59,7 @@ def macs(c: ViTConfig) -> dict[str, int]:
 
 
 def reading() -> dict[str, float]:
-    """Images a CPU second, measured: of full-size files, of files made smaller beforehand, and of checking headers."""
+    """Images a CPU second, measured: full-size files, files made smaller beforehand, headers."""
     with (ROOT / "data" / "results" / "reading_cpu.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     at = {
@@ -229,7 +234,8 @@ def tables() -> str:
         ),
         (
             "check each file at the start",
-            f"{whole(TRAIN_IMAGES + VALIDATION_IMAGES)} / {whole(rate['check'])} (measured): each process, one core",
+            f"{whole(TRAIN_IMAGES + VALIDATION_IMAGES)} / {whole(rate['check'])} (measured): "
+            "each process, one core",
             f"{(TRAIN_IMAGES + VALIDATION_IMAGES) / rate['check']:.0f} s",
         ),
         (
@@ -282,8 +288,8 @@ def tables() -> str:
             "### The work\n\n" + table(("what", "formula", "value"), work),
             "### Time and cost, if images always come in time\n\n"
             + table(("what", "formula", *shares), time),
-            f'### Reading\n\nMeasured rates: one core of "{rate["hardware"]}", `data/results/reading_cpu.csv`.\n\n'
-            + table(("what", "formula", *shares), disk),
+            f'### Reading\n\nMeasured rates: one core of "{rate["hardware"]}", '
+            "`data/results/reading_cpu.csv`.\n\n" + table(("what", "formula", *shares), disk),
             "### Storage, start, network, checkpoints\n\n"
             + table(("what", "formula", "value"), rest),
         ]

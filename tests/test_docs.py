@@ -1,4 +1,4 @@
-"""The pages in docs/ and beside the README: paths that exist, links that lead somewhere, tables as the tool makes them."""
+"""The pages in docs/ and beside the README: their paths, links and generated tables."""
 
 import re
 from pathlib import Path
@@ -24,7 +24,7 @@ def results():
 
 
 def test_every_path_in_architecture_exists():
-    named = {word for word in re.findall(r"`([^`\s]+)`", read("docs/architecture.md"))}
+    named = set(re.findall(r"`([^`\s]+)`", read("docs/architecture.md")))
     paths = {word for word in named if word.startswith((*TOP, "docs/", ".ci/"))}
     assert len(paths) > 40
     assert sorted(path for path in paths if not (ROOT / path).exists()) == []
@@ -37,7 +37,7 @@ def test_architecture_names_every_package():
         for top in ("vit_tutorial", "vit_classroom")
         for path in (ROOT / top).rglob("__init__.py")
     }
-    parts = {"vit_tutorial/inspection/plots/", "vit_tutorial/checks/engine/"}  # inside another's row
+    parts = {"vit_tutorial/inspection/plots/", "vit_tutorial/checks/engine/"}  # of a row above
     assert sorted(name for name in packages - parts if f"`{name}`" not in text) == []
 
 
@@ -50,7 +50,9 @@ def test_every_relative_link_and_picture_is_there(page):
         assert path.exists(), target
         if anchor:
             heads = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
-            anchors = [re.sub(r"[^\w -]", "", head).strip().lower().replace(" ", "-") for head in heads]
+            anchors = [
+                re.sub(r"[^\w -]", "", head).strip().lower().replace(" ", "-") for head in heads
+            ]
             assert anchor in anchors, target
 
 

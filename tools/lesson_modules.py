@@ -1,4 +1,4 @@
-"""Which modules of the package each lesson builds up to and imports: python tools/lesson_modules.py"""
+"""Which modules each lesson builds up to, and which it imports: python tools/lesson_modules.py"""
 
 import ast
 import importlib
@@ -21,7 +21,7 @@ BUILDS = {
 
 
 def imports(path: Path) -> list[str]:
-    """The modules of the package, without its own name, that the lesson at `path` imports, sorted."""
+    """The modules of the package that the lesson at `path` imports, without `vit_tutorial.`."""
     found = set()
     for cell in nbformat.read(path, as_version=4).cells:
         if cell.cell_type != "code":

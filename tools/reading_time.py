@@ -1,8 +1,7 @@
 """How long a lesson takes a person: python tools/reading_time.py
 
-The machine's seconds are another matter (`python tools/notebooks.py times`). Words are read at 170 a
-minute and code at 15 lines a minute; a figure, a guess and an exercise each take their time. Two
-careful readers were timed on the first lessons; the rates are what fitted both.
+The machine's seconds are another matter (`python tools/notebooks.py times`). The rates below are
+estimates: careful readers who were timed on the first lessons took about as long.
 """
 
 import re

@@ -1,8 +1,8 @@
 """Bring the results in README.md and docs/ up to date: python tools/results.py
 
-docs/results.md is written whole. In README.md and docs/architecture.md, what stands between a pair of
-markers is replaced. The two pictures in docs/ are drawn again. Every number comes from data/results/,
-data/weights/ or the lessons themselves; tests/test_readme.py compares the pages with this script.
+docs/results.md is written whole. In README.md and docs/architecture.md, what stands between a pair
+of markers is replaced. The two pictures in docs/ are drawn again. Every number comes from
+data/results/, data/weights/ or the lessons; tests/test_docs.py compares the pages with this script.
 """
 
 import json
@@ -28,32 +28,32 @@ LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]*_*.ipynb"))
 INTRODUCTION = """# Results
 
 Every table on this page is made by `python tools/results.py` from the committed files in
-`data/results/` and `data/weights/`, and a test compares the page with them. Below each table stands
-the command that measured it, with the machine and the date. Everything was measured on CPUs;
-`python benchmarks/gpu.py ARCHIVE --out FOLDER` measures the same on a GPU, in parts of nine minutes.
+`data/results/` and `data/weights/`, and a test compares the page with them. Each section names the
+command that measured its table, the machine and the date. Everything was measured on CPUs; `python
+benchmarks/gpu.py ARCHIVE --out FOLDER` measures the same on a GPU, in parts of nine minutes.
 
 **How to read ±.** A difference is the mean over seeds of the differences within each seed, in
 percentage points. Its interval is a 95 % interval corrected by Bonferroni for the number of
-comparisons in its table (lesson 08), so it is wider than the one that a lesson prints for a single
-comparison. A difference is marked *(noise)* where the corrected interval contains 0. The ± beside an
-accuracy is the 95 % interval of that one mean.
+comparisons in its table (lesson 08), so it is wider than the interval of a single comparison. A
+difference is marked *(noise)* where the corrected interval contains 0. The ± beside an accuracy is
+the 95 % interval of that one mean.
 
 ## CIFAR-10 (JPEG copy)
 
-The trainings on this page used a copy of CIFAR-10 in which all 60,000 images had been re-encoded as
-JPEG (about 30 dB). How far do its accuracies stand for the original's? On 1,017 of the original test
-images, three models trained on the copy scored 1.4 ± 1.9, 0.5 ± 1.6 and 0.0 ± 1.6 points better than
-on the JPEG versions of the same images. So the copy's accuracies stand for the original within about
-2 points. (This comparison was made outside the repository.)"""
+The trainings on this page used a copy of CIFAR-10 in which all 60,000 images had been re-encoded
+as JPEG (about 30 dB). Do its accuracies hold for the original? On 1,017 of the original test
+images, three models trained on the copy scored 1.4 ± 1.9, 0.5 ± 1.6 and 0.0 ± 1.6 points better
+than on the JPEG versions of the same images. So the copy's accuracies stand for the original within
+about 2 points. (This was measured outside the repository.)"""
 
 
 # --- README.md -----------------------------------------------------------------------------------
 
 
 def findings_of_lessons() -> dict[str, tuple[str, tuple[str, ...]]]:
-    """The most surprising finding of each lesson, and what its stored outputs say that proves it."""
-    gains = results_training.ingredients()
-    cutmix = 100 * gains["alone", "CutMix, every other image"]["difference"]
+    """The most surprising finding of each lesson, and the stored outputs that show it."""
+    cutmix = results_training.ingredients()["alone", "CutMix, every other image"]
+    assert cutmix["verdict_corrected"] == "lower", cutmix
     randn = [row for row in read("ablation_start_shapes.csv") if row["variant"] == "randn"]
     kept = results_training.mean(randn, "cosine_with_start")
     return {
@@ -82,7 +82,7 @@ def findings_of_lessons() -> dict[str, tuple[str, tuple[str, ...]]]:
             "The best of 200 random models scores 17 %; on new images, 9 %.",
             ("chosen on: 0.17", "others   : 0.09"),
         ),
-        "06b": (f"CutMix costs {-cutmix:.1f} points in a short training.", ()),
+        "06b": (f"CutMix costs {-100 * cutmix['difference']:.1f} points in a short training.", ()),
         "08": (f"A table started at 1 hardly learns: cosine {kept:.3f} with its start.", ()),
     }
 
@@ -231,7 +231,7 @@ def page() -> str:
     parts += [results_positions.learned_tables(), results_positions.weights()]
     parts += [checks_table(), classroom(), results_training.faults()]
     parts += [results_training.steps(), results_training.loops(), times()]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts).replace(", 1 threads", ", 1 thread") + "\n"
 
 
 # --- the pages -----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What every table of results needs: rows of a committed table, a grid in Markdown, a mean or a difference in words."""
+"""What every table of results needs: committed rows, a grid in Markdown, means and differences."""
 
 import csv
 import math
@@ -17,9 +17,7 @@ def read(name: str) -> list[dict]:
 def grid(head: list[str], rows: list[list[str]], tight: bool = False) -> str:
     """A table in Markdown. tight: without spaces at the bars, which would count as words."""
     left, bar, right = ("|", "|", "|") if tight else ("| ", " | ", " |")
-    return "\n".join(
-        left + bar.join(cells) + right for cells in [head, ["---"] * len(head), *rows]
-    )
+    return "\n".join(left + bar.join(cells) + right for cells in [head, ["---"] * len(head), *rows])
 
 
 def percent(entry: dict | None) -> str:
@@ -41,12 +39,10 @@ def summaries(rows: list[dict], reference: str) -> dict[str, dict]:
 
 
 def compared(one: dict[int, float], other: dict[int, float]) -> dict:
-    """One entry, as `summary` makes them: {seed: value} of a run and of what it is compared with."""
+    """An entry as `summary` makes them, from {seed: value} of a variant and of its reference."""
     mean, half = interval(list(one.values()))
     between, between_half, seeds = difference(one, other)
-    return dict(
-        mean=mean, half=half, difference=between, difference_half=between_half, seeds=seeds
-    )
+    return dict(mean=mean, half=half, difference=between, difference_half=between_half, seeds=seeds)
 
 
 def corrected(entries: list[dict]) -> list[dict]:

@@ -1,4 +1,4 @@
-"""The two pictures of README.md and docs/results.md: docs/patches.png and docs/position_similarity.png."""
+"""The two pictures in docs/: patches.png and position_similarity.png."""
 
 import itertools
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""docs/results.md, the part about position embeddings: kinds, random starts, learned tables, weights."""
+"""docs/results.md, the part about positions: kinds, random starts, learned tables, weights."""
 
 import statistics
 

@@ -9,7 +9,7 @@ from vit_tutorial.studies import interval
 
 
 def cifar10_runs() -> list[tuple[str, str, list[dict]]]:
-    """What was trained on CIFAR-10 by the clock: (name, size of the model, one row for each seed)."""
+    """What was trained on CIFAR-10 by the clock: (name, size, one row for each seed)."""
     budgets, before = read("budgets.csv"), read("cifar10_budget.csv")
     runs = []
     for minutes in (5, 30):

@@ -1,4 +1,4 @@
-"""docs/imagenet.md: its tables are what the script computes, its FLOPs those of the model, its command one that exists."""
+"""docs/imagenet.md: its tables are the script's, its FLOPs the model's, its command exists."""
 
 import re
 import shlex
