@@ -1,4 +1,4 @@
-"""One list of dependencies, one address, a package that works alone, code that the linter accepts."""
+"""One list of dependencies, one address, a package that works alone, code that passes the linter."""
 
 import os
 import re
@@ -77,7 +77,7 @@ def test_requirements_and_pyproject_and_colab_name_the_same():
 
 @pytest.mark.parametrize("line", PROJECT["dependencies"])
 def test_colab_has_it_already(line):
-    """The package is installed there with --no-deps: nobody would notice a range that excludes it."""
+    """It is installed there with --no-deps: nobody would notice a range that excludes Colab's."""
     requirement = Requirement(line)
     assert requirement.specifier.contains(COLAB[requirement.name])
     assert all(part.operator == ">=" for part in requirement.specifier), (
