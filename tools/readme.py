@@ -361,7 +361,7 @@ def structure() -> str:
     table = []
     for name in WEIGHTS:
         for when, rows in three_tables(name).items():
-            numbers = similarity_numbers(rows, (8, 8), extra=0)
+            numbers = similarity_numbers(rows, (8, 8))
             keys = (
                 "cosine_1",
                 "cosine_4",
