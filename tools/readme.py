@@ -263,7 +263,7 @@ def against(entry: dict | None) -> str:
 
 def both(study: str, reference: str) -> tuple[list[dict], dict[str, dict], dict[str, dict]]:
     """The rows of a study on shapes, and its summaries by variant on shapes and on CIFAR-10, against `reference`."""
-    found = [read(f"ablation_{study}_{name}.csv") for name in ("shapes", "cifar10")]
+    found = [read(f"study_{study}_{name}.csv") for name in ("shapes", "cifar10")]
     small, photos = (
         {entry["variant"]: entry for entry in summary(rows, reference=reference)} for rows in found
     )
@@ -274,7 +274,7 @@ def made(study: str) -> str:
     """What the runs of a study were."""
     words = []
     for name in ("shapes", "cifar10"):
-        rows = read(f"ablation_{study}_{name}.csv")
+        rows = read(f"study_{study}_{name}.csv")
         first, seeds = rows[0], len({row["seed"] for row in rows})
         what = "embedded data" if name == "shapes" else "CIFAR-10 (JPEG copy)"
         words.append(
@@ -311,7 +311,7 @@ def kinds() -> str:
     return (
         "**Which positions, and where?** Test accuracy, mean and 95 % interval over seeds; differences are paired by seed, in "
         "points, and *noise* where the interval holds 0. On the embedded data 50 % is the ceiling without positions.\n\n"
-        f"{grid(head, table)}\n\n`python -m vit_tutorial ablate kinds` ({made('kinds')}). The paper's own table (ViT-B/16, "
+        f"{grid(head, table)}\n\n`python -m vit_tutorial study kinds` ({made('kinds')}). The paper's own table (ViT-B/16, "
         "ImageNet, 5-shot; appendix D.4): none 61.4, learned 1-D 64.2, every other 64.0 to 64.3; lesson 08 holds the two against "
         "each other, point by point. The runs on CIFAR-10 took `--data FOLDER --model CIFAR-64x2/4 --epochs 3 --seeds 3 "
         "--only` and the variants that have a number."
@@ -352,7 +352,7 @@ def starts() -> str:
     head += ["cosine with the start", "CIFAR-10, %", "against 0.02"]
     return (
         f"**Which start?** Learned 1-D positions at the stem.\n\n{grid(head, table)}\n\nPredicted: exp(-weight decay · sum of "
-        f"learning rates); from 0.02 learning adds more than was there. `python -m vit_tutorial ablate start` ({made('start')})."
+        f"learning rates); from 0.02 learning adds more than was there. `python -m vit_tutorial study start` ({made('start')})."
     )
 
 

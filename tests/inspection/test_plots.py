@@ -341,6 +341,24 @@ def test_confusion_writes_counts_and_colours_shares():
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted class", "true class")
 
 
+def test_intervals_draw_means_and_bars():
+    table = [
+        dict(variant="a", mean=0.5, half=0.02, seeds=5),
+        dict(variant="b", mean=0.6, half=math.nan, seeds=1),
+    ]
+    axes = plots.intervals(table, "two").axes[0]
+    dots = [container.lines[0].get_xydata().tolist()[0] for container in axes.containers]
+    assert dots == [[50, 0], [60, 1]]
+    bars = [container.lines[2][0].get_segments()[0][:, 0] for container in axes.containers]
+    np.testing.assert_allclose(bars, [[48, 52], [60, 60]])  # no bar for a single run
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+    assert "over 1 to 5 seeds" in axes.get_xlabel()
+    low, high = axes.get_ylim()
+    assert high < low  # the first variant is on top
+    with pytest.raises(ValueError, match="0 variants"):
+        plots.intervals([])
+
+
 # positions and attention
 
 
