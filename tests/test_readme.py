@@ -79,24 +79,16 @@ def test_reading_time_counts_words_lines_figures_guesses_and_exercises(tmp_path)
     assert with_exercises == pytest.approx(reading + 7)
 
 
-@pytest.mark.parametrize(
-    ("alpha", "df", "expected"),
-    [(0.05, 1, 12.706), (0.05, 2, 4.303), (0.05, 4, 2.776), (0.01, 5, 4.032), (0.01, 30, 2.750)],
-)
-def test_quantiles_of_students_t(alpha, df, expected):
-    """Against a printed table."""
+def test_differences_are_corrected_for_the_comparisons_of_their_table(results):
+    """Lesson 08: with 5 seeds and 15 comparisons an interval is 2.25 times as wide."""
     import results_common
 
-    assert results_common.t_quantile(alpha, df) == pytest.approx(expected, abs=5e-4)
-
-
-def test_correction_widens_every_interval_by_the_number_of_comparisons():
-    import results_common
-
-    entry = dict(difference=0.10, difference_half=0.05, seeds=5)
-    alone = results_common.corrected([dict(variant="reference"), entry])[1]
-    assert alone["half_corrected"] == pytest.approx(0.05)
-    assert alone["verdict_corrected"] == "higher"
-    of_15 = results_common.corrected([entry] * 15)[0]
-    assert of_15["half_corrected"] == pytest.approx(0.05 * 2.2526, rel=1e-3)  # lesson 08: 2.25
-    assert of_15["verdict_corrected"] == "within the noise"
+    one, other = {0: 0.9, 1: 0.8, 2: 0.7, 3: 0.9, 4: 0.8}, dict.fromkeys(range(5), 0.7)
+    alone, of_15 = (results_common.compared(one, other, comparisons=n) for n in (1, 15))
+    assert of_15["half_corrected"] == pytest.approx(2.2526 * alone["half_corrected"], rel=1e-3)
+    assert (alone["verdict_corrected"], of_15["verdict_corrected"]) == (
+        "higher",
+        "within the noise",
+    )
+    assert results_common.gap(of_15) == "+12.00 ± 23.40 (noise)"
+    assert len(results.results_training.ingredients()) == 21

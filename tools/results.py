@@ -54,7 +54,7 @@ def findings_of_lessons() -> dict[str, tuple[str, tuple[str, ...]]]:
     """The most surprising finding of each lesson, and the stored outputs that show it."""
     cutmix = results_training.ingredients()["alone", "CutMix, every other image"]
     assert cutmix["verdict_corrected"] == "lower", cutmix
-    randn = [row for row in read("ablation_start_shapes.csv") if row["variant"] == "randn"]
+    randn = [row for row in read("study_start_shapes.csv") if row["variant"] == "randn"]
     kept = results_training.mean(randn, "cosine_with_start")
     return {
         "00": ("Eight lines take an image through a whole ViT.", ("logits (1, 10); probability",)),
@@ -106,9 +106,9 @@ def lessons() -> str:
 
 def five_findings() -> str:
     """Five findings of the committed tables, in a sentence each."""
-    photos = summaries(read("ablation_kinds_cifar10.csv"), "learned_1d, stem")
-    shapes = summaries(read("ablation_kinds_shapes.csv"), "learned_1d, stem")
-    starts = summaries(read("ablation_start_cifar10.csv"), "0.02")
+    photos = summaries(read("study_kinds_cifar10.csv"), "learned_1d, stem")
+    shapes = summaries(read("study_kinds_shapes.csv"), "learned_1d, stem")
+    starts = summaries(read("study_start_cifar10.csv"), "0.02")
     gains = results_training.ingredients()
     muon = gains["ladder", "Muon for AdamW"]
     killed = [row for row in read("faults.csv") if row["fault"].startswith("SIGKILL")]

@@ -15,7 +15,7 @@ SHORT = ", after 3 epochs of a tiny model"  # what a row about relative or rotar
 
 def study(name: str, reference: str) -> tuple[list[dict], dict[str, dict], dict[str, dict]]:
     """The rows of a study on the shapes, and its summaries there and on CIFAR-10."""
-    shapes, cifar10 = (read(f"ablation_{name}_{data}.csv") for data in ("shapes", "cifar10"))
+    shapes, cifar10 = (read(f"study_{name}_{data}.csv") for data in ("shapes", "cifar10"))
     return shapes, summaries(shapes, reference), summaries(cifar10, reference)
 
 
@@ -23,7 +23,7 @@ def provenance(name: str) -> str:
     """The runs of a study in words."""
     words = []
     for data, what in (("shapes", "Shapes"), ("cifar10", "CIFAR-10 (JPEG copy)")):
-        rows = read(f"ablation_{name}_{data}.csv")
+        rows = read(f"study_{name}_{data}.csv")
         first, seeds = rows[0], len({row["seed"] for row in rows})
         words.append(
             f"{what}: {len(rows)} runs, {seeds} seeds, width {first['dim']}, {first['depth']} "
@@ -56,7 +56,7 @@ def kinds() -> str:
         f"which is best in the end.\n\n{grid(head, table)}\n\n"
         "The paper's own table (ViT-B/16, ImageNet, 5-shot; appendix D.4) has none at 61.4, "
         "learned 1-D at 64.2 and every other kind between 64.0 and 64.3. Lesson 08 compares the "
-        f"two point by point.\n\n`python -m vit_tutorial ablate kinds`. {provenance('kinds')} "
+        f"two point by point.\n\n`python -m vit_tutorial study kinds`. {provenance('kinds')} "
         "The runs on CIFAR-10 took `--data FOLDER --model CIFAR-64x2/4 --epochs 3 --seeds 3 "
         "--only` and the variants that have a number."
     )
@@ -88,7 +88,7 @@ def starts() -> str:
         f"trained for 3 epochs.\n\n{grid(head, table)}\n\n"
         "The predicted share is exp(-weight decay · sum of the learning rates). A table that "
         "starts at 0.02 grows well beyond its start, so its measured share means little.\n\n"
-        f"`python -m vit_tutorial ablate start`. {provenance('start')}"
+        f"`python -m vit_tutorial study start`. {provenance('start')}"
     )
 
 
@@ -98,7 +98,7 @@ def learned_tables() -> str:
     table = []
     for name in WEIGHTS:
         for when, rows in three_tables(name).items():
-            numbers = similarity_numbers(rows, (8, 8), extra=0)
+            numbers = similarity_numbers(rows, (8, 8))
             label = f"started at {name.split('_')[-1]}, {when}"
             table.append([label, *(f"{numbers[key]:.2f}" for key in keys)])
     head = ["table", "cosine of neighbours", "four patches apart", "rows recovered"]

@@ -2,7 +2,7 @@
 
 import statistics
 
-from results_common import compared, corrected, gap, grid, read
+from results_common import compared, gap, grid, read
 
 from vit_tutorial import training
 from vit_tutorial.studies import interval
@@ -83,12 +83,11 @@ def recipe_runs() -> dict[tuple[str, str], list[dict]]:
 
 def ingredients() -> dict[tuple[str, str], dict]:
     """What each ingredient brought, compared seed by seed and corrected for all comparisons."""
-    runs, entries = recipe_runs(), {}
-    by_seed = lambda rows: {int(row["seed"]): float(row["validation_accuracy"]) for row in rows}
-    for (study, name), rows in runs.items():
-        if against := rows[0]["against"]:
-            entries[study, name] = compared(by_seed(rows), by_seed(runs[study, against]))
-    return dict(zip(entries, corrected(list(entries.values()))))
+    runs = recipe_runs()
+    by_seed = lambda key: {int(row["seed"]): float(row["validation_accuracy"]) for row in runs[key]}
+    against = {key: (key[0], rows[0]["against"]) for key, rows in runs.items()}
+    pairs = {key: other for key, other in against.items() if other[1]}
+    return {key: compared(by_seed(key), by_seed(other), len(pairs)) for key, other in pairs.items()}
 
 
 def recipe() -> str:
