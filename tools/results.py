@@ -71,7 +71,7 @@ def findings_of_lessons() -> dict[str, tuple[str, tuple[str, ...]]]:
             ("none       shape  99.9%   half  50.0%   class  50.0%",),
         ),
         "04": (
-            "If queries and keys share a layer, no training finds the left neighbour.",
+            "If queries and keys share a layer, no training finds every left neighbour.",
             ("shared: no seed above the ceiling (0.015 allowed for chance): True",),
         ),
         "05": (
@@ -83,7 +83,7 @@ def findings_of_lessons() -> dict[str, tuple[str, tuple[str, ...]]]:
             ("chosen on: 0.17", "others   : 0.09"),
         ),
         "06b": (f"CutMix costs {-100 * cutmix['difference']:.1f} points in a short training.", ()),
-        "08": (f"A table started at 1 hardly learns: cosine {kept:.3f} with its start.", ()),
+        "08": (f"A table started at 1 hardly moves: cosine {kept:.3f} with its start.", ()),
     }
 
 
