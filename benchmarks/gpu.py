@@ -55,7 +55,7 @@ def command(part: str, data: Path, out: Path, args) -> list[str]:
         python,
         "-m",
         "vit_tutorial",
-        "ablate",
+        "study",
         part,
         "--data",
         str(data),
