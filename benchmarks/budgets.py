@@ -1,4 +1,4 @@
-"""What a preset reaches in a budget of minutes on CIFAR-10: the numbers of the README's table.
+"""What a preset reaches in a budget of minutes on CIFAR-10: the numbers of the README's budget table.
 
     python benchmarks/budgets.py FOLDER_OR_cifar10 --provenance "CIFAR-10 (JPEG copy)" --recipe cpu --minutes 5 --seeds 0 1 2
 
