@@ -1,4 +1,4 @@
-"""Everything that the README marks as not measured on a GPU, in one call that fits a machine lent for minutes.
+"""What docs/results.md measures on CPUs, on a GPU, in one call that fits a machine lent for minutes.
 
     python benchmarks/gpu.py cifar10-jpeg.tar.xz --provenance "CIFAR-10 (JPEG copy)" --minutes 9 --out FOLDER
 
@@ -55,7 +55,7 @@ def command(part: str, data: Path, out: Path, args) -> list[str]:
         python,
         "-m",
         "vit_tutorial",
-        "ablate",
+        "study",
         part,
         "--data",
         str(data),

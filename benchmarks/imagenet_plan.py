@@ -1,10 +1,11 @@
-"""The arithmetic of docs/imagenet.md: what ViT-S/16 on ImageNet-1k would take on 8 GPUs. Nothing here was run at that size.
+"""The arithmetic of docs/imagenet.md: ViT-S/16 on ImageNet-1k on 8 GPUs. Nothing was run there.
 
     python benchmarks/imagenet_plan.py            # prints the tables
     python benchmarks/imagenet_plan.py --write    # puts them into docs/imagenet.md
 
-Every row of the tables is a name, its formula in terms of other rows' names, and the value. Assumptions are marked as such; the
-rates of reading come from data/results/reading_cpu.csv (`python benchmarks/reading.py`), FLOPs and parameters from the package.
+Every row of the tables is a name, its formula in terms of other rows' names, and the value.
+Assumptions are marked as such; the rates of reading come from data/results/reading_cpu.csv
+(`python benchmarks/reading.py`), FLOPs and parameters from the package.
 """
 
 import argparse
@@ -25,7 +26,8 @@ SHARES = (
 )  # assumption: of the peak, for a whole training step of a model as narrow as ViT-S
 PRICE = 16.0  # assumption: dollars an hour for a machine with 8 GPUs
 CORES = 96  # assumption: hardware threads of such a machine
-NVLINK = 200e9  # assumption: bytes a second of all-reduce that a GPU reaches inside one machine (A100 NVLink: 300e9 each way)
+# assumption: bytes a second of all-reduce inside one machine (A100 NVLink: 300e9 each way)
+NVLINK = 200e9
 ETHERNET = 12.5e9  # assumption: bytes a second between machines, 100 Gbit/s
 BATCH = 1024
 TRAIN_IMAGES, VALIDATION_IMAGES, CLASSES = 1_281_167, 50_000, 1000  # ILSVRC 2012
@@ -33,9 +35,9 @@ TRAIN_BYTES, VALIDATION_BYTES = (
     147_897_477_120,
     6_744_924_160,
 )  # the two published archives of JPEGs
-PASSES = (90, 300)
+EPOCHS = (90, 300)
 SIDE = 224
-SET_ASIDE = 0.1  # of the training images, for validation: what vit_tutorial.data.load does unless told otherwise
+SET_ASIDE = 0.1  # of the training images, for validation: the default of vit_tutorial.data.load
 
 
 def config() -> ViTConfig:
@@ -43,7 +45,10 @@ def config() -> ViTConfig:
 
 
 def macs(c: ViTConfig) -> dict[str, int]:
-    """Multiply-adds of one forward pass with one image, by part. Norms, softmax, GELU and additions (under 1 %) left out."""
+    """Multiply-adds of one forward pass with one image, by part.
+
+    Norms, softmax, GELU and additions are left out: under 1 %.
+    """
     T, D = c.num_tokens, c.dim
     return {
         "patches": c.num_patches * c.channels * c.patch_size**2 * D,
@@ -54,7 +59,7 @@ def macs(c: ViTConfig) -> dict[str, int]:
 
 
 def reading() -> dict[str, float]:
-    """Images a CPU second, measured: of full-size files, of files made smaller before, and of the look into headers."""
+    """Images a CPU second, measured: full-size files, files made smaller beforehand, headers."""
     with (ROOT / "data" / "results" / "reading_cpu.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     at = {
@@ -111,7 +116,7 @@ def tables() -> str:
         ("parameters", "counted", f"{parameters / 1e6:.2f} M"),
     ]
 
-    hours = {passes: [passes * TRAIN_IMAGES / s / 3600 for s in speed] for passes in PASSES}
+    hours = {epochs: [epochs * TRAIN_IMAGES / s / 3600 for s in speed] for epochs in EPOCHS}
     time = [
         (
             "images a second, one GPU",
@@ -120,28 +125,28 @@ def tables() -> str:
         ),
         (f"images a second, {GPUS} GPUs", f"{GPUS} · one GPU", *map(whole, speed)),
         (
-            "seconds a pass",
+            "seconds an epoch",
             f"{whole(TRAIN_IMAGES)} / images a second",
             *(whole(TRAIN_IMAGES / s) for s in speed),
         ),
         *(
             (
-                f"hours, {passes} passes",
-                f"{passes} · seconds a pass / 3600",
-                *(f"{h:.1f}" for h in hours[passes]),
+                f"hours, {epochs} epochs",
+                f"{epochs} · seconds an epoch / 3600",
+                *(f"{h:.1f}" for h in hours[epochs]),
             )
-            for passes in PASSES
+            for epochs in EPOCHS
         ),
         *(
             (
-                f"dollars, {passes} passes",
+                f"dollars, {epochs} epochs",
                 f"hours · {PRICE:.0f} dollars an hour (assumption)",
-                *(f"{h * PRICE:.0f}" for h in hours[passes]),
+                *(f"{h * PRICE:.0f}" for h in hours[epochs]),
             )
-            for passes in PASSES
+            for epochs in EPOCHS
         ),
         (
-            "minutes for one look at the validation images",
+            "minutes for one evaluation on the validation images",
             f"{SET_ASIDE} · {whole(TRAIN_IMAGES)} · forward / (share · {GPUS} · peak) / 60",
             *(
                 f"{SET_ASIDE * TRAIN_IMAGES * forward / (share * GPUS * PEAK) / 60:.2f}"
@@ -180,7 +185,7 @@ def tables() -> str:
             *(whole(s / rate["full"]) for s in speed),
         ),
         (
-            "cores, files made smaller before",
+            "cores, files made smaller beforehand",
             f"images a second / {rate['small']:.0f} (measured)",
             *(whole(s / rate["small"]) for s in speed),
         ),
@@ -190,25 +195,25 @@ def tables() -> str:
             *[whole(limits["full"])] * 2,
         ),
         (
-            "the same, files made smaller before",
+            "the same, files made smaller beforehand",
             f"{CORES} · {rate['small']:.0f}",
             *[whole(limits["small"])] * 2,
         ),
         *(
             (
-                f"hours, {passes} passes, whichever is slower",
-                f"{passes} · {whole(TRAIN_IMAGES)} / min(GPUs, {CORES} cores) / 3600",
-                *(f"{passes * TRAIN_IMAGES / min(s, limits['full']) / 3600:.1f}" for s in speed),
+                f"hours, {epochs} epochs, whichever is slower",
+                f"{epochs} · {whole(TRAIN_IMAGES)} / min(GPUs, {CORES} cores) / 3600",
+                *(f"{epochs * TRAIN_IMAGES / min(s, limits['full']) / 3600:.1f}" for s in speed),
             )
-            for passes in PASSES
+            for epochs in EPOCHS
         ),
         *(
             (
-                f"hours, {passes} passes, files made smaller before",
+                f"hours, {epochs} epochs, files made smaller beforehand",
                 "the same with their rate",
-                *(f"{passes * TRAIN_IMAGES / min(s, limits['small']) / 3600:.1f}" for s in speed),
+                *(f"{epochs * TRAIN_IMAGES / min(s, limits['small']) / 3600:.1f}" for s in speed),
             )
-            for passes in PASSES
+            for epochs in EPOCHS
         ),
     ]
 
@@ -228,8 +233,9 @@ def tables() -> str:
             f"{(TRAIN_IMAGES + VALIDATION_IMAGES) * pixels / 1e9:.0f} GB",
         ),
         (
-            "look into each file at the start",
-            f"{whole(TRAIN_IMAGES + VALIDATION_IMAGES)} / {whole(rate['check'])} (measured): each process, one core",
+            "check each file at the start",
+            f"{whole(TRAIN_IMAGES + VALIDATION_IMAGES)} / {whole(rate['check'])} (measured): "
+            "each process, one core",
             f"{(TRAIN_IMAGES + VALIDATION_IMAGES) / rate['check']:.0f} s",
         ),
         (
@@ -237,7 +243,7 @@ def tables() -> str:
             f"10,000 / ({workers // 2} workers · {rate['full']:.0f}): each process",
             f"{10_000 / (workers // 2 * rate['full']):.0f} s",
         ),
-        ("steps a pass", f"{whole(TRAIN_IMAGES)} / {BATCH}", whole(TRAIN_IMAGES // BATCH)),
+        ("steps an epoch", f"{whole(TRAIN_IMAGES)} / {BATCH}", whole(TRAIN_IMAGES // BATCH)),
         (
             "time a step",
             f"{BATCH} / images a second",
@@ -282,8 +288,8 @@ def tables() -> str:
             "### The work\n\n" + table(("what", "formula", "value"), work),
             "### Time and cost, if images always come in time\n\n"
             + table(("what", "formula", *shares), time),
-            f'### Reading\n\nMeasured rates: one core of "{rate["hardware"]}", `data/results/reading_cpu.csv`.\n\n'
-            + table(("what", "formula", *shares), disk),
+            f'### Reading\n\nMeasured rates: one core of "{rate["hardware"]}", '
+            "`data/results/reading_cpu.csv`.\n\n" + table(("what", "formula", *shares), disk),
             "### Storage, start, network, checkpoints\n\n"
             + table(("what", "formula", "value"), rest),
         ]

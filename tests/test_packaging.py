@@ -1,4 +1,4 @@
-"""One list of dependencies, one address, a package that works alone, and code that the linter accepts."""
+"""One list of dependencies, one address, a package that works alone, code that passes the linter."""
 
 import os
 import re
@@ -61,7 +61,7 @@ def read(path: Path) -> str:
         return ""
 
 
-# --- dependencies ------------------------------------------------------------------------------------------------------
+# --- dependencies ---------------------------------------------------------------------------------
 
 
 def test_requirements_and_pyproject_and_colab_name_the_same():
@@ -77,7 +77,7 @@ def test_requirements_and_pyproject_and_colab_name_the_same():
 
 @pytest.mark.parametrize("line", PROJECT["dependencies"])
 def test_colab_has_it_already(line):
-    """The package is installed there with --no-deps: a range that Colab's version is outside of would not be noticed."""
+    """It is installed there with --no-deps: nobody would notice a range that excludes Colab's."""
     requirement = Requirement(line)
     assert requirement.specifier.contains(COLAB[requirement.name])
     assert all(part.operator == ">=" for part in requirement.specifier), (
@@ -90,7 +90,7 @@ def test_no_python_is_refused_without_a_reason(version):
     assert SpecifierSet(PROJECT["requires-python"]).contains(version)
 
 
-# --- the package -------------------------------------------------------------------------------------------------------
+# --- the package ----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -161,11 +161,13 @@ def test_import_is_light():
     assert done.stdout.split() == []
 
 
-# --- the repository ----------------------------------------------------------------------------------------------------
+# --- the repository -------------------------------------------------------------------------------
 
 
 def test_address_is_written_by_hand_in_one_place():
-    """Lessons and texts may name it (what they say is compared below and in test_notebooks.py); code and settings may not."""
+    """Lessons and texts may name it; code and settings may not.
+
+    What the others say is compared below and in test_notebooks.py."""
     bare = REPOSITORY.removeprefix("https://")
     code = [path for path in kept_files() if path.suffix not in (".ipynb", ".md", ".cff")]
     assert [path.relative_to(ROOT).as_posix() for path in code if bare in read(path)] == [

@@ -1,4 +1,6 @@
-"""A Vision Transformer to learn from: the reference that the lessons build up to, and what they lean on."""
+"""A Vision Transformer to learn from: the reference that the lessons build, and their helpers."""
+
+from .common.needed import missing_error, missing_packages
 
 try:
     from . import checks, interop
@@ -11,13 +13,11 @@ try:
         patchify,
         unpatchify,
     )
-except (
-    ModuleNotFoundError
-) as error:  # installed alone, with --no-deps: say which one package is needed first
-    if error.name != "torch":
-        raise
-    message = "vit_tutorial needs PyTorch, which is not installed here. In a notebook, run: %pip install torch torchvision"
-    raise ModuleNotFoundError(message, name="torch") from None
+except ModuleNotFoundError:
+    # Installed alone (--no-deps): name everything that is missing at once, with one command.
+    if _missing := missing_packages():
+        raise missing_error(_missing) from None
+    raise
 
 __version__ = "0.1.0"
 __all__ = [

@@ -1,35 +1,31 @@
-"""What the one set-up cell of a lesson calls, on Colab and elsewhere: looks what is there, says it, and picks the device."""
+"""What a lesson's set-up cell calls, on Colab and elsewhere: describe the machine, pick the device.
 
-import csv
-import importlib.util
+The imports of this package wait until `setup` has looked for missing packages: they need numpy,
+safetensors, tqdm and others, and would fail before the advice.
+"""
+
 import os
 import platform
 
-# What pyproject.toml asks for, as {name in Python: name for pip}; a package installed with --no-deps has to look for itself.
-_PIP_NAMES = (
-    "torch torchvision numpy matplotlib einops pooch requests safetensors tqdm ipywidgets filelock"
-)
-NEEDED = {name: name for name in _PIP_NAMES.split()} | {"PIL": "pillow"}
+from .common.needed import NEEDED, missing_error, missing_packages  # noqa: F401
 
 
 def setup(lesson: str):
-    """Print what this machine is and what that means for lesson "NN", and return the torch.device to train on.
+    """Print what this machine is and what that means for `lesson` ("03"); return the device.
 
-    A CUDA GPU if there is one that works, else the CPU. Changes nothing, so a second call does no harm.
-    Raises ModuleNotFoundError, with the one command that helps, when a package that the lessons need is not installed.
+    The device to train on, a torch.device: a CUDA GPU if there is one that works, else the CPU.
+    Changes nothing, so a second call does no harm.
+    Raises ModuleNotFoundError, with the one command that helps, when a package that the lessons
+    need is not installed.
     """
-    missing = [pip for name, pip in NEEDED.items() if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ModuleNotFoundError(
-            f"not installed here: {', '.join(missing)}. Run this in a cell of its own, then run the set-up cell again:\n"
-            f"%pip install {' '.join(missing)}"
-        )
+    if missing := missing_packages():
+        raise missing_error(missing)
     import torch
 
     from .cli.info import describe_device
-    from .common import machine
+    from .common.machine import pick_device
 
-    device = machine.pick_device()
+    device = pick_device()
     place = "on Colab" if on_colab() else "on this machine"
     print(
         f"Lesson {lesson} {place}: Python {platform.python_version()}, torch {torch.__version__}."
@@ -51,30 +47,31 @@ def on_colab() -> bool:
 def _device_note(lesson: str, kind: str) -> str:
     """What the device means for this lesson, in one line."""
     if lesson == "06" and kind == "cuda":
-        return "This lesson can train on CIFAR-10 here, in minutes; the cell that picks the data says so."
+        return (
+            "With this GPU the lesson can train on CIFAR-10 in minutes; "
+            "the cell that loads the data chooses it."
+        )
     row = _measured(lesson)
-    took = "takes less than two minutes on 2 CPU cores"
+    time = "takes less than two minutes on 2 CPU cores"
     if row:
-        took = (
+        time = (
             f"took {float(row['seconds']):.0f} s on {row['cores']} CPU cores when it was measured"
         )
     if kind == "cuda":
-        return f"This lesson {took}; a GPU is not needed."
-    more = (
-        " With a GPU it can train on CIFAR-10 (on Colab: Runtime, Change runtime type)."
-        if lesson == "06"
-        else ""
-    )
-    return f"This lesson {took}; here are {os.cpu_count()}. No GPU is needed.{more}"
+        return f"This lesson {time}. It does not need the GPU."
+    note = f"This lesson {time}; this machine has {os.cpu_count()}. No GPU is needed."
+    if lesson == "06":
+        note += " With a GPU it can train on CIFAR-10 (on Colab: Runtime, Change runtime type)."
+    return note
 
 
 def _measured(lesson: str) -> dict | None:
-    """The row of lesson "NN" in the table of measured times, None where there is none."""
-    try:
-        from .data import results_path
+    """The row of `lesson` ("03") in the table of measured times, None where there is none."""
+    from .common.files import read_rows
+    from .data import results_path
 
-        with open(results_path("lesson_times.csv"), newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row["lesson"].split("_")[0] == lesson]
+    try:
+        rows = read_rows(results_path("lesson_times.csv"))
     except OSError:
         return None
-    return rows[0] if rows else None
+    return next((row for row in rows if row["lesson"].split("_")[0] == lesson), None)

@@ -57,7 +57,7 @@ def test_start_is_the_seeds_own_and_what_became_of_it():
         torch.testing.assert_close(start, again, atol=1e-3, rtol=1e-3)
         end = model.position.table[0].detach()
         cosine = torch.nn.functional.cosine_similarity(start.flatten(), end.flatten(), dim=0).item()
-        numbers[name] = (cosine, similarity_numbers(end, (8, 8), extra=0)["cosine_1"])
+        numbers[name] = (cosine, similarity_numbers(end, (8, 8))["cosine_1"])
     quiet, loud = (numbers[name] for name in NAMES)
     assert quiet[0] < 0.5 < 0.9 < loud[0]
     assert quiet[1] > 0.3 > 0.2 > loud[1]

@@ -1,4 +1,4 @@
-"""inspection/plots and inspection/analysis: what is drawn is what was given, bad input is named, nothing else changes."""
+"""inspection/plots and analysis: the figures show what was given; bad input is named."""
 
 import math
 import subprocess
@@ -12,9 +12,8 @@ import torch
 from PIL import Image
 
 from vit_tutorial import VisionTransformer, ViTConfig, patchify
-from vit_tutorial.inspection import analysis, plots
+from vit_tutorial.inspection import TokenLayout, analysis, plots
 from vit_tutorial.inspection.plots.base import number_cells
-from vit_tutorial.model import sinusoidal_2d
 
 
 @pytest.fixture
@@ -84,15 +83,6 @@ def test_cosine_similarity_is_the_dot_product_over_the_lengths(table):
     assert analysis.cosine_similarity(torch.zeros(2, 4)).eq(0).all()
 
 
-def test_expected_random_cosine_is_what_random_rows_give():
-    cosine = analysis.cosine_similarity(
-        torch.randn(400, 96, generator=torch.Generator().manual_seed(0))
-    )
-    apart = cosine[torch.ones(400, 400).triu(1).bool()]
-    assert float(apart.std()) == pytest.approx(analysis.expected_random_cosine(96), rel=0.02)
-    assert analysis.expected_random_cosine(64) == 0.125
-
-
 def test_grid_distance_counts_patches():
     distance = analysis.grid_distance((3, 4))
     assert (
@@ -105,19 +95,6 @@ def test_grid_distance_counts_patches():
         and distance[0, 8] == 2
         and distance[0, 5] == pytest.approx(math.sqrt(2))
     )
-
-
-def test_similarity_by_distance_by_hand():
-    table = torch.tensor([[1.0, 0], [1, 0], [0, 1], [-1, 0]])  # a row of four patches
-    found = analysis.similarity_by_distance(table, (1, 4))
-    assert found == {
-        1: (pytest.approx(1 / 3), pytest.approx(math.sqrt(2) / 3), 3),
-        2: (-0.5, 0.5, 2),
-        3: (-1, 0, 1),
-    }
-    blank = torch.zeros(1, 2)
-    assert analysis.similarity_by_distance(torch.cat([blank, table]), (1, 4)) == found
-    assert analysis.similarity_by_distance(torch.cat([table, blank]), (1, 4), extra=-1) == found
 
 
 def test_confusion_matrix_has_true_rows_and_predicted_columns():
@@ -139,14 +116,13 @@ def test_confusion_matrix_has_true_rows_and_predicted_columns():
             lambda: analysis.patch_rows(torch.zeros(9, 4), (3, 4)),
             "9 positions do not fit a grid of 3x4 = 12",
         ),
-        (lambda: analysis.patch_rows(torch.zeros(9, 4), (3, 3), 1), "with extra=1"),
         (
-            lambda: analysis.patch_rows(torch.zeros(9, 4), extra=1),
-            "9 positions, 8 of them for patches, make no square",
+            lambda: analysis.patch_rows(torch.zeros(9, 4), TokenLayout((3, 3), prefix=1)),
+            "9 positions do not fit .* 9 patches with 1 tokens before and 0 behind .* makes 10",
         ),
+        (lambda: TokenLayout((3, 3), suffix=-1), "suffix is -1"),
         (lambda: analysis.grid_distance(4), "grid is 4"),
         (lambda: analysis.grid_distance((0, 4)), "rows of the grid is 0"),
-        (lambda: analysis.expected_random_cosine(0), "dim is 0"),
         (
             lambda: analysis.confusion_matrix(torch.tensor([0]), torch.tensor([3]), 3),
             "predicted .* 3 to 3: with 3 classes",
@@ -365,13 +341,32 @@ def test_confusion_writes_counts_and_colours_shares():
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted class", "true class")
 
 
+def test_intervals_draw_means_and_bars():
+    table = [
+        dict(variant="a", mean=0.5, half=0.02, seeds=5),
+        dict(variant="b", mean=0.6, half=math.nan, seeds=1),
+    ]
+    axes = plots.intervals(table, "two").axes[0]
+    dots = [container.lines[0].get_xydata().tolist()[0] for container in axes.containers]
+    assert dots == [[50, 0], [60, 1]]
+    bars = [container.lines[2][0].get_segments()[0][:, 0] for container in axes.containers]
+    np.testing.assert_allclose(bars, [[48, 52], [60, 60]])  # no bar for a single run
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+    assert "over 1 to 5 seeds" in axes.get_xlabel()
+    low, high = axes.get_ylim()
+    assert high < low  # the first variant is on top
+    with pytest.raises(ValueError, match="0 variants"):
+        plots.intervals([])
+
+
 # positions and attention
 
 
 @pytest.mark.parametrize("place", [1, -1, 0])
 def test_position_similarity_draws_the_computed_cosine(table, place):
     given = {1: table, -1: table.roll(-1, dims=1), 0: table[0, 1:]}[place]
-    axes = plots.position_similarity(given, (3, 4), extra=place).axes[0]
+    layout = TokenLayout((3, 4), prefix=int(place == 1), suffix=int(place == -1))
+    axes = plots.position_similarity(given, layout).axes[0]
     cosine = analysis.cosine_similarity(table[0, 1:])
     assert len(axes.get_images()) == 12
     for n, drawn in enumerate(axes.get_images()):
@@ -420,15 +415,6 @@ def test_position_similarity_without_a_table():
         plots.position_similarity(torch.zeros(13, 4), (5, 5))
 
 
-def test_similarity_by_distance_draws_the_means():
-    smooth = sinusoidal_2d((4, 4), 16)
-    axes = plots.similarity_by_distance({"smooth": smooth}).axes[0]
-    means = next(line.get_xydata() for line in axes.get_lines() if len(line.get_xdata()) > 2)
-    found = analysis.similarity_by_distance(smooth, (4, 4))
-    np.testing.assert_allclose(means, [[d, mean] for d, (mean, _, _) in found.items()])
-    assert "± 0.25" in axes.get_legend().get_texts()[0].get_text()  # 1 / sqrt(16)
-
-
 def test_attention_map_draws_the_weights_and_lights_the_image():
     weights = torch.arange(1.0, 8) / 28  # a class token, 2 x 3 patches
     image = torch.rand(3, 4, 6)
@@ -461,7 +447,6 @@ def every_figure():
             ["a", "b"],
         ),
         plots.position_similarity(noise),
-        plots.similarity_by_distance(noise),
         plots.attention_map(torch.ones(16) / 16, image=torch.rand(3, 16, 16)),
     ]
 
@@ -485,7 +470,6 @@ def test_figures_have_titles_and_axes_have_labels():
         plots.curves(ROWS),
         plots.confusion(torch.eye(2), "ab"),
         plots.position_similarity(noise),
-        plots.similarity_by_distance(noise),
     )
     for axes in (axes for figure in charts for axes in figure.axes):
         assert axes.get_ylabel() and (axes.get_xlabel() or axes.get_label() == "<colorbar>")
@@ -509,11 +493,13 @@ def test_save_writes_a_whole_file_or_none(tmp_path, image):
         plots.save(figure, tmp_path / "a.jpg")
 
 
+@pytest.mark.slow
 def test_plots_need_no_pyplot_and_the_package_no_plots():
     code = (
         "import sys, torch, vit_tutorial; assert 'matplotlib' not in sys.modules; "
         "import vit_tutorial.inspection; assert 'matplotlib' not in sys.modules; "
-        "from vit_tutorial.inspection import plots; plots.patches(torch.rand(3, 8, 8), 4)._repr_png_(); "
+        "from vit_tutorial.inspection import plots; "
+        "plots.patches(torch.rand(3, 8, 8), 4)._repr_png_(); "
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

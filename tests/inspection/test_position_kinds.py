@@ -1,4 +1,4 @@
-"""What each kind of position costs (inspection/cost.py) and what a picture shows of it (plots.position_kinds)."""
+"""What each kind of position costs (inspection/cost.py) and what its picture shows."""
 
 import itertools
 import math
@@ -9,7 +9,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from vit_tutorial import VisionTransformer, ViTConfig
-from vit_tutorial.inspection import analysis, plots
+from vit_tutorial.inspection import TokenLayout, analysis, plots
 from vit_tutorial.inspection.cost import position_cost
 from vit_tutorial.model import make_position
 from vit_tutorial.model.config import IN_ATTENTION, POSITION_SITES, POSITIONS
@@ -29,7 +29,10 @@ def module(kind, **changes):
 
 
 class Elementwise(TorchDispatchMode):
-    """Counts additions and multiplications, element by element, that PyTorch really does; matrix products are left out."""
+    """Counts the elementwise additions and multiplications that PyTorch really does.
+
+    Matrix products are left out.
+    """
 
     def __init__(self):
         super().__init__()
@@ -51,16 +54,15 @@ class Elementwise(TorchDispatchMode):
 
 
 def counted(config):
-    """Elementwise additions and multiplications of one image's forward pass, with attention spelled out."""
+    """Elementwise operations of one image's forward pass, with attention spelled out."""
     with torch.device("meta"):
         model, image = (
             VisionTransformer(config).eval(),
             torch.empty(1, config.channels, *config.image_size),
         )
     for block in model.encoder.blocks:
-        block.attention.fused = (
-            False  # the fused form adds a relative bias where nobody can count it
-        )
+        # the fused form adds a relative bias inside a kernel, where nobody can count it
+        block.attention.fused = False
     with Elementwise() as found, torch.no_grad():
         model(image)
     return found.count
@@ -131,7 +133,7 @@ def test_cost_wants_a_config():
 
 
 def drawn(figure):
-    """The arrays of a figure's pictures: held and seen, held and seen, ...; the colour bars draw none."""
+    """The arrays of a figure's maps, content and effect in turn; the colour bars have none."""
     return [
         np.asarray(image.get_array())
         for panel in panels(figure)
@@ -153,17 +155,18 @@ def close(found, expected):
 def test_a_table_and_its_cosines(kind, token):
     config = ViTConfig(**WIDE, class_token=token, pool="mean", position=kind, position_std=1.0)
     model = VisionTransformer(config)
-    held, seen = drawn(plots.position_kinds({kind: model}, patch=4))
+    content, effect = drawn(plots.position_kinds({kind: model}, patch=4))
     rows = model.position.table[0, 1:] if token == "first" else model.position.table[0, :-1]
-    close(held, rows)
-    close(seen, analysis.cosine_similarity(rows)[4].view(2, 3))
-    assert seen[1, 1] == pytest.approx(1)
+    close(content, rows)
+    close(effect, analysis.cosine_similarity(rows)[4].view(2, 3))
+    assert effect[1, 1] == pytest.approx(1)
 
 
 def test_a_table_alone_and_where_its_class_token_stands():
     table = torch.randn(1, 7, 8, generator=torch.Generator().manual_seed(0))
     close(drawn(plots.position_kinds(table, (2, 3)))[0], table[0, 1:])
-    close(drawn(plots.position_kinds(table, (2, 3), extra=-1))[0], table[0, :-1])
+    layout = TokenLayout((2, 3), suffix=1)
+    close(drawn(plots.position_kinds(table, layout))[0], table[0, :-1])
     close(
         drawn(plots.position_kinds(table[0, :4]))[0], table[0, :4]
     )  # a square grid need not be given
@@ -172,31 +175,31 @@ def test_a_table_alone_and_where_its_class_token_stands():
 @pytest.mark.parametrize("token", ("first", "last", "none"))
 def test_relative_positions_by_offset(token):
     position = module("relative", class_token=token, pool="mean")
-    extra = dict(first=1, last=-1, none=0)[token]
-    held, seen = drawn(plots.position_kinds(position, (2, 3), patch=(1, 0), head=1, extra=extra))
+    layout = TokenLayout((2, 3), prefix=int(token == "first"), suffix=int(token == "last"))
+    content, effect = drawn(plots.position_kinds(position, layout, patch=(1, 0), head=1))
     first = int(token == "first")
     bias = position(torch.zeros(1), torch.zeros(1))[2][1][
         first : first + 6, first : first + 6
     ]  # (6, 6), head 1
-    assert held.shape == (3, 5)
+    assert content.shape == (3, 5)
     for asks, asked in itertools.product(range(6), repeat=2):
         down, right = asked // 3 - asks // 3, asked % 3 - asks % 3
-        assert held[down + 1, right + 2] == pytest.approx(bias[asks, asked].item())
-    close(seen, bias[3].view(2, 3))
-    assert len(np.unique(held)) == 15  # every offset has a number of its own
+        assert content[down + 1, right + 2] == pytest.approx(bias[asks, asked].item())
+    close(effect, bias[3].view(2, 3))
+    assert len(np.unique(content)) == 15  # every offset has a number of its own
 
 
 @pytest.mark.parametrize("token", ("first", "none"))
 def test_rotary_positions_by_their_scores(token):
     position = module("rotary", class_token=token, pool="mean")
-    held, seen = drawn(plots.position_kinds(position, (2, 3), patch=2))
+    content, effect = drawn(plots.position_kinds(position, (2, 3), patch=2))
     query = torch.ones(1, 1, position.cos.shape[0], 8)  # each pair as long as the others
     q, k, _ = position(query, query)
     first = int(token == "first")
     scores = (q @ k.mT)[0, 0][first:, first:] / 8  # 8 is the largest: a query with its own copy
-    close(seen, scores[2].view(2, 3))
-    close(held, position.cos[first:])
-    assert seen[0, 2] == pytest.approx(1) and abs(seen).max() <= 1 + 1e-6
+    close(effect, scores[2].view(2, 3))
+    close(content, position.cos[first:])
+    assert effect[0, 2] == pytest.approx(1) and abs(effect).max() <= 1 + 1e-6
 
 
 def test_every_map_has_zero_in_the_middle_and_a_bar_of_its_own():
@@ -234,7 +237,7 @@ def test_bad_input_is_named():
     table = torch.randn(6, 8)
     with pytest.raises(ValueError, match="0 positions to draw"):
         plots.position_kinds({})
-    with pytest.raises(ValueError, match="no positions to draw: its position is 'none'"):
+    with pytest.raises(ValueError, match="no positions: its position is 'none'"):
         plots.position_kinds(VisionTransformer(ViTConfig(**WIDE, position="none")))
     with pytest.raises(ValueError, match="patch 6 is not on a grid of 2x3 patches: give 0 to 5"):
         plots.position_kinds(table, (2, 3), patch=6)

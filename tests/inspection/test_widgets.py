@@ -18,12 +18,12 @@ def test_a_slider_and_a_click_choose_the_patch():
     assert (seen.row.value, seen.column.value) == (1, 3)
     torch.testing.assert_close(seen.shown, maps[1, 3])
     said = [button.description for button in seen.cells.children]
-    # None may be empty: a browser keeps what a button said before (ipywidgets 8), and old dots would stay. Seen in JupyterLab.
+    # None may be empty: in ipywidgets 8 a browser keeps a button's old text, here the old dot.
     assert said == [" "] * 7 + ["●"] + [" "] * 4
     assert seen.cells.children[0].tooltip == f"row 0, column 0: {maps[1, 3, 0, 0]:.2f}"
-    assert "Patch 7 (row 1, column 3)" in seen.words.value
+    assert "Patch 7 (row 1, column 3)" in seen.caption.value
     neighbours = (maps[1, 3, 0, 3] + maps[1, 3, 2, 3] + maps[1, 3, 1, 2]) / 3
-    assert f"its neighbours {neighbours:+.2f}" in seen.words.value
+    assert f"its neighbours {neighbours:+.2f}" in seen.caption.value
 
 
 def test_colours_run_from_blue_to_red_on_one_scale():
@@ -45,12 +45,12 @@ def test_models_class_tokens_and_large_grids():
         )
     )
     assert widgets.similarity_map(model).shown.shape == (4, 4)
-    large = widgets.similarity_map(torch.randn(25 * 25 + 1, 4), extra=1)
+    large = widgets.similarity_map(torch.randn(25 * 25 + 1, 4))
     large.click(24, 0)
     assert (
         not large.clickable
         and large.cells.value.count("<td") == 625
-        and "row 24, column 0" in large.words.value
+        and "row 24, column 0" in large.caption.value
     )
     with pytest.raises(ValueError, match="do not fit a grid"):
         widgets.similarity_map(torch.randn(10, 4), (3, 4))

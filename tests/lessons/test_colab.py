@@ -114,13 +114,34 @@ def test_missing_packages_are_named_with_the_command_that_helps(monkeypatch):
     assert caught.value.__cause__ is None
 
 
-def test_without_torch_there_is_one_message(tmp_path):
-    """`import vit_tutorial` needs torch, so that the message cannot wait for setup."""
-    code = "import sys; sys.modules['torch'] = None\nfrom vit_tutorial import colab\ncolab.setup(lesson='01')"
+def without(*modules: str) -> str:
+    """What the set-up cell writes to stderr where these modules cannot be imported."""
+    code = f"import sys; sys.modules.update(dict.fromkeys({modules!r}))\n"
+    code += "from vit_tutorial import colab\ncolab.setup(lesson='01')"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "pip install" in done.stderr
-    assert done.stderr.count("Traceback") == 1, done.stderr
+    assert done.returncode == 1, done.stdout
+    return done.stderr
+
+
+def test_all_that_is_missing_is_named_at_once():
+    """`import vit_tutorial` needs torch already: the message cannot wait for setup."""
+    stderr = without("torch", "tqdm", "PIL")
+    assert stderr.endswith("set-up cell again:\n%pip install torch tqdm pillow\n")
+    assert stderr.count("Traceback") == 1, stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", colab.NEEDED)
+def test_each_missing_package_is_named_with_the_command_that_helps(name):
+    """Whether the import of the package fails, or only that of a part that setup needs."""
+    stderr = without(name)
+    assert stderr.endswith(f"set-up cell again:\n%pip install {colab.NEEDED[name]}\n"), stderr
+    assert stderr.count("Traceback") == 1, stderr
+
+
+def test_a_missing_module_that_is_no_package_of_ours_is_not_explained_away():
+    stderr = without("vit_tutorial.model.vit")
+    assert "%pip" not in stderr and "vit_tutorial.model.vit" in stderr
 
 
 def test_colab_is_recognised_by_its_package(monkeypatch):

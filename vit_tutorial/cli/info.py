@@ -1,17 +1,21 @@
-"""The command `info`: what this machine is and what that means for the lessons, as a table that a person can read."""
+"""The command `info`: a table of what this machine has, and what that means for the lessons."""
 
 import json
 from pathlib import Path
 
 import torch
 
-from ..common.machine import LIBRARIES, gpu_error, hardware, memory_gib, pick_device, versions
+from ..common.machine import gpu_error, hardware, memory_gib, pick_device, versions
+from ..common.needed import missing_packages
 from ..data import data_root, find_cifar10
 from ..training import choose_precision
 
 
 def describe_device(device: torch.device) -> str:
-    """`device` as a phrase: what it is, the precision that training would pick there, and why a GPU is left alone if one is."""
+    """`device` in a phrase: what it is, and the precision that training would choose.
+
+    If there is a GPU that cannot be used, also why.
+    """
     precision = choose_precision(device)
     chosen = f"{precision.name} ({precision.reason})"
     if device.type == "cuda":
@@ -23,58 +27,50 @@ def describe_device(device: torch.device) -> str:
     if torch.cuda.is_available() and (trouble := gpu_error()):
         note = f"; {torch.cuda.get_device_name()} is there, but this torch cannot use it: {trouble}"
     elif torch.backends.mps.is_available():
-        note = "; Apple's GPU (mps) is left alone, since no lesson has been tried on it"
+        note = "; Apple's GPU (mps) is not used, since no lesson has been tested on it"
     return f"CPU with {torch.get_num_threads()} threads; training precision {chosen}{note}"
 
 
 def describe() -> list[tuple[str, str, str]]:
-    """Rows (what, found here, what follows from it) about Python, the libraries, the device, memory and the data at hand."""
+    """Rows (what, what this machine has, what that means) for the table that `info` prints."""
     found = versions()
     device = pick_device()
     precision = choose_precision(device)
     memory = memory_gib()
-    rows = [
-        ("Python", found["python"], "3.10 to 3.13 are tested"),
-        ("torch", found["torch"], "2.6 or newer is needed"),
-    ]
+    name, meaning = hardware(), "every lesson runs; training on CIFAR-10 takes patience"
     if device.type == "cuda":
         total = torch.cuda.get_device_properties(device).total_memory / 2**30
-        rows.append(
-            (
-                "device",
-                f"{torch.cuda.get_device_name(device)}, {total:.0f} GiB",
-                "lesson 06 can train on CIFAR-10 in minutes",
-            )
-        )
-    else:
-        rows.append(("device", hardware(), "every lesson runs; CIFAR-10 takes patience"))
-    rows.append(("precision", precision.name, precision.reason))
-    rows.append(
-        ("memory", f"{memory:.0f} GiB" if memory else "unknown", "no lesson needs more than 3 GB")
-    )
-    rows.append(("data: shapes", "made from a seed", "always there, no download"))
+        name = f"{torch.cuda.get_device_name(device)}, {total:.0f} GiB"
+        meaning = "lesson 06 can train on CIFAR-10 in minutes"
     cifar10 = find_cifar10()
-    rows.append(
+    missing = missing_packages()
+    return [
+        ("Python", found["python"], "3.10 to 3.13 are tested"),
+        ("torch", found["torch"], "2.6 or newer is needed"),
+        ("device", name, meaning),
+        ("precision", precision.name, precision.reason),
+        (
+            "memory",
+            f"{memory:.0f} GiB" if memory else "unknown",
+            "no lesson needs more than 3 GB",
+        ),
+        ("data: shapes", "made from a seed", "always available, no download"),
         (
             "data: CIFAR-10",
-            "found" if cifar10 else "not here",
-            "used by 06" if cifar10 else "fetched when asked for (170 MB)",
-        )
-    )
-    rows.append(("data folder", _short(data_root()), "set VIT_TUTORIAL_DATA for another"))
-    missing = [name for name in LIBRARIES if found[name] == "not installed" and name != "timm"]
-    rows.append(
+            "found" if cifar10 else "not found",
+            "lesson 06 uses it" if cifar10 else "170 MB, downloaded when you ask for it",
+        ),
+        ("data folder", _short(data_root()), "set VIT_TUTORIAL_DATA to choose another"),
         (
             "libraries",
-            "all found" if not missing else "missing: " + ", ".join(missing),
-            "pip install -r requirements.txt",
-        )
-    )
-    return rows
+            "missing: " + ", ".join(missing) if missing else "all found",
+            "pip install -r requirements.txt" if missing else "nothing to install",
+        ),
+    ]
 
 
 def _short(path: Path) -> str:
-    """A path as a person writes it: from the clone, or from the home folder, where it lies below one of them."""
+    """A path as a person writes it: relative to the clone (./) or to the home folder (~/)."""
     for base, sign in ((Path(__file__).resolve().parents[2], "."), (Path.home(), "~")):
         if path.is_relative_to(base):
             return str(sign / path.relative_to(base))
@@ -82,7 +78,8 @@ def _short(path: Path) -> str:
 
 
 def format_table(
-    rows: list[tuple[str, str, str]], head: tuple[str, str, str] = ("what", "here", "what follows")
+    rows: list[tuple[str, str, str]],
+    head: tuple[str, str, str] = ("what", "this machine", "what that means"),
 ) -> str:
     """`rows` as text in aligned columns under `head`."""
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(3)]
@@ -94,12 +91,13 @@ def format_table(
 
 
 def add_to(commands) -> None:
-    """Add the command to `commands`"""
+    """Add the command to `commands`."""
     info = commands.add_parser(
         "info",
-        help="what this machine is, and what that means for training",
+        help="what this machine has, and what that means for the lessons",
         description=(
-            "Print a table: Python, libraries, device, precision, memory, data at hand, and what follows for the lessons."
+            "Print a table: Python, libraries, device, precision, memory and data, and what "
+            "each means for the lessons."
         ),
     )
     info.add_argument("--json", action="store_true", help="versions and hardware as JSON")

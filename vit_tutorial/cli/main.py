@@ -16,7 +16,7 @@ EPILOG = """examples:
   python -m vit_tutorial train --resume runs/mine
   python -m vit_tutorial evaluate runs/mine --data my_pictures
   python -m vit_tutorial similarity timm:vit_base_patch16_224 --out similarity.png
-  python -m vit_tutorial ablate start --data shapes --seeds 5
+  python -m vit_tutorial study start --data shapes --seeds 5
 """
 
 

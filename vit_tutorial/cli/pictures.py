@@ -1,15 +1,16 @@
-"""The commands that draw: `show-patches` and `similarity`."""
+"""The commands that draw a picture: `show-patches` and `similarity`."""
 
 from pathlib import Path
 
 
 def add_to(commands) -> None:
-    """Add the command to `commands`"""
+    """Add the two commands to `commands`."""
     show = commands.add_parser(
         "show-patches",
         help="a picture of an image's patches, as a ViT reads them",
         description=(
-            "Cut the middle square of an image into numbered patches and draw the grid, the sequence, and what one token holds."
+            "Cut the middle square of an image into numbered patches and draw the grid, "
+            "the sequence, and the numbers of one token."
         ),
     )
     show.add_argument("image", type=Path, help="any image file")
@@ -34,10 +35,11 @@ def add_to(commands) -> None:
 
     similarity = commands.add_parser(
         "similarity",
-        help="draw how alike a model's position embeddings are",
+        help="draw how similar a model's position embeddings are",
         description=(
-            "Draw, for each patch, the cosine similarity of its position embedding with every patch's, and print what structure "
-            "there is: beside the same rows in shuffled order, and random rows."
+            "Draw, for each patch, the cosine similarity of its position embedding with every "
+            "patch's. Print numbers about the structure of the table, beside those of the same "
+            "rows in shuffled order and of random rows."
         ),
     )
     similarity.add_argument(
@@ -52,7 +54,7 @@ def add_to(commands) -> None:
     similarity.add_argument(
         "--untrained",
         action="store_true",
-        help="timm and torchvision: random weights, nothing is fetched",
+        help="timm and torchvision: random weights, no download",
     )
     similarity.set_defaults(run=run_similarity)
 
@@ -76,7 +78,8 @@ def run_show_patches(args) -> int:
     plots.save(plots.patches(image, args.patch_size), args.out)
     count = (args.image_size // args.patch_size) ** 2
     print(
-        f"{args.out}: {count} patches of {args.patch_size}x{args.patch_size} pixels, {args.patch_size**2 * 3} numbers each"
+        f"{args.out}: {count} patches of {args.patch_size}x{args.patch_size} pixels, "
+        f"{args.patch_size**2 * 3} numbers each"
     )
     return 0
 
@@ -85,26 +88,23 @@ def run_similarity(args) -> int:
     import torch
 
     from ..inspection import plots
-    from ..inspection.analysis import patch_rows
     from ..inspection.position_tables import position_table
     from ..inspection.similarity import similarity_numbers
     from .models import load_by_name
 
-    table, grid, extra = position_table(load_by_name(args.model, pretrained=not args.untrained))
-    rows, _ = patch_rows(table, grid, extra)
+    found = position_table(load_by_name(args.model, pretrained=not args.untrained))
+    rows, grid = found.patches, found.layout.grid
     name = Path(args.model).name if Path(args.model).exists() else args.model
     what = f"{name}{' (random weights)' if args.untrained else ''}"
     size = f"{grid[0]}x{grid[1]} position embeddings, width {rows.shape[1]}"
-    plots.save(plots.position_similarity(rows, grid, extra=0, title=f"{what}\n{size}"), args.out)
+    plots.save(plots.position_similarity(rows, grid, title=f"{what}\n{size}"), args.out)
     generator = torch.Generator().manual_seed(0)
     columns = {
         "this model": rows,
         "shuffled": rows[torch.randperm(len(rows), generator=generator)],
         "random": torch.randn(rows.shape, generator=generator),
     }
-    numbers = {
-        column: similarity_numbers(table, grid, extra=0) for column, table in columns.items()
-    }
+    numbers = {column: similarity_numbers(table, grid) for column, table in columns.items()}
     print(f"{what}: {size}")
     print(f"{'':18}" + "".join(f"{column:>12}" for column in columns))
     for key in numbers["this model"]:

@@ -1,6 +1,9 @@
-"""What a model has learned. `analysis`: tensors in, tensors out. `plots`: tensors in, a matplotlib Figure out.
+"""What a model has learned, in numbers and in pictures.
 
-`plots` is loaded when it is asked for (`from vit_tutorial.inspection import plots`): this room alone does not need matplotlib.
+`analysis`: tensors in, tensors out. `position_tables`: where a model keeps its positions.
+`plots`: tensors in, a matplotlib Figure out. `plots` is loaded only when it is imported
+(`from vit_tutorial.inspection import plots`): nothing else here needs matplotlib.
 """
 
 from . import analysis
+from .layout import TokenLayout

@@ -1,4 +1,4 @@
-"""What a position embedding costs: numbers to learn, and additions and multiplications."""
+"""What a position embedding costs: parameters, additions and multiplications."""
 
 import dataclasses
 
@@ -8,21 +8,25 @@ from ..model import VisionTransformer, ViTConfig
 
 
 def position_cost(config: ViTConfig) -> dict[str, int]:
-    """What the positions of `config` add to the same model without any: {"parameters": learned numbers, "flops": operations}.
+    """What the positions of `config` add to the same model without any.
 
-    parameters: counted on two models that are built without memory. A frozen table and the fixed kinds have none.
-    flops: additions and multiplications, each counted as one, of one forward pass with one image; 2 FLOPs are one MAC. Reading
-        a table, joining rows with columns, and working out sines ahead of time are no operations of the forward pass. Each
-        layer that the positions enter costs the same, with a table of its own or a shared one:
-            tables, T rows of width D                    T D          one addition for each number of the tokens
-            relative, h heads                            h T T        one for each score
-            rotary, queries and keys                     6 T D        for each pair of numbers, 4 products and 2 sums
+    {"parameters": numbers that are learned, "flops": operations of a forward pass with one image}
+
+    parameters: counted on two models that are built without memory. A frozen table and the fixed
+        kinds have none.
+    flops: additions and multiplications, each counted as one; 2 FLOPs are one MAC. Reading a table,
+        joining rows with columns, and sines computed ahead of time do not count. Each layer that
+        the positions enter costs the same, with a table of its own or a shared one:
+            tables, T rows of width D       T D      one addition for each number of the tokens
+            relative, h heads               h T T    one for each score
+            rotary, queries and keys        6 T D    for each pair, 4 products and 2 sums
         T counts the class token, unless it joins after the positions (position_class_token=False).
     Raises ValueError for anything that is not a ViTConfig.
     """
     if not isinstance(config, ViTConfig):
         raise ValueError(
-            f"the cost is counted from a ViTConfig, such as model.config, not from a {type(config).__name__}"
+            "the cost is counted from a ViTConfig, such as model.config, "
+            f"not from a {type(config).__name__}"
         )
     without = dataclasses.replace(config, position="none", position_site="stem")
     return dict(
@@ -38,7 +42,7 @@ def _learned(config: ViTConfig) -> int:
 
 
 def _layers(config: ViTConfig) -> int:
-    """How many times positions enter."""
+    """How many times the positions enter."""
     return 1 if config.position_site == "stem" else config.depth
 
 

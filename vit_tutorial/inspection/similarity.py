@@ -1,25 +1,29 @@
-"""What structure a table of positions has, in numbers: is the grid in it, and how much of it is a function of row and column?"""
+"""What structure a table of positions has, in numbers.
+
+Is the grid of patches in it? How much of it is a function of the row plus one of the column?
+"""
 
 import torch
 
 from ..model.positions import sinusoidal_2d
 from .analysis import cosine_similarity, grid_distance, patch_rows
+from .layout import TokenLayout
 
 
 def similarity_numbers(
-    table: torch.Tensor, grid: tuple[int, int] | None = None, *, extra: int | None = None
+    table: torch.Tensor, layout: TokenLayout | tuple[int, int] | None = None
 ) -> dict[str, float]:
-    """A few numbers about a table (T, D) or (1, T, D); grid and extra as in `analysis.patch_rows`.
+    """A few numbers about a table (T, D) or (1, T, D); layout as in `analysis.patch_rows`.
 
-    cosine_1 to cosine_5: mean cosine of two patches at that distance (rounded; only those that the grid has).
-    rows_recovered, columns_recovered: see `grid_recovery`. sinusoidal_share: see `sinusoidal_share`.
+    cosine_1 to cosine_5: mean cosine of two patches at that distance, rounded to whole patches
+        (only distances that the grid has).
+    rows_recovered, columns_recovered: see `grid_recovery`.
+    sinusoidal_share: see `sinusoidal_share`.
     """
-    rows, grid = patch_rows(table, grid, extra)
-    first, second = torch.triu_indices(len(rows), len(rows), offset=1)
-    cosine, distance = (
-        cosine_similarity(rows)[first, second],
-        grid_distance(grid)[first, second].round().long(),
-    )
+    rows, grid = patch_rows(table, layout)
+    first, second = torch.triu_indices(len(rows), len(rows), offset=1)  # every pair, once
+    cosine = cosine_similarity(rows)[first, second]
+    distance = grid_distance(grid)[first, second].round().long()
     numbers = {
         f"cosine_{d}": cosine[distance == d].mean().item()
         for d in range(1, 6)
@@ -31,11 +35,12 @@ def similarity_numbers(
 
 
 def grid_recovery(table: torch.Tensor, grid: tuple[int, int]) -> tuple[float, float]:
-    """How well two dimensions of the similarity give back the rows and the columns of the grid: two shares from 0 to 1.
+    """How well the similarities alone give back the patches' rows and columns: two shares, 0 to 1.
 
-    Classical multidimensional scaling (Torgerson 1952): the cosines, centred, have two leading eigenvectors, one place in the
-    plane for each patch. Then the best linear fit of each patch's row (and column) to that plane: the share of variance it
-    explains, R squared. Random tables give about 2 / (N - 1), because two random directions explain that much by luck.
+    Classical multidimensional scaling (Torgerson 1952): the two leading eigenvectors of the centred
+    cosines place each patch in a plane. The share is the R squared of the best linear fit of the
+    patch's row (and of its column) to that plane. Random tables give about 2 / (N - 1), because two
+    random directions explain that much by luck.
     """
     cosine = cosine_similarity(table).double()
     N = len(cosine)
@@ -47,22 +52,24 @@ def grid_recovery(table: torch.Tensor, grid: tuple[int, int]) -> tuple[float, fl
 
 
 def sinusoidal_share(table: torch.Tensor, grid: tuple[int, int]) -> float:
-    """The share of the table's variance over patches that sines and cosines of row and column explain, from 0 to 1.
+    """The share of the table's variance that sines and cosines of row and column explain, 0 to 1.
 
-    The basis of `sinusoidal_2d`, as wide as it gets: R - 1 directions for rows and C - 1 for columns, so every table that is a
-    function of the row plus a function of the column reaches 1, and a random one about (R + C - 2) / (N - 1).
+    The basis is `sinusoidal_2d`, as wide as it gets: R - 1 directions for rows and C - 1 for
+    columns. Every table that is a function of the row plus a function of the column reaches 1, and
+    a random one about (R + C - 2) / (N - 1).
     """
     return r_squared(sinusoidal_2d(grid, 8 * max(grid)).double(), table.detach().double().cpu())
 
 
 def r_squared(inputs: torch.Tensor, targets: torch.Tensor) -> float:
-    """R squared of the best linear map, with a constant, from inputs (N, a) to targets (N, b); 0 for targets that do not vary."""
+    """R squared of the best linear map, with a constant, from inputs (N, a) to targets (N, b).
+
+    0 for targets that do not vary.
+    """
     inputs, targets = inputs - inputs.mean(0), targets - targets.mean(0)
     total = targets.square().sum()
     if total <= 1e-20:
         return 0.0
     left, scale, _ = torch.linalg.svd(inputs, full_matrices=False)
-    kept = left[
-        :, scale > 1e-9 * scale.max().clamp(min=1e-30)
-    ]  # directions that are there, and not rounding
-    return ((kept.T @ targets).square().sum() / total).item()
+    spanned = left[:, scale > 1e-9 * scale.max().clamp(min=1e-30)]  # directions beyond rounding
+    return ((spanned.T @ targets).square().sum() / total).item()

@@ -1,18 +1,25 @@
-"""A map to slide and click in: how alike the position embedding of one patch is to those of all. For ipywidgets 7 and 8."""
+"""A map to slide and click in: how similar one patch's position embedding is to every patch's.
+
+Works with ipywidgets 7 and 8.
+"""
 
 import ipywidgets
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
-from .analysis import cosine_similarity, patch_rows
+from .analysis import cosine_similarity
+from .layout import TokenLayout
 from .position_tables import position_table
 
-MOST_BUTTONS = 400
+MAX_BUTTONS = 400
 SIDE = 26  # pixels of a patch
 
 
 class SimilarityMap(ipywidgets.VBox):
-    """What `similarity_map` returns. row, column: sliders that choose a patch. shown: its map, (rows, columns), from -1 to 1."""
+    """What `similarity_map` returns.
+
+    row, column: sliders that choose a patch. shown: its map, (rows, columns), from -1 to 1.
+    """
 
     def __init__(self, table, grid: tuple[int, int], title: str):
         self.cosines = cosine_similarity(table).view(*grid, *grid)
@@ -22,15 +29,15 @@ class SimilarityMap(ipywidgets.VBox):
         self.column = ipywidgets.IntSlider(
             value=columns // 2, max=columns - 1, description="column", **slide
         )
-        self.clickable = rows * columns <= MOST_BUTTONS
+        self.clickable = rows * columns <= MAX_BUTTONS
         self.cells = self._buttons(rows, columns) if self.clickable else ipywidgets.HTML()
-        self.words = ipywidgets.HTML()
+        self.caption = ipywidgets.HTML()
         super().__init__(
             [
                 ipywidgets.HTML(f"<b>{title}</b>"),
                 ipywidgets.HBox([self.row, self.column]),
                 self.cells,
-                self.words,
+                self.caption,
             ]
         )
         for slider in (self.row, self.column):
@@ -46,7 +53,7 @@ class SimilarityMap(ipywidgets.VBox):
         return self.cosines[self.row.value, self.column.value]
 
     def click(self, row: int, column: int) -> None:
-        """Choose a patch, as a click on it does."""
+        """Choose a patch, as a mouse click on it does."""
         self.row.value, self.column.value = row, column
 
     def _buttons(self, rows: int, columns: int):
@@ -72,44 +79,38 @@ class SimilarityMap(ipywidgets.VBox):
             ):
                 button.style.button_color = colour
                 button.tooltip = f"row {number // columns}, column {number % columns}: {value:.2f}"
-                button.description = (
-                    "●" if number == chosen else " "
-                )  # an empty one would leave the old dot in the browser
+                # a space: an empty description would leave the old dot in the browser
+                button.description = "●" if number == chosen else " "
         else:
             cell = "<td style='background:{};width:8px;height:8px;padding:0'></td>"
             lines = [
                 "".join(map(cell.format, colours[i : i + columns]))
                 for i in range(0, len(colours), columns)
             ]
-            self.cells.value = f"<table style='border-spacing:0'>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+            body = "".join(f"<tr>{line}</tr>" for line in lines)
+            self.cells.value = f"<table style='border-spacing:0'>{body}</table>"
         around = [
             self.shown[y, x]
             for y, x in ((r - 1, c), (r + 1, c), (r, c - 1), (r, c + 1))
             if 0 <= y < rows and 0 <= x < columns
         ]
         near = f"its neighbours {sum(around) / len(around):+.2f} on average, " if around else ""
-        self.words.value = (
+        self.caption.value = (
             f"Patch {chosen} (row {r}, column {c}): cosine with itself 1, {near}"
             f"all patches {sum(values) / len(values):+.2f}. Blue is -1, white 0, red 1."
         )
 
 
 def similarity_map(
-    table,
-    grid: tuple[int, int] | None = None,
-    *,
-    extra: int | None = None,
-    title: str | None = None,
+    positions, layout: TokenLayout | tuple[int, int] | None = None, *, title: str | None = None
 ) -> SimilarityMap:
-    """A map of cosine similarities with one patch's position embedding; a slider or a click chooses the patch.
+    """A map of cosine similarities with one patch's position embedding.
 
-    table: (T, D) or (1, T, D), or a ViT of this package, timm or torchvision; grid, extra: as in `plots.position_similarity`,
-    the static picture that says the same. Grids of more than 400 patches have sliders and no clicks.
+    A slider or a click chooses the patch. Grids of more than 400 patches have sliders only.
+    positions, layout: as in `plots.position_similarity`, the static picture of the same numbers.
     Raises ValueError when the counts do not fit, or for a model without such a table.
     """
-    if hasattr(table, "parameters"):
-        table, grid, extra = position_table(table)
-    rows, grid = patch_rows(table, grid, extra)
-    return SimilarityMap(
-        rows, grid, title or f"Similarity of {len(rows)} position embeddings, width {rows.shape[1]}"
-    )
+    found = position_table(positions, layout)
+    rows = found.patches
+    title = title or f"Similarity of {len(rows)} position embeddings, width {rows.shape[1]}"
+    return SimilarityMap(rows, found.layout.grid, title)

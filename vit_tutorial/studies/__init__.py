@@ -1,5 +1,6 @@
 """Studies of position embeddings: a grid of runs, paired by seed, with intervals."""
 
-from .run import read_rows, run_study
+from ..common.files import read_rows  # lessons read the committed tables with it
+from .definitions import STUDIES, variants
+from .runner import run_study
 from .statistics import difference, interval, summary
-from .studies import STUDIES, Variant, budget, variants

@@ -1,73 +1,84 @@
-"""Means over seeds with 95 % intervals, and differences paired by seed."""
+"""Means over seeds with intervals, differences paired by seed, and Bonferroni's correction."""
 
 import math
 import statistics
 
-# 97.5 % points of Student's t for 1 to 30 degrees of freedom (any table of the distribution has them); beyond, the normal's.
-T_975 = (
-    12.706,
-    4.303,
-    3.182,
-    2.776,
-    2.571,
-    2.447,
-    2.365,
-    2.306,
-    2.262,
-    2.228,
-    2.201,
-    2.179,
-    2.160,
-    2.145,
-    2.131,
-)
-T_975 += (
-    2.120,
-    2.110,
-    2.101,
-    2.093,
-    2.086,
-    2.080,
-    2.074,
-    2.069,
-    2.064,
-    2.060,
-    2.056,
-    2.052,
-    2.048,
-    2.045,
-    2.042,
-)
+
+def t_quantile(p: float, freedom: int) -> float:
+    """The `p` quantile (0.5 <= p < 1) of Student's t with `freedom` degrees of freedom.
+
+    Bisection of the distribution function, which has a closed form for whole numbers of degrees of
+    freedom (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4).
+    """
+    if not 0.5 <= p < 1 or freedom < 1:
+        raise ValueError(f"p is {p} and freedom {freedom}: p is in [0.5, 1), freedom at least 1")
+    low, high = 0.0, 1.0
+    while _t_cdf(high, freedom) < p:
+        high *= 2
+    while high - low > 1e-9 * high:
+        middle = (low + high) / 2
+        low, high = (middle, high) if _t_cdf(middle, freedom) < p else (low, middle)
+    return high
 
 
-def interval(values: list[float]) -> tuple[float, float]:
-    """(mean, half width of the 95 % interval of the mean) of independent runs; the half width is nan for a single run.
+def _t_cdf(t: float, freedom: int) -> float:
+    """P(T <= t) for t >= 0."""
+    angle = math.atan(t / math.sqrt(freedom))
+    odd = freedom % 2
+    # 1 + (1/2) cos^2 + (1 3)/(2 4) cos^4 + ... (even), cos + (2/3) cos^3 + ... (odd)
+    term = math.cos(angle) if odd else 1.0
+    total = term if freedom > 1 else 0.0
+    for k in range(1 + odd, freedom - 2, 2):
+        term *= k / (k + 1) * math.cos(angle) ** 2
+        total += term
+    within = math.sin(angle) * total  # P(-t <= T <= t)
+    within = 2 / math.pi * (angle + within) if odd else within
+    return (1 + within) / 2
 
-    Student's t: with 5 seeds the half width is 2.78 standard errors. Raises ValueError for no values.
+
+# For 95 % intervals: 97.5 % points for 1 to 30 degrees of freedom, rounded as in printed tables.
+T_975 = tuple(round(t_quantile(0.975, freedom), 3) for freedom in range(1, 31))
+
+
+def interval(values: list[float], comparisons: int = 1) -> tuple[float, float]:
+    """(mean, half width of the 95 % interval of the mean) of independent runs.
+
+    The half width is nan for a single run. Student's t: with 5 seeds it is 2.78 standard errors.
+    comparisons: one of so many intervals. Each then has the confidence 1 - 0.05 / comparisons, so
+        that all of them together hold their means in at least 95 % of studies (Bonferroni).
+    Raises ValueError for no values.
     """
     if not values:
         raise ValueError("an interval of 0 values: give at least one run, and two for a width")
     mean = statistics.fmean(values)
     if len(values) == 1:
         return mean, math.nan
-    quantile = T_975[len(values) - 2] if len(values) - 2 < len(T_975) else 1.96
+    freedom = len(values) - 1
+    if comparisons == 1 and freedom <= len(T_975):
+        quantile = T_975[freedom - 1]
+    else:
+        quantile = t_quantile(1 - 0.025 / comparisons, freedom)
     return mean, quantile * statistics.stdev(values) / math.sqrt(len(values))
 
 
-def difference(one: dict[int, float], other: dict[int, float]) -> tuple[float, float, int]:
-    """(mean of one - other, half width of its 95 % interval, number of seeds) over the seeds that both have.
+def difference(
+    one: dict[int, float], other: dict[int, float], comparisons: int = 1
+) -> tuple[float, float, int]:
+    """(mean of one - other, half width of its 95 % interval, number of seeds).
 
-    Paired: two runs of one seed share images, batches and all weights but the positions, so what is easy or hard about a seed
-    cancels. Raises ValueError when they share no seed.
+    one, other: {seed: value}; what counts are the seeds that both have. Paired: two runs of one
+    seed share images, batches and all weights but the positions, so what is easy or hard about a
+    seed cancels. comparisons: as in `interval`.
+    Raises ValueError when they share no seed.
     """
     seeds = sorted(one.keys() & other.keys())
     if not seeds:
         raise ValueError(f"no seed in common: {sorted(one)} and {sorted(other)}")
-    return *interval([one[seed] - other[seed] for seed in seeds]), len(seeds)
+    return *interval([one[seed] - other[seed] for seed in seeds], comparisons), len(seeds)
 
 
 def verdict(mean: float, half: float) -> str:
-    """In words: a difference whose interval holds 0 is noise."""
+    """A difference in words: "higher", "lower", or noise when its interval contains 0."""
     if math.isnan(half):
         return "one seed: no interval"
     return "within the noise" if abs(mean) <= half else ("higher" if mean > 0 else "lower")
@@ -76,9 +87,14 @@ def verdict(mean: float, half: float) -> str:
 def summary(
     rows: list[dict], value: str = "test_accuracy", reference: str | None = None
 ) -> list[dict]:
-    """One dict a variant, in order of appearance: mean, half, seeds; difference, difference_half, verdict (to `reference`).
+    """One dict a variant, in order of appearance: variant, mean, half, seeds.
 
+    Every variant but the reference is compared with it and has also:
+        difference, difference_half, verdict: by itself, as if it were the only comparison
+        half_corrected, verdict_corrected: with Bonferroni's correction for all comparisons of this
+            table. In a table of many variants, believe these.
     rows: as `run_study` writes them. reference: a variant's name; the first one if None.
+    Raises ValueError for a reference without runs.
     """
     by_variant: dict[str, dict[int, float]] = {}
     for row in rows:
@@ -86,12 +102,17 @@ def summary(
     reference = reference or next(iter(by_variant))
     if reference not in by_variant:
         raise ValueError(f"no runs of {reference!r}: there are {', '.join(by_variant)}")
+    base = by_variant[reference]
+    compared = [name for name, runs in by_variant.items() if runs.keys() & base.keys()]
+    compared.remove(reference)
     table = []
     for name, runs in by_variant.items():
         mean, half = interval(list(runs.values()))
         entry = dict(variant=name, mean=mean, half=half, seeds=len(runs))
-        if name != reference and runs.keys() & by_variant[reference].keys():
-            gap, gap_half, _ = difference(runs, by_variant[reference])
+        if name in compared:
+            gap, gap_half, _ = difference(runs, base)
             entry |= dict(difference=gap, difference_half=gap_half, verdict=verdict(gap, gap_half))
+            _, corrected, _ = difference(runs, base, comparisons=len(compared))
+            entry |= dict(half_corrected=corrected, verdict_corrected=verdict(gap, corrected))
         table.append(entry)
     return table

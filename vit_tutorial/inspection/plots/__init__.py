@@ -1,11 +1,12 @@
-"""Pictures for the lessons: tensors in, a matplotlib Figure out. No model class, no pyplot, no setting changed for anyone else.
+"""Pictures for the lessons: tensors in, a matplotlib Figure out.
 
-As the last line of a notebook cell a figure shows once; `save(figure, path)` or `figure.savefig(path)` writes it.
+Nothing here uses pyplot or changes a global setting. As the last line of a notebook cell a figure
+shows once; `save(figure, path)` or `figure.savefig(path)` writes it.
 """
 
 from .base import save
 from .images import image_grid, most_confident_errors, patches
 from .kinds import position_kinds
 from .learning import confusion, curves, intervals
-from .positions import attention_map, position_similarity, similarity_by_distance
+from .positions import attention_map, position_similarity
 from .scaling import scaling

@@ -3,7 +3,6 @@
 import io
 import os
 import pathlib
-import tempfile
 
 import numpy as np
 import torch
@@ -11,23 +10,23 @@ from matplotlib import patheffects
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ...common.files import atomic_write
+
 DPI = 100  # pixels an inch: what a notebook shows at 100 %
-OUTLINE = [
-    patheffects.withStroke(linewidth=2, foreground="black")
-]  # white numbers stay readable on any picture
-BLUE, ORANGE, GREEN, PURPLE = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-)  # Okabe and Ito's colours, apart for every reader
+# white numbers stay readable on any picture
+OUTLINE = [patheffects.withStroke(linewidth=2, foreground="black")]
+# Okabe and Ito 2008: colours that colour-blind readers can tell apart, too
+BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+# one series each; greys for more
+SERIES = (BLUE, ORANGE, GREEN, PURPLE, "0.3", "0.6")
 
 
 class Picture(Figure):
     """A Figure that shows itself as a PNG in a notebook, once, with or without pyplot.
 
-    pyplot does not know this figure: it leaves no state, and is not shown a second time when the cell ends. IPython knows how
-    to show a Figure only once pyplot's inline backend has been set up; before that it asks the object, here.
+    pyplot does not know this figure: it leaves no state, and is not shown a second time when the
+    cell ends. IPython can show a Figure by itself only after pyplot's inline backend has been set
+    up; before that it calls this method of the object.
     """
 
     def _repr_png_(self) -> bytes:
@@ -37,7 +36,7 @@ class Picture(Figure):
 
 
 def new_figure(width: float, height: float, title: str | None = None) -> Picture:
-    """An empty figure of width x height inches, with constrained layout and a canvas that needs no screen."""
+    """An empty figure of width x height inches, with constrained layout; needs no screen."""
     figure = Picture(figsize=(width, height), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     if title:
@@ -46,40 +45,32 @@ def new_figure(width: float, height: float, title: str | None = None) -> Picture
 
 
 def save(figure: Figure, path: str | os.PathLike, dpi: int | None = None) -> pathlib.Path:
-    """Write a figure as a PNG and return the path. The file is whole or not there: it is written beside its place and moved.
+    """Write a figure as a PNG, whole or not at all, and return the path.
 
-    Makes the folder if it is missing. dpi: pixels an inch, the figure's own if None. Raises ValueError for another suffix.
+    Makes the folder if it is missing. dpi: pixels an inch, the figure's own if None.
+    Raises ValueError for another suffix than .png.
     """
     path = pathlib.Path(path)
     if path.suffix.lower() != ".png":
         raise ValueError(
-            f"save writes PNG files: {path.name!r} should end in .png. Another format: figure.savefig(path)"
+            f"save writes PNG files: {path.name!r} should end in .png. "
+            "Another format: figure.savefig(path)"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        os.fchmod(handle, 0o644) if hasattr(
-            os, "fchmod"
-        ) else None  # mkstemp's files are for their owner alone
-        with os.fdopen(handle, "wb") as file:
-            figure.savefig(
-                file,
-                format="png",
-                backend="agg",
-                dpi=figure.dpi if dpi is None else dpi,
-                metadata={"Software": None},
-            )
-        os.replace(part, path)
-    except BaseException:
-        os.unlink(part)
-        raise
+    with atomic_write(path) as file:
+        figure.savefig(
+            file,
+            format="png",
+            backend="agg",
+            dpi=figure.dpi if dpi is None else dpi,
+            metadata={"Software": None},  # the same bytes from every version of matplotlib
+        )
     return path
 
 
 def as_tensor(image) -> torch.Tensor:
     """A picture as a tensor (C, H, W), C of 1, 3 or 4, uint8 or float 0..1, on the CPU.
 
-    image: a tensor (C, H, W) or (H, W), uint8, bool or float 0..1; a PIL image; or the path of a file.
+    image: a tensor (C, H, W) or (H, W), uint8, bool or float 0..1; a PIL image; or a file's path.
     Raises ValueError for another shape, type or range.
     """
     if isinstance(image, (str, os.PathLike)):
@@ -87,9 +78,7 @@ def as_tensor(image) -> torch.Tensor:
 
         with Image.open(image) as file:
             return as_tensor(file.copy())
-    if hasattr(
-        image, "getbands"
-    ):  # a PIL image, without importing PIL for readers who have tensors
+    if hasattr(image, "getbands"):  # a PIL image; PIL is not imported for readers with tensors
         if image.mode not in ("L", "RGB", "RGBA"):
             image = image.convert("RGBA" if image.mode in ("LA", "PA") else "RGB")
         array = np.array(image)
@@ -101,7 +90,8 @@ def as_tensor(image) -> torch.Tensor:
             else ""
         )
         raise ValueError(
-            f"a picture is a tensor (C, H, W) or (H, W), a PIL image or a path, not a {type(image).__name__}{hint}"
+            "a picture is a tensor (C, H, W) or (H, W), a PIL image or a path, "
+            f"not a {type(image).__name__}{hint}"
         )
     shape, image = tuple(image.shape), image.detach().cpu()
     image = image[None] if image.ndim == 2 else image
@@ -116,7 +106,8 @@ def as_tensor(image) -> torch.Tensor:
         low, high = float(image.min()), float(image.max())
         if not -1e-3 <= low <= high <= 1 + 1e-3:
             raise ValueError(
-                f"the picture's numbers run from {low:.3g} to {high:.3g}: floats go from 0 to 1; undo the normalisation first"
+                f"the picture's numbers run from {low:.3g} to {high:.3g}: floats go from 0 to 1; "
+                "undo the normalisation first"
             )
         return image.float().clamp(0, 1)
     if image.dtype != torch.uint8:
@@ -125,7 +116,10 @@ def as_tensor(image) -> torch.Tensor:
 
 
 def show(axes, image: torch.Tensor, **options):
-    """Draw a picture (C, H, W) pixel by pixel, grey for one channel, without ticks. Returns the drawn image."""
+    """Draw a picture (C, H, W) pixel by pixel, grey for one channel, without ticks.
+
+    Returns what `axes.imshow` returns.
+    """
     axes.set_xticks([])
     axes.set_yticks([])
     top = 255 if image.dtype == torch.uint8 else 1
@@ -139,9 +133,10 @@ def show(axes, image: torch.Tensor, **options):
 def number_cells(
     axes, rows: int, columns: int, cell: float, inches: float, size: float = 9
 ) -> None:
-    """Write 0, 1, 2, ... row by row into a grid of cells, each `cell` data units and `inches` inches wide.
+    """Write 0, 1, 2, ... row by row into a grid of cells.
 
-    Smaller cells get smaller numbers, down to 7 points; where even those don't fit, only some rows and columns have one.
+    cell, inches: the width of a cell, in data units and on the page. Smaller cells get smaller
+    numbers, down to 7 points; where even those don't fit, only some rows and columns have one.
     """
     digits = len(str(rows * columns - 1))
     need = 0.64 * digits + 1  # width of the widest number and a margin, in units of the font size

@@ -13,11 +13,15 @@ TINTS = {"R": "#f6cfcb", "G": "#cfe8d3", "B": "#cfdcf3", "A": "#e8e8e8", "I": "#
 
 
 def patches(image, patch_size: int, *, numbers: bool = True, zoom: int | None = None):
-    """How an image becomes a sequence: the image with its grid of patches, one patch enlarged, the sequence, one token's numbers.
+    """How an image becomes a sequence of tokens, in four panels.
 
-    image: a tensor (C, H, W) or (H, W), uint8, bool or float 0..1, of 1, 3 or 4 channels; a PIL image; or a path.
-    patch_size: P, in pixels. numbers: write the patches' numbers, row by row from 0 (fewer where they would not be readable).
-    zoom: the patch to enlarge; None takes the one whose pixels differ most.
+    They show the image with its grid of patches, one patch enlarged, the sequence, and the numbers
+    of one token.
+    image: a tensor (C, H, W) or (H, W), uint8, bool or float 0..1, of 1, 3 or 4 channels; a PIL
+        image; or a file's path.
+    patch_size: P, in pixels.
+    numbers: write the patches' numbers, row by row from 0; fewer where all would be too small.
+    zoom: the patch to enlarge; None takes the one whose pixels vary most.
     Raises ValueError where P does not tile the image, or for a patch that is not there.
     """
     image = as_tensor(image)
@@ -89,7 +93,7 @@ def _frame(axes, rows: int, columns: int, patch_size: int) -> None:
 
 
 def _shown(count: int, zoom: int) -> list[int]:
-    """Which patches of a long sequence are drawn: the first ones, those around `zoom`, the last ones."""
+    """The patches of a long sequence that are drawn: the first, those around `zoom`, the last."""
     if count <= SLOTS:
         return list(range(count))
     kept = {0, 1, count - 2, count - 1} | {n for n in (zoom - 1, zoom, zoom + 1) if 0 <= n < count}
@@ -160,8 +164,10 @@ def image_grid(
 ):
     """Images side by side, row by row.
 
-    images: a tensor (n, C, H, W) or (n, H, W), or a list of pictures, each as in `patches` (sizes may differ).
-    titles: a text for each. columns: at most; fewer where they would be wider than a page. inches: the least width of a picture.
+    images: a tensor (n, C, H, W) or (n, H, W), or a list of pictures, each as in `patches`; their
+        sizes may differ.
+    titles: a text for each. columns: at most; fewer where they would be wider than a page.
+    inches: the least width of a picture.
     Raises ValueError for no images, or another number of titles than images.
     """
     require_int("columns", columns)
@@ -171,16 +177,14 @@ def image_grid(
     if not pictures:
         raise ValueError("image_grid has no images to show: 0 were given")
     lines = [line for text in titles or [] for line in str(text).splitlines()]
-    inches = max(
-        inches, 0.075 * max(map(len, lines), default=0)
-    )  # a title is not wider than its picture
+    # a title must not be wider than its picture
+    inches = max(inches, 0.075 * max(map(len, lines), default=0))
     columns, fitting = min(columns, len(pictures)), max(1, int(9.6 / (inches + 0.08)))
     if fitting < columns:
         columns = -(-len(pictures) // -(-len(pictures) // fitting))  # rows of about the same length
     rows = -(-len(pictures) // columns)
-    height = inches * min(
-        max(p.shape[1] / p.shape[2] for p in pictures), 3
-    )  # of the tallest picture
+    tallest = max(picture.shape[1] / picture.shape[2] for picture in pictures)
+    height = inches * min(tallest, 3)
     height += 0.08 + 0.17 * max((str(text).count("\n") + 1 for text in titles or []), default=0)
     heading = (title or "").splitlines()
     width = max(columns * (inches + 0.08), 0.09 * max(map(len, heading), default=0), 1.5)
@@ -198,10 +202,13 @@ def image_grid(
 def most_confident_errors(
     images, true, predicted, confidence, class_names, *, count: int = 16, columns: int = 8
 ):
-    """The mistakes that the model was surest of, the surest first; above each: what was said, how surely, what it is.
+    """The mistakes that the model was surest of, the surest first.
 
-    images: (n, C, H, W), uint8 or float 0..1. true, predicted: class numbers (n,). confidence: probability of the predicted
-    class (n,), 0 to 1. count: how many to show. Where nothing is wrong the figure says so. Raises ValueError for other lengths.
+    Above each stand the model's answer, its confidence and the true class. Where nothing is wrong
+    the figure says so.
+    images: (n, C, H, W), uint8 or float 0..1. true, predicted: class numbers (n,).
+    confidence: probability of the predicted class (n,), 0 to 1. count: how many to show.
+    Raises ValueError for other lengths or ranges.
     """
     require_int("count", count)
     true, predicted, confidence = (
@@ -210,17 +217,19 @@ def most_confident_errors(
     sizes = [len(images), *(tuple(x.shape) for x in (true, predicted, confidence))]
     if any(size != (sizes[0],) for size in sizes[1:]):
         raise ValueError(
-            f"{sizes[0]} images, but true, predicted and confidence are {sizes[1]}, {sizes[2]} and {sizes[3]}: give (n,) for each"
+            f"{sizes[0]} images, but true, predicted and confidence are {sizes[1]}, {sizes[2]} "
+            f"and {sizes[3]}: give (n,) for each"
         )
     top = int(max(true.max(), predicted.max())) if len(true) else -1
     if top >= len(class_names) or (len(true) and min(true.min(), predicted.min()) < 0):
         raise ValueError(
-            f"class numbers run up to {top}, but there are {len(class_names)} class names: 0 to {len(class_names) - 1}"
+            f"class numbers run up to {top}, but there are {len(class_names)} class names: "
+            f"0 to {len(class_names) - 1}"
         )
     if len(confidence) and not 0 <= confidence.min() <= confidence.max() <= 1 + 1e-4:
         raise ValueError(
-            f"confidence runs from {confidence.min():.3g} to {confidence.max():.3g}: it is a probability, 0 to 1; "
-            "from logits: logits.softmax(-1).amax(-1)"
+            f"confidence runs from {confidence.min():.3g} to {confidence.max():.3g}: "
+            "it is a probability, 0 to 1; from logits: logits.softmax(-1).amax(-1)"
         )
     wrong = (true != predicted).nonzero()[:, 0]
     order = wrong[confidence[wrong].argsort(descending=True, stable=True)][:count].tolist()
@@ -235,11 +244,9 @@ def most_confident_errors(
             fontsize=12,
         )
         return figure
-    some = (
-        f"The {len(order)} surest of {len(wrong)} mistakes"
-        if len(order) < len(wrong)
-        else f"Mistakes: {len(wrong)}"
-    )
+    heading = f"The {len(order)} surest of {len(wrong)} mistakes"
+    if len(order) == len(wrong):
+        heading = f"Mistakes: {len(wrong)}"
     return image_grid(
         [images[i] for i in order],
         [
@@ -247,5 +254,6 @@ def most_confident_errors(
             for i in order
         ],
         columns,
-        title=f"{some} among {len(true)} images\nabove each: the model's answer (how sure), and what it is",
+        title=f"{heading} among {len(true)} images\n"
+        "above each: the model's answer (how sure), and what it is",
     )

@@ -1,4 +1,4 @@
-"""Kinds of positions side by side: what each one holds, and what one patch gets from it on the grid."""
+"""Kinds of positions side by side: what each holds, and what one patch gets from it on the grid."""
 
 import dataclasses
 
@@ -7,47 +7,48 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from .. import analysis
-from ..position_tables import position_table
+from ..layout import TokenLayout
+from ..position_tables import Positions, PositionTable, RelativePositions, find_positions
 from .base import new_figure
 
 
 @dataclasses.dataclass
 class View:
-    """What is drawn of one position embedding. held: (a, b), extent as in imshow; seen: (rows, columns), for the chosen patch."""
+    """What is drawn of one position embedding: two maps."""
 
-    held: torch.Tensor
-    held_labels: tuple[str, str, str]  # x axis, y axis, colours
-    seen: torch.Tensor
-    seen_label: str
-    limit: float  # of the colours of `seen`, which go from -limit to limit
-    corner: tuple[float, float] = (
-        0,
-        0,
-    )  # what the first column and the first row of `held` stand for
+    content: torch.Tensor  # (a, b), all that it holds
+    content_labels: tuple[str, str, str]  # x axis, y axis, colours
+    effect: torch.Tensor  # (rows, columns): what the chosen patch gets from it
+    effect_label: str
+    limit: float  # of the colours of `effect`, which go from -limit to limit
+    corner: tuple[float, float] = (0, 0)  # what the first column and row of `content` stand for
 
 
 def position_kinds(
     positions,
-    grid=None,
+    layout: TokenLayout | tuple[int, int] | None = None,
     *,
-    patch=None,
+    patch: int | tuple[int, int] | None = None,
     head: int = 0,
-    extra: int | None = None,
     title: str | None = None,
 ):
-    """One panel for each kind: on the left what it holds, on the right what one patch gets from it, on the grid of patches.
+    """One panel for each kind: on the left what it holds, on the right what one patch gets from it.
 
-    A table: its numbers (patches x width), and the cosine similarity of each patch's row with the chosen patch's.
-    Relative positions: one head's bias by offset, and the bias on the scores of the chosen patch's query.
-    Rotary positions: the cosines of the angles (patches x pairs), and the score, as a share of the largest, that the chosen
-        patch's query has with copies of itself everywhere, each pair as long as the others: the mean over pairs of the cosine
-        of the angle between them.
+    A table: its numbers (patches x width), and the cosine similarity of each patch's row with the
+        chosen patch's.
+    Relative positions: one head's bias by offset, and the bias on the scores of the chosen patch's
+        query.
+    Rotary positions: the cosines of the angles (patches x pairs), and the score, as a share of the
+        largest, that the chosen patch's query has with copies of itself everywhere, when all pairs
+        are equally long: the mean over pairs of the cosine of the angle between them.
     All colours have their centre at 0, and each map has its own bar.
 
-    positions: {name: position} or one position. A position is a tensor (T, D) or (1, T, D), a position embedding of this package
-        (`make_position`), or a model, of which the first one is drawn.
-    grid and extra: as in `position_similarity`; a model has its own. patch: its number or (row, column); None for the middle.
-    head: which one, of relative positions. Raises ValueError when the counts do not fit, or where there is nothing to draw.
+    positions: {name: position} or one position. A position is a tensor (T, D) or (1, T, D), a
+        position embedding of this package (`make_position`), or a model; of a model's positions
+        the first is drawn.
+    layout: as in `position_similarity`.
+    patch: its number or (row, column); None for the one in the middle. head: of relative positions.
+    Raises ValueError when the counts do not fit, or where there is nothing to draw.
     """
     named = positions if isinstance(positions, dict) else {"": positions}
     if not named:
@@ -58,40 +59,11 @@ def position_kinds(
     figure.get_layout_engine().set(wspace=0.05)  # a bar's label belongs to the map on its left
     panels = figure.subfigures(down, across, squeeze=False).flat
     for panel, (name, position) in zip(panels, named.items()):
-        found, rows, shape = _parts(position, grid, extra)
-        chosen = _chosen(patch, shape)
-        view = _view(found, rows, shape, chosen[0] * shape[1] + chosen[1], head)
-        _draw(panel, name, view, chosen)
+        found = find_positions(position, layout)
+        row, column = _chosen(patch, found.layout.grid)
+        view = _view(found, row * found.layout.grid[1] + column, head)
+        _draw(panel, name, view, (row, column))
     return figure
-
-
-def _parts(position, grid, extra):
-    """The table or the position embedding, which of its rows belong to patches, and the grid."""
-    if hasattr(position, "config") and hasattr(position, "encoder"):  # a model of this package
-        config = position.config
-        kinds = [p for p in (position.position, *position.encoder.positions) if _length(p)]
-        if not kinds:
-            raise ValueError(
-                f"this model has no positions to draw: its position is {config.position!r}"
-            )
-        position, grid = kinds[0], config.grid
-        extra = (_length(position) - config.num_patches) * (
-            -1 if config.class_token == "last" else 1
-        )
-    elif not _length(position):  # timm's, torchvision's, or an error that says what it is
-        position, grid, extra = position_table(position)
-    places, grid = analysis.patch_rows(torch.arange(_length(position))[:, None], grid, extra)
-    return position, places[:, 0].long(), grid
-
-
-def _length(position) -> int:
-    """T, how many tokens it is for; 0 for something that is no position embedding."""
-    if isinstance(position, torch.Tensor):
-        return position.shape[-2] if position.ndim > 1 else 0
-    for name in ("table", "index", "cos"):
-        if isinstance(getattr(position, name, None), torch.Tensor):
-            return getattr(position, name).shape[-2]
-    return 0
 
 
 def _chosen(patch, grid) -> tuple[int, int]:
@@ -102,99 +74,84 @@ def _chosen(patch, grid) -> tuple[int, int]:
     row, column = divmod(patch, columns) if isinstance(patch, int) else patch
     if not (0 <= row < rows and 0 <= column < columns):
         raise ValueError(
-            f"patch {patch} is not on a grid of {rows}x{columns} patches: give 0 to {rows * columns - 1}, or (row, column)"
+            f"patch {patch} is not on a grid of {rows}x{columns} patches: "
+            f"give 0 to {rows * columns - 1}, or (row, column)"
         )
     return row, column
 
 
-def _view(position, places: torch.Tensor, grid, patch: int, head: int) -> View:
-    known = not isinstance(position, torch.Tensor)  # tensors have methods of these names
-    if known and hasattr(position, "index"):
-        return _relative(position, places, grid, patch, head)
-    if known and hasattr(position, "cos"):
-        cos, sin = (
-            position.cos.detach().float().cpu()[places],
-            position.sin.detach().float().cpu()[places],
-        )  # (N, pairs)
-        score = (cos * cos[patch] + sin * sin[patch]).mean(dim=1)  # cos(a - b), the mean over pairs
-        labels = ("pair of numbers", "patch", "cosine of the angle")
+def _view(found: Positions, patch: int, head: int) -> View:
+    if isinstance(found, PositionTable):
+        table = found.patches  # (N, D)
         return View(
-            cos, labels, score.view(grid), f"score with patch {patch}\n(share of the largest)", 1
+            table,
+            ("number of the vector", "patch", "what is added"),
+            analysis.cosine_similarity(table)[patch].view(found.layout.grid),
+            f"cosine with patch {patch}",
+            1,
         )
-    table = (position if isinstance(position, torch.Tensor) else position.table).detach()
-    table = table.reshape(table.shape[-2:]).float().cpu()[places]  # (N, D)
-    cosine = analysis.cosine_similarity(table)[patch].view(grid)
+    if isinstance(found, RelativePositions):
+        return _relative(found, patch, head)
+    cos, sin = found.cos[found.layout.patches], found.sin[found.layout.patches]  # (N, pairs)
+    score = (cos * cos[patch] + sin * sin[patch]).mean(dim=1)  # cos(a - b), the mean over pairs
     return View(
-        table,
-        ("number of the vector", "patch", "what is added"),
-        cosine,
-        f"cosine with patch {patch}",
+        cos,
+        ("pair of numbers", "patch", "cosine of the angle"),
+        score.view(found.layout.grid),
+        f"score with patch {patch}\n(share of the largest)",
         1,
     )
 
 
-def _relative(position, places: torch.Tensor, grid, patch: int, head: int) -> View:
-    rows, columns = grid
-    heads = len(position.bias)
+def _relative(found: RelativePositions, patch: int, head: int) -> View:
+    (rows, columns), patches, heads = found.layout.grid, found.layout.patches, len(found.bias)
     if not 0 <= head < heads:
         raise ValueError(f"head {head} is not one of the {heads} heads: 0 to {heads - 1}")
-    bias = (
-        position.bias.detach().float().cpu()[head][position.index.cpu()]
-    )  # (T, T): rows ask, columns are asked
-    bias = bias[places][:, places]  # (N, N)
-    row, column = torch.arange(rows * columns) // columns, torch.arange(rows * columns) % columns
-    down, right = (
-        row - row[:, None] + rows - 1,
-        column - column[:, None] + columns - 1,
-    )  # (N, N): from the one that asks
+    bias = found.bias[head][patches, patches]  # (N, N): query's patch, key's patch
+    n = torch.arange(rows * columns)
+    row, column = n // columns, n % columns
+    down = row - row[:, None] + rows - 1  # (N, N): from the query's patch to the key's
+    right = column - column[:, None] + columns - 1
     by_offset = torch.zeros(2 * rows - 1, 2 * columns - 1)
     by_offset[down, right] = bias
-    labels = ("columns to the right", "rows down", f"added to the score,\nhead {head}")
-    limit = max(float(by_offset.abs().max()), 1e-12)
     return View(
         by_offset,
-        labels,
-        bias[patch].view(grid),
+        ("columns to the right", "rows down", f"added to the score,\nhead {head}"),
+        bias[patch].view(rows, columns),
         f"added to patch {patch}'s\nscore, head {head}",
-        limit,
+        max(float(by_offset.abs().max()), 1e-12),
         (1 - columns, 1 - rows),
     )
 
 
-def _draw(panel, name: str, view: View, chosen) -> None:
-    held, seen = panel.subplots(1, 2, width_ratios=(1, 1))
+def _draw(panel, name: str, view: View, chosen: tuple[int, int]) -> None:
+    left, right = panel.subplots(1, 2, width_ratios=(1, 1))
     panel.suptitle(name, fontsize=10, fontweight="bold")
-    (x, y), (a, b) = view.corner, view.held.shape
-    limit = max(float(view.held.abs().max()), 1e-12)
+    (x, y), (a, b) = view.corner, view.content.shape
+    limit = max(float(view.content.abs().max()), 1e-12)
     extent = (x - 0.5, x + b - 0.5, y + a - 0.5, y - 0.5)
-    across, down, colours = view.held_labels
-    nearest = dict(interpolation="nearest")
-    drawn = held.imshow(
-        view.held.numpy(),
+    across, down, colours = view.content_labels
+    drawn = left.imshow(
+        view.content.numpy(),
         cmap="PuOr_r",
         vmin=-limit,
         vmax=limit,
         extent=extent,
         aspect="auto",
-        **nearest,
+        interpolation="nearest",
     )
-    _label(held, drawn, across, down, colours, limit)
-    drawn = seen.imshow(
-        view.seen.numpy(), cmap="RdBu_r", vmin=-view.limit, vmax=view.limit, **nearest
+    _label(left, drawn, across, down, colours, limit)
+    drawn = right.imshow(
+        view.effect.numpy(),
+        cmap="RdBu_r",
+        vmin=-view.limit,
+        vmax=view.limit,
+        interpolation="nearest",
     )
-    _label(seen, drawn, "column of the patch", "row of the patch", view.seen_label, view.limit)
+    _label(right, drawn, "column of the patch", "row of the patch", view.effect_label, view.limit)
     row, column = chosen
-    seen.add_patch(
-        Rectangle(
-            (column - 0.5, row - 0.5),
-            1,
-            1,
-            fill=False,
-            edgecolor="black",
-            linewidth=2,
-            clip_on=False,
-        )
-    )
+    frame = dict(fill=False, edgecolor="black", linewidth=2, clip_on=False)
+    right.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **frame))
 
 
 def _label(axes, drawn, across: str, down: str, colours: str, limit: float) -> None:

@@ -1,11 +1,11 @@
-"""Pictures of learning: curves of a run, and what is taken for what."""
+"""Pictures of learning: curves of a run, confusions of classes, intervals over seeds."""
 
 import math
 
 import numpy as np
 import torch
 
-from .base import BLUE, GREEN, ORANGE, PURPLE, new_figure
+from .base import BLUE, GREEN, ORANGE, SERIES, new_figure
 
 UNITS = {"epochs": "epochs", "minutes": "minutes", "step": "training steps"}
 
@@ -15,9 +15,10 @@ def curves(
 ):
     """Loss, validation accuracy and learning rate of a training run: three panels over one axis.
 
-    rows: a list of dicts with `x` and any of train_loss, validation_loss, validation_accuracy (0 to 1), lr: numbers,
-        or text as csv.DictReader gives it. Empty, None and nan are left out. also: {name: rows} of other runs, drawn beside.
-    x: "epochs", "minutes" or "step"; None takes the first of them that every run has. label: this run's name beside others.
+    rows: a list of dicts with `x` and any of train_loss, validation_loss, validation_accuracy
+        (0 to 1), lr: numbers, or text as csv.DictReader gives it. Empty, None and nan are left out.
+    also: {name: rows} of other runs, drawn in the same panels. label: this run's name beside them.
+    x: "epochs", "minutes" or "step"; None takes the first of them that every run has.
     Raises ValueError for no rows, an unknown axis, or rows with nothing to draw.
     """
     if label in (also or {}):
@@ -33,15 +34,14 @@ def curves(
     if x not in UNITS or not all(_points(run, x, x)[0] for run in runs.values()):
         has = ", ".join(map(str, runs[label][0]))
         raise ValueError(
-            f"x is {x!r}: choose from {', '.join(UNITS)}, one that every run has; {label!r} has {has}"
+            f"x is {x!r}: choose from {', '.join(UNITS)}, one that every run has; "
+            f"{label!r} has {has}"
         )
 
     figure = new_figure(9.5, 3.4, title)
     loss, accuracy, rate = figure.subplots(1, 3)
     single, drawn = len(runs) == 1, 0
-    for (name, run), color in zip(
-        runs.items(), (BLUE, ORANGE, GREEN, PURPLE, "0.3", "0.6") * len(runs)
-    ):
+    for (name, run), color in zip(runs.items(), SERIES * len(runs)):
         ours = "" if single else f"{name}, "
         style = dict(marker="o", markersize=3.5)
         lines = [
@@ -68,7 +68,8 @@ def curves(
             drawn += len(values)
     if not drawn:
         raise ValueError(
-            "the rows have none of train_loss, validation_loss, validation_accuracy, lr: nothing to draw"
+            "the rows have none of train_loss, validation_loss, validation_accuracy, lr: "
+            "nothing to draw"
         )
     _label(loss, "loss", "cross-entropy (nats)", x)
     _label(accuracy, "validation accuracy", "correct (%)", x)
@@ -106,13 +107,15 @@ def _number(value) -> float:
         return float(value)
     except (TypeError, ValueError):
         raise ValueError(
-            f"{value!r} is not a number: a row of a training run holds numbers, or the text of numbers"
+            f"{value!r} is not a number: a row of a training run holds numbers, "
+            "or the text of numbers"
         ) from None
 
 
 def confusion(matrix, class_names, *, title: str | None = None):
-    """How often each class was taken for each: counts, rows true, columns predicted; the colour is the share of the row.
+    """How often each class was taken for each: counts, rows true, columns predicted.
 
+    The colour is the share of the row.
     matrix: (K, K) whole numbers from 0 up (`analysis.confusion_matrix`). Made for 2 to 20 classes.
     Raises ValueError for another shape, a negative or broken count, or another number of names.
     """
@@ -124,7 +127,8 @@ def confusion(matrix, class_names, *, title: str | None = None):
         )
     if (matrix < 0).any() or (matrix != matrix.round()).any():
         raise ValueError(
-            f"a confusion matrix holds counts: whole numbers from 0 up, not numbers from {matrix.min():.3g} to {matrix.max():.3g}"
+            "a confusion matrix holds counts: whole numbers from 0 up, "
+            f"not numbers from {matrix.min():.3g} to {matrix.max():.3g}"
         )
     total = matrix.sum(axis=1, keepdims=True)
     share = matrix / np.maximum(total, 1)
@@ -167,7 +171,9 @@ def intervals(
 ):
     """One dot a variant, with its 95 % interval: is a difference larger than what seeds alone do?
 
-    summary: dicts with variant, mean and half (shares from 0 to 1; half nan for a single run) and seeds, from top to bottom.
+    summary: dicts, drawn from top to bottom, with variant, mean and half (shares from 0 to 1; half
+        is nan for a single run) and seeds, as `studies.summary` gives them.
+    Raises ValueError for no variants.
     """
     if not summary:
         raise ValueError("intervals has 0 variants to draw")
@@ -188,13 +194,14 @@ def intervals(
     axes.set_yticks(range(len(summary)), [entry["variant"] for entry in summary])
     axes.set(
         ylim=(len(summary) - 0.4, -0.6),
-        xlabel=f"{label}; bars: 95 % interval over {seeds_in_words(summary)}",
+        xlabel=f"{label}; bars: 95 % interval over {_count_seeds(summary)}",
     )
     axes.grid(axis="x", color="0.9")
     axes.set_axisbelow(True)
     return figure
 
 
-def seeds_in_words(summary: list[dict]) -> str:
+def _count_seeds(summary: list[dict]) -> str:
+    """ "5 seeds", or "2 to 5 seeds" where variants have different numbers of runs."""
     numbers = sorted({entry["seeds"] for entry in summary})
     return f"{numbers[0]} seeds" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]} seeds"

@@ -1,32 +1,31 @@
-"""Pictures on the grid of patches: similarity of positions, similarity by distance, attention."""
+"""Pictures on the grid of patches: similarity of positions, attention."""
 
 import torch
 from matplotlib.colors import Normalize
-from matplotlib.ticker import MaxNLocator
 from torch.nn.functional import interpolate
 
 from .. import analysis
+from ..layout import TokenLayout
 from ..position_tables import position_table
-from .base import BLUE, GREEN, ORANGE, PURPLE, as_tensor, new_figure, show
+from .base import as_tensor, new_figure, show
 
 
 def position_similarity(
-    table,
-    grid: tuple[int, int] | None = None,
-    *,
-    extra: int | None = None,
-    title: str | None = None,
+    positions, layout: TokenLayout | tuple[int, int] | None = None, *, title: str | None = None
 ):
-    """For each patch a map: the cosine similarity of its position embedding with every patch's, all on one scale from -1 to 1.
+    """For each patch a map: the cosine similarity of its position embedding with every patch's.
 
-    As in figure 7 (centre) of Dosovitskiy et al. 2021, which leaves the class token out too.
-    table: (T, D) or (1, T, D), or a ViT of this package, timm or torchvision.
-    grid: (rows, columns) of patches; None for a square one, or the model's.
-    extra: rows of the table that belong to no patch: 1 for a class token that comes first, -1 for one that comes last, 0 for
-        none. None: what the model has; for a tensor 0 or 1, whichever fits, the row then comes first.
+    All maps share one scale from -1 to 1, as in figure 7 (centre) of Dosovitskiy et al. 2021, which
+    leaves the class token out too.
+    positions: a table (T, D) or (1, T, D); or a ViT of this package, timm, torchvision or
+        vit-pytorch (`position_tables`).
+    layout: a TokenLayout, or the grid (rows, columns) of patches; None for the model's own, or for
+        a square grid. For the last two, one row more than there are patches is that of a class
+        token that comes first.
     Raises ValueError when the counts do not fit, or for a model without such a table.
     """
-    table, (rows, columns) = _patch_rows(table, grid, extra)
+    found = position_table(positions, layout)
+    table, (rows, columns) = found.patches, found.layout.grid
     maps = analysis.cosine_similarity(table).view(rows, columns, rows, columns)
     side = 5.6 / max(rows, columns)
     figure = new_figure(max(columns * side, 2.5) + 1.4, max(rows * side, 1.8) + 1)
@@ -56,7 +55,8 @@ def position_similarity(
     axes.set_ylabel("row of the patch")
     axes.set_title(
         title
-        or f"Similarity of {len(table)} position embeddings, width {table.shape[1]}:\none small map for each patch",
+        or f"Similarity of {len(table)} position embeddings, width {table.shape[1]}:\n"
+        "one small map for each patch",
         fontsize=11,
     )
     figure.colorbar(
@@ -65,89 +65,33 @@ def position_similarity(
     return figure
 
 
-def similarity_by_distance(
-    tables,
-    grid: tuple[int, int] | None = None,
-    *,
-    extra: int | None = None,
-    title: str | None = None,
-):
-    """Cosine similarity of two patches' position embeddings by their distance: the mean, and a bar of one standard deviation.
-
-    The grey band is one standard deviation of what independent random rows of that width give, 1 / sqrt(D).
-    tables: one table or model as in `position_similarity`, or {name: table or model} to compare. Distances are rounded to
-    whole patches (`analysis.similarity_by_distance`).
-    """
-    named = tables if isinstance(tables, dict) else {"": tables}
-    if not named:
-        raise ValueError("similarity_by_distance has 0 tables to draw")
-    figure = new_figure(6.5, 4, title or "Are the positions of near patches alike?")
-    axes = figure.add_subplot()
-    axes.axhline(0, color="0.3", linewidth=0.8)
-    widths = []
-    for i, ((name, table), color) in enumerate(
-        zip(named.items(), (BLUE, ORANGE, GREEN, PURPLE, "0.3", "0.6") * len(named))
-    ):
-        rows, shape = _patch_rows(table, grid, extra)
-        if len(rows) < 2:
-            raise ValueError(f"a grid of {shape[0]}x{shape[1]} has 1 patch: a distance needs two")
-        widths.append(rows.shape[1])
-        found = analysis.similarity_by_distance(rows, shape, extra=0)
-        means, spreads = [m for m, _, _ in found.values()], [s for _, s, _ in found.values()]
-        shift = 0.08 * (i - (len(named) - 1) / 2)  # bars of two tables don't hide each other
-        places = [d + shift for d in found]
-        axes.errorbar(
-            places,
-            means,
-            yerr=spreads,
-            color=color,
-            marker="o",
-            markersize=4,
-            capsize=3,
-            linewidth=1.5,
-            label=name or None,
-        )
-    noise = analysis.expected_random_cosine(min(widths))
-    axes.axhspan(
-        -noise,
-        noise,
-        color="0.88",
-        zorder=0,
-        label=f"random rows of width {min(widths)}: ± {noise:.2f}",
-    )
-    axes.set(
-        ylim=(-1.05, 1.05), xlabel="distance on the grid (patches)", ylabel="cosine similarity"
-    )
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(fontsize=9)
-    return figure
-
-
 def attention_map(
     weights,
-    grid: tuple[int, int] | None = None,
+    layout: TokenLayout | tuple[int, int] | None = None,
     *,
     image=None,
-    extra: int | None = None,
     title: str | None = None,
 ):
-    """What one token reads: a row of attention weights on the grid of patches, over the image where one is given.
+    """What one token reads: a row of attention weights on the grid of patches.
 
-    weights: (T,), not negative, with the row's own entries in token order (a row of `MultiHeadSelfAttention.weights`).
-    image: as in `plots.patches`; shown beside the map, as it is and with each patch as bright as its weight (the largest: as
-        it is). grid and extra: as in `position_similarity`; the part that goes to a class token stands in the title.
+    weights: (T,), not negative, in token order (a row of `MultiHeadSelfAttention.weights`).
+    image: as in `plots.patches`; shown beside the map, as it is and with each patch as bright as
+        its weight (the largest: as it is).
+    layout: as in `position_similarity`. The share that goes to a class token stands in the title.
     Raises ValueError when the counts do not fit, or for weights below 0.
     """
     weights = torch.as_tensor(weights).detach().float().cpu()
     if weights.ndim != 1:
         raise ValueError(
-            f"weights are one row, (T,): got {tuple(weights.shape)}. One head's row of the class token: weights[0, head, 0]"
+            f"weights are one row, (T,): got {tuple(weights.shape)}. "
+            "One head's row of the class token: weights[0, head, 0]"
         )
     if not bool((weights >= 0).all()):
         raise ValueError(
-            f"attention weights are not negative, these go from {weights.min():.3g} to {weights.max():.3g}: apply softmax"
+            f"attention weights are not negative, these go from {weights.min():.3g} "
+            f"to {weights.max():.3g}: apply softmax"
         )
-    patch_weights, (rows, columns) = analysis.patch_rows(weights[:, None], grid, extra)
+    patch_weights, (rows, columns) = analysis.patch_rows(weights[:, None], layout)
     values = patch_weights.view(rows, columns)
     picture = None if image is None else as_tensor(image)
     height, width = (rows, columns) if picture is None else picture.shape[1:]
@@ -184,18 +128,6 @@ def attention_map(
 
 
 def _attention_title(weights: torch.Tensor, values: torch.Tensor) -> str:
-    rest = float(weights.sum() - values.sum())
-    return "What one token reads" + (
-        f" ({rest:.1%} goes to tokens that are no patch)" if len(weights) > values.numel() else ""
-    )
-
-
-def _patch_rows(table, grid, extra) -> tuple[torch.Tensor, tuple[int, int]]:
-    """The patches' rows and the grid, from a table or from a model that `position_table` knows."""
-    if not isinstance(table, torch.Tensor) and (
-        hasattr(table, "state_dict") or hasattr(table, "position")
-    ):
-        table, own_grid, own_extra = position_table(table)
-        grid = own_grid if grid is None else grid
-        extra = own_extra if extra is None else extra
-    return analysis.patch_rows(table, grid, extra)
+    others = float(weights.sum() - values.sum())
+    note = f" ({others:.1%} goes to other tokens than patches)"
+    return "What one token reads" + (note if len(weights) > values.numel() else "")

@@ -1,4 +1,4 @@
-"""A picture of cost: time and memory of a training step as one thing grows, beside what theory says."""
+"""A picture of cost: time and memory of a training step as one factor grows, beside theory."""
 
 from .base import BLUE, GREEN, ORANGE, PURPLE, new_figure
 
@@ -9,16 +9,17 @@ FACTORS = {
     "depth": "depth (blocks)",
     "batch": "batch (images)",
 }
-LOOKS = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (PURPLE, "D"))
+STYLES = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (PURPLE, "D"))
 
 
 def scaling(rows, *, title: str = "What a training step costs"):
-    """Time (above) and memory (below) of a training step against each factor that grew: logarithms, one panel for a factor.
+    """Time (above) and memory (below) of a training step against each factor that grew.
 
-    rows: dicts with factor, value, way, seconds, activation_bytes, and theory for both, flops and theory_bytes: numbers, or text
-        as csv.DictReader gives it (benchmarks/cost.py writes such a table). Points are what was measured; the dashed line is
-        theory, moved up or down to meet the costliest point: only its slope says something. slope_... columns, if there are
-        any, are written beside a series.
+    One panel for a factor, with logarithmic axes. Points are what was measured. The dashed line is
+    theory, moved up or down to meet the most expensive point: only its slope means something.
+    rows: dicts with factor, value, way, seconds, activation_bytes, and theory for both, flops and
+        theory_bytes: numbers, or text as csv.DictReader gives it (benchmarks/cost.py writes such a
+        table). slope_... columns, if there are any, are written beside a series.
     Raises ValueError for no rows, or a row without one of these.
     """
     rows = [_numbers(row) for row in rows]
@@ -26,8 +27,8 @@ def scaling(rows, *, title: str = "What a training step costs"):
         raise ValueError("0 rows: the picture needs at least one measured point")
     factors = list(dict.fromkeys(row["factor"] for row in rows))
     ways = list(dict.fromkeys(row["way"] for row in rows))
-    if len(ways) > len(LOOKS):
-        raise ValueError(f"{len(ways)} ways in the rows: a reader can tell {len(LOOKS)} apart")
+    if len(ways) > len(STYLES):
+        raise ValueError(f"{len(ways)} ways in the rows: a reader can tell {len(STYLES)} apart")
     figure = new_figure(2.7 * max(2, len(factors)), 5.6, title)
     panels = figure.subplots(2, len(factors), squeeze=False, sharex="col", sharey="row")
     drawn = {}
@@ -36,8 +37,8 @@ def scaling(rows, *, title: str = "What a training step costs"):
             (0, "seconds", "flops", 1, ("slope_seconds", "slope_flops")),
             (1, "activation_bytes", "theory_bytes", 2**20, ("slope_bytes", "slope_theory_bytes")),
         ):
-            axes, said = panels[line, column], []
-            for way, (color, marker) in zip(ways, LOOKS):
+            axes, notes = panels[line, column], []
+            for way, (color, marker) in zip(ways, STYLES):
                 series = sorted(
                     (r for r in rows if (r["factor"], r["way"]) == (factor, way)),
                     key=lambda row: row["value"],
@@ -58,7 +59,7 @@ def scaling(rows, *, title: str = "What a training step costs"):
                     label=way,
                 )
                 if top.get(slope[0]) and top.get(slope[1]):
-                    said.append(
+                    notes.append(
                         (
                             f"slope {float(top[slope[0]]):.1f} (theory {float(top[slope[1]]):.1f})",
                             color,
@@ -69,7 +70,7 @@ def scaling(rows, *, title: str = "What a training step costs"):
                 factor,
                 sorted({row["value"] for row in rows if row["factor"] == factor}),
                 line,
-                said,
+                notes,
             )
     for axes in panels[:, 0]:  # a row of panels shares its axis
         axes.set_ylim(top=axes.get_ylim()[1] * (3 if len(ways) > 1 else 1.5))  # room for the slopes
@@ -88,8 +89,8 @@ def scaling(rows, *, title: str = "What a training step costs"):
     return figure
 
 
-def _label(axes, factor: str, values: list[float], line: int, said: list) -> None:
-    """Logarithmic axes with plain numbers at the points, and the slopes in a corner that the points leave free."""
+def _label(axes, factor: str, values: list[float], line: int, notes: list) -> None:
+    """Logarithmic axes with plain numbers at the points; the slopes stand in a free corner."""
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xticks(values, [f"{value:g}" for value in values], fontsize=8)
@@ -99,7 +100,7 @@ def _label(axes, factor: str, values: list[float], line: int, said: list) -> Non
     if line:
         axes.set_xlabel(FACTORS.get(factor, factor))
     falling = factor == "patch"  # larger patches cost less
-    for i, (text, color) in enumerate(said):
+    for i, (text, color) in enumerate(notes):
         place = dict(x=0.97, ha="right") if falling else dict(x=0.03, ha="left")
         axes.text(
             y=0.97 - 0.075 * i,

@@ -1,6 +1,5 @@
-"""Run the grid of a study: one row a run, written at once, so that a stopped study goes on where it was."""
+"""Run the grid of a study. Each run is one row, written at once: a stopped study resumes."""
 
-import csv
 import dataclasses
 import datetime
 import math
@@ -14,11 +13,12 @@ from tqdm import tqdm
 
 from .. import training
 from ..common import machine
-from ..common.files import write_rows
+from ..common.files import read_rows, write_rows
 from ..data import ImageData
+from ..inspection.position_tables import PositionTable, all_positions
 from ..inspection.similarity import similarity_numbers
 from ..model import VisionTransformer
-from .studies import Variant, resolve_variant, variants
+from .definitions import Variant, resolve_variant, variants
 
 CONFIG = ("position", "position_site", "position_std", "position_init", "position_frozen")
 CONFIG += ("patch_size", "dim", "depth", "num_heads", "mlp_dim", "pool")
@@ -36,11 +36,12 @@ def run_study(
     only: list[str] | None = None,
     progress: bool = True,
 ) -> list[dict]:
-    """Run every variant of `study` with seeds 0 to seeds - 1, and return all rows of the table at `out`, old and new.
+    """Run every variant of `study` with seeds 0 to seeds - 1; all rows of the table at `out`.
 
-    load(seed) gives the images. Runs that stand in the table already, with the same configuration and settings, are not run
-    again, nor those that another study's table beside `out` holds. Seed by seed, so that a study stopped early has whole pairs.
-    only: names of variants. epochs, model: see `budget`.
+    Runs that are in the table already, with the same configuration and settings, are not run again,
+    nor those in another study's table beside `out`. All variants of one seed run before those of
+    the next, so that a study stopped early has whole pairs.
+    load(seed): gives the images. only: names of variants. epochs, model: see `definitions.budget`.
     Raises ValueError for an unknown name, or when `out` holds runs of other data or another budget.
     """
     chosen = choose(variants(study), only)
@@ -57,7 +58,7 @@ def run_study(
                 plan = resolve_variant(variant, data, seed, epochs, model)
                 key = identity(study, variant.name, data, *plan)
                 if any(all(str(row.get(k)) == str(v) for k, v in key.items()) for row in rows):
-                    bar.total -= 1  # done before: the time left is reckoned from real runs only
+                    bar.total -= 1  # done before; the time left is estimated from real runs only
                     bar.refresh()
                     continue
                 check_same_budget(rows, study, variant.name, key, out)
@@ -77,7 +78,7 @@ def choose(all_variants: list[Variant], only: list[str] | None) -> list[Variant]
 
 
 def identity(study: str, name: str, data: ImageData, config, settings) -> dict:
-    """What makes a run the run it is: the first columns of its row."""
+    """What identifies a run: the first columns of its row."""
     key = dict(
         study=study, variant=name, seed=settings.seed, data=data.name, train_images=len(data.train)
     )
@@ -87,9 +88,12 @@ def identity(study: str, name: str, data: ImageData, config, settings) -> dict:
 
 
 def find_in_sibling_tables(out: Path, key: dict) -> dict | None:
-    """What another study's table beside `out` measured in this very run: "0.02" of starts is "learned_1d, stem" of kinds."""
+    """The results of the same run in another study's table beside `out`; None if there is none.
+
+    "0.02" of the study start, for example, is "learned_1d, stem" of the study kinds.
+    """
     same = [name for name in key if name not in ("study", "variant")]
-    for path in sorted(out.parent.glob("ablation_*.csv")):
+    for path in sorted(out.parent.glob("study_*.csv")):
         for row in read_rows(path) if path != out else []:
             if all(row.get(name) == str(key[name]) for name in same):
                 return {name: value for name, value in row.items() if name not in key}
@@ -97,27 +101,31 @@ def find_in_sibling_tables(out: Path, key: dict) -> dict | None:
 
 
 def check_same_budget(rows: list[dict], study: str, name: str, key: dict, out: Path) -> None:
-    """Two budgets or data sets in one table would be averaged as if they were seeds: refuse."""
+    """Raise ValueError for a run of another budget or other data than those in `rows`.
+
+    In one table they would be averaged as if they were seeds.
+    """
     for row in rows:
         if (row["study"], row["variant"]) == (study, name):
             other = [k for k in key if k != "seed" and str(row.get(k)) != str(key[k])]
             if other:
                 k = other[0]
                 raise ValueError(
-                    f"{out} holds runs of {name!r} with {k} {row.get(k)}, this would be {key[k]}: give another file"
+                    f"{out} holds runs of {name!r} with {k} {row.get(k)}, "
+                    f"this would be {key[k]}: give another file"
                 )
 
 
 def train_once(data: ImageData, config, settings) -> dict:
-    """Train once; what was measured. The test images are looked at once, at the end."""
+    """Train one model and return what was measured. The test images are used once, at the end."""
     torch.manual_seed(settings.seed)
     model = VisionTransformer(config)
-    # The same weights for every variant of a seed, whatever its positions drew from the generator before them.
+    # Positions draw from the generator before other weights do: without this, no pairs.
     match_other_weights(model, settings.seed)
-    start = position_table(model)
-    begun = time.perf_counter()
+    start = added_table(model)
+    began = time.perf_counter()
     history = training.train(model, data, settings, progress=False)
-    minutes = (time.perf_counter() - begun) / 60
+    minutes = (time.perf_counter() - began) / 60
     if history.stopped != "finished":
         raise KeyboardInterrupt
     test_loss, test_accuracy = training.evaluate(model, data.test, data)
@@ -132,9 +140,9 @@ def train_once(data: ImageData, config, settings) -> dict:
         test_accuracy=round(test_accuracy, 5),
         test_loss=round(test_loss, 5),
     )
-    end = position_table(model)
+    end = added_table(model)
     if end is not None:
-        numbers = similarity_numbers(end, config.grid, extra=0)
+        numbers = similarity_numbers(end, config.grid)
         if start.abs().max() > 0:
             numbers |= init_retention(start, end, settings, history.steps, config.position_frozen)
         row |= {name: round(value, 4) for name, value in numbers.items()}
@@ -149,9 +157,11 @@ def train_once(data: ImageData, config, settings) -> dict:
 def init_retention(
     start: torch.Tensor, end: torch.Tensor, settings, steps: int, frozen: bool
 ) -> dict[str, float]:
-    """How much of a table's start is in its end: the cosine of the two, and the share left, <end, start> / <start, start>.
+    """How much of a table's start is left in its end.
 
-    Beside it what weight decay alone predicts: times (1 - rate * decay) at every step, so exp(-decay * sum of rates) in all.
+    cosine_with_start: of the two tables. start_left: the share <end, start> / <start, start>.
+    start_left_predicted: by weight decay alone. It multiplies the table by (1 - rate * decay) at
+        every step, so by about exp(-decay * sum of rates) in all.
     """
     start, end = start.flatten().double(), end.flatten().double()
     rates = (
@@ -167,7 +177,10 @@ def init_retention(
 
 
 def match_other_weights(model: VisionTransformer, seed: int) -> None:
-    """Give all parts but the positions the weights that a model without positions starts from."""
+    """Give all parts but the positions the start of a model without positions.
+
+    Then all variants of a seed differ in nothing but their positions.
+    """
     torch.manual_seed(seed)
     plain = dataclasses.replace(
         model.config, position="none", position_site="stem", position_frozen=False
@@ -175,24 +188,17 @@ def match_other_weights(model: VisionTransformer, seed: int) -> None:
     model.load_state_dict(VisionTransformer(plain).state_dict(), strict=False)
 
 
-def position_table(model: VisionTransformer) -> torch.Tensor | None:
-    """The table (N, D) that is added to the patch tokens at the stem, or in the first layer; None when nothing is added."""
-    for position in (model.position, *model.encoder.positions):
-        if hasattr(position, "table"):
-            return position.table.detach().cpu().clone()[0]
-    return None
-
-
-def read_rows(path: Path) -> list[dict]:
-    """The rows of a table, values as text; none when there is no file."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+def added_table(model: VisionTransformer) -> torch.Tensor | None:
+    """A copy of the first table that is added to the tokens, (T, D); None when nothing is added."""
+    tables = [found.table for found in all_positions(model) if isinstance(found, PositionTable)]
+    return tables[0].clone() if tables else None
 
 
 def fill_columns(rows: list[dict]) -> list[dict]:
-    """The rows, each with every column, in the order in which columns first appear; what a run lacks is empty."""
+    """The rows, each with every column; what a run lacks is empty.
+
+    Columns keep the order in which they first appear, with the provenance last.
+    """
     columns = list(dict.fromkeys(name for row in rows for name in row))
     last = [name for name in ("precision", "hardware", "torch", "date") if name in columns]
     columns = [name for name in columns if name not in last] + last

@@ -12,21 +12,27 @@ STUDIES = ("kinds", "start", "figure9")
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """One line of a study: a name for tables, and what it changes in the base configuration and in the settings."""
+    """One line of a study."""
 
-    name: str
-    config: dict = dataclasses.field(default_factory=dict)
-    settings: dict = dataclasses.field(default_factory=dict)
+    name: str  # for tables
+    config: dict = dataclasses.field(default_factory=dict)  # changes to the base configuration
+    settings: dict = dataclasses.field(default_factory=dict)  # and to the base settings
 
 
 def variants(study: str) -> list[Variant]:
-    """The variants of a study, in the order of its table. The first is what the others are compared with."""
+    """The variants of a study, in the order of its table; the others are compared with the first.
+
+    Raises ValueError for an unknown study.
+    """
     require_choice("study", study, STUDIES)
     return {"kinds": kinds, "start": starts, "figure9": figure9}[study]()
 
 
 def kinds() -> list[Variant]:
-    """Every kind of position, at every place where it can enter: the paper's table in appendix D.4, and more."""
+    """Every kind of position, at every place where it can enter.
+
+    More than the paper's table (Dosovitskiy et al. 2021, appendix D.4).
+    """
     found = [Variant("none", dict(position="none"))]
     for kind in POSITIONS[1:]:
         for place in POSITION_SITES:
@@ -43,7 +49,7 @@ def kinds() -> list[Variant]:
 
 
 def starts() -> list[Variant]:
-    """Every random start of a learned table, and tables that never learn."""
+    """Every random start of a learned table, and tables that are not learned."""
     learned = "learned_1d"
     return [
         Variant("none", dict(position="none")),
@@ -66,7 +72,10 @@ def starts() -> list[Variant]:
 
 
 def figure9() -> list[Variant]:
-    """One hyperparameter at a time: does the picture of learned positions change, as the paper's appendix D.4 shows?"""
+    """One hyperparameter at a time: does the map of learned positions change?
+
+    After the paper's figure 9 (appendix D.4).
+    """
     found = [Variant("base")]
     for factor in (0.25, 4):
         found.append(Variant(f"epochs x {factor:g}", settings=dict(epochs=factor)))
@@ -82,16 +91,18 @@ def figure9() -> list[Variant]:
 def budget(
     data_name: str, epochs: float | None = None, model: str | None = None
 ) -> tuple[dict, dict]:
-    """The base (config, settings) of all studies on a data set: the same model and budget for each variant.
+    """The base (config, settings) of all studies on a data set: each variant has this budget.
 
-    shapes: width 64, 2 blocks, patches of 8, 12 epochs (about 10 s a run on 2 CPU cores). Anything else: `model`, a name as in
-    `ViTConfig.named`, by default CIFAR-96x4/4, 10 epochs. All read out the mean of the patches, so that no class token stands
-    between positions and answer. Raises ValueError for a model on shapes, or a name that there is not.
+    shapes: width 64, 2 blocks, patches of 8, 12 epochs (about 10 s a run on 2 CPU cores).
+    Anything else: `model`, a name as in `ViTConfig.named`, by default CIFAR-96x4/4; 10 epochs.
+    All pool the mean of the patches, so that no class token stands between positions and answer.
+    Raises ValueError for a model on shapes, or an unknown name.
     """
     if data_name == "shapes":
         if model is not None:
             raise ValueError(
-                f"the studies on shapes have a model of their own; {model!r} is for other data (--data)"
+                f"the studies on shapes have a model of their own; {model!r} is for other data "
+                "(--data)"
             )
         config = dict(patch_size=8, dim=64, depth=2, num_heads=4, mlp_dim=128, pool="mean")
         settings = dict(epochs=12.0, lr=3e-3)
@@ -102,7 +113,7 @@ def budget(
             for key in ("patch_size", "dim", "depth", "num_heads", "mlp_dim", "pool")
         }
         settings = dict(epochs=10.0, lr=3e-3, schedule="linear")
-    # On shapes the looks say when 90 % is reached; elsewhere they would cost a third of a short run.
+    # On shapes evaluations say when 90 % is reached; elsewhere they cost a third of a short run.
     settings |= dict(num_evaluations=24 if data_name == "shapes" else 5)
     return config, settings | ({} if epochs is None else dict(epochs=float(epochs)))
 
@@ -110,7 +121,7 @@ def budget(
 def resolve_variant(
     variant: Variant, data, seed: int, epochs: float | None = None, model: str | None = None
 ) -> tuple[ViTConfig, TrainSettings]:
-    """The whole configuration and settings of one run. Multiples ("epochs x 4") count from the base."""
+    """The configuration and settings of one run; "epochs x 4" multiplies the base's epochs."""
     config, settings = budget(data.name, epochs, model)
     changes = {
         key: settings[key] * value if key in ("epochs", "lr") else value

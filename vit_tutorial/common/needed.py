@@ -1,0 +1,26 @@
+"""The packages that this one needs, and what to do when some are missing.
+
+pip installs them together with this package. On Colab it is installed alone (--no-deps), so that
+nothing replaces Colab's own torch or numpy: then the package has to look for itself.
+"""
+
+import importlib.util
+
+_NAMES = "torch torchvision numpy matplotlib einops pooch requests safetensors tqdm ipywidgets"
+# What pyproject.toml asks for, as {name in Python: name for pip}; a test compares the two.
+NEEDED = {name: name for name in f"{_NAMES} filelock".split()} | {"PIL": "pillow"}
+
+
+def missing_packages() -> list[str]:
+    """What of NEEDED is not installed, by its names for pip."""
+    return [pip for name, pip in NEEDED.items() if importlib.util.find_spec(name) is None]
+
+
+def missing_error(missing: list[str]) -> ModuleNotFoundError:
+    """The error to raise for these missing packages: it names them and the command that helps."""
+    return ModuleNotFoundError(
+        f"vit_tutorial needs packages that are not installed here: {', '.join(missing)}. "
+        "Run this in a cell of its own, then run the set-up cell again:\n"
+        f"%pip install {' '.join(missing)}",
+        name=next(name for name, pip in NEEDED.items() if pip in missing),
+    )
