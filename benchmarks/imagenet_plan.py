@@ -1,41 +1,40 @@
-"""The arithmetic of docs/imagenet.md: what ViT-S/16 on ImageNet-1k would take on 8 GPUs. Nothing here was run at that size.
+"""The arithmetic of docs/imagenet.md: what ViT-S/16 on ImageNet-1k would take on 8 GPUs.
+
+Nothing was run at that size.
 
     python benchmarks/imagenet_plan.py            # prints the tables
     python benchmarks/imagenet_plan.py --write    # puts them into docs/imagenet.md
 
-Every row of the tables is a name, its formula in terms of other rows' names, and the value. Assumptions are marked as such; the
-rates of reading come from data/results/reading_cpu.csv (`python benchmarks/reading.py`), FLOPs and parameters from the package.
+Every row of the tables is a name, its formula in terms of other rows' names, and the value.
+Assumptions are marked as such; the rates of reading come from data/results/reading_cpu.csv
+(`python benchmarks/reading.py`), FLOPs and parameters from the package.
 """
 
-import argparse
-import csv
 import re
-from pathlib import Path
+
+from common import RESULTS, ROOT, make_parser
 
 from vit_tutorial import VisionTransformer, ViTConfig
+from vit_tutorial.common.files import read_rows
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "imagenet.md"
 
 GPUS = 8
 PEAK = 312e12  # FLOP/s, A100, bf16 with fp32 accumulation, dense (NVIDIA's data sheet)
-SHARES = (
-    0.20,
-    0.40,
-)  # assumption: of the peak, for a whole training step of a model as narrow as ViT-S
+# assumption: share of the peak, for a whole training step of a model as narrow as ViT-S
+SHARES = (0.20, 0.40)
 PRICE = 16.0  # assumption: dollars an hour for a machine with 8 GPUs
 CORES = 96  # assumption: hardware threads of such a machine
-NVLINK = 200e9  # assumption: bytes a second of all-reduce that a GPU reaches inside one machine (A100 NVLink: 300e9 each way)
+# assumption: bytes a second of all-reduce that a GPU reaches inside one machine (A100 NVLink:
+# 300e9 each way)
+NVLINK = 200e9
 ETHERNET = 12.5e9  # assumption: bytes a second between machines, 100 Gbit/s
 BATCH = 1024
 TRAIN_IMAGES, VALIDATION_IMAGES, CLASSES = 1_281_167, 50_000, 1000  # ILSVRC 2012
-TRAIN_BYTES, VALIDATION_BYTES = (
-    147_897_477_120,
-    6_744_924_160,
-)  # the two published archives of JPEGs
-PASSES = (90, 300)
+TRAIN_BYTES, VALIDATION_BYTES = 147_897_477_120, 6_744_924_160  # the two archives of JPEGs
+EPOCHS = (90, 300)
 SIDE = 224
-SET_ASIDE = 0.1  # of the training images, for validation: what vit_tutorial.data.load does unless told otherwise
+SET_ASIDE = 0.1  # of the training images, for validation: the default of vit_tutorial.data.load
 
 
 def config() -> ViTConfig:
@@ -43,7 +42,10 @@ def config() -> ViTConfig:
 
 
 def macs(c: ViTConfig) -> dict[str, int]:
-    """Multiply-adds of one forward pass with one image, by part. Norms, softmax, GELU and additions (under 1 %) left out."""
+    """Multiply-adds of one forward pass with one image, by part.
+
+    Norms, softmax, GELU and additions are left out: they are less than 1 %.
+    """
     T, D = c.num_tokens, c.dim
     return {
         "patches": c.num_patches * c.channels * c.patch_size**2 * D,
@@ -54,15 +56,10 @@ def macs(c: ViTConfig) -> dict[str, int]:
 
 
 def reading() -> dict[str, float]:
-    """Images a CPU second, measured: of full-size files, of files made smaller before, and of the look into headers."""
-    with (ROOT / "data" / "results" / "reading_cpu.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    at = {
-        (row["what"], row["source"], row["image_size"], row["workers"]): row[
-            "images_per_cpu_second"
-        ]
-        for row in rows
-    }
+    """Images a CPU second, measured: full-size files, files made smaller before, file checks."""
+    rows = read_rows(RESULTS / "reading_cpu.csv")
+    names = ("what", "source", "image_size", "workers")
+    at = {tuple(row[n] for n in names): row["images_per_cpu_second"] for row in rows}
     full, small = "500x375", "341x256"
     keys = {
         "full": ("read", full, "224", "0"),
@@ -111,7 +108,7 @@ def tables() -> str:
         ("parameters", "counted", f"{parameters / 1e6:.2f} M"),
     ]
 
-    hours = {passes: [passes * TRAIN_IMAGES / s / 3600 for s in speed] for passes in PASSES}
+    hours = {epochs: [epochs * TRAIN_IMAGES / s / 3600 for s in speed] for epochs in EPOCHS}
     time = [
         (
             "images a second, one GPU",
@@ -126,19 +123,19 @@ def tables() -> str:
         ),
         *(
             (
-                f"hours, {passes} passes",
-                f"{passes} · seconds a pass / 3600",
-                *(f"{h:.1f}" for h in hours[passes]),
+                f"hours, {epochs} passes",
+                f"{epochs} · seconds a pass / 3600",
+                *(f"{h:.1f}" for h in hours[epochs]),
             )
-            for passes in PASSES
+            for epochs in EPOCHS
         ),
         *(
             (
-                f"dollars, {passes} passes",
+                f"dollars, {epochs} passes",
                 f"hours · {PRICE:.0f} dollars an hour (assumption)",
-                *(f"{h * PRICE:.0f}" for h in hours[passes]),
+                *(f"{h * PRICE:.0f}" for h in hours[epochs]),
             )
-            for passes in PASSES
+            for epochs in EPOCHS
         ),
         (
             "minutes for one look at the validation images",
@@ -196,19 +193,19 @@ def tables() -> str:
         ),
         *(
             (
-                f"hours, {passes} passes, whichever is slower",
-                f"{passes} · {whole(TRAIN_IMAGES)} / min(GPUs, {CORES} cores) / 3600",
-                *(f"{passes * TRAIN_IMAGES / min(s, limits['full']) / 3600:.1f}" for s in speed),
+                f"hours, {epochs} passes, whichever is slower",
+                f"{epochs} · {whole(TRAIN_IMAGES)} / min(GPUs, {CORES} cores) / 3600",
+                *(f"{epochs * TRAIN_IMAGES / min(s, limits['full']) / 3600:.1f}" for s in speed),
             )
-            for passes in PASSES
+            for epochs in EPOCHS
         ),
         *(
             (
-                f"hours, {passes} passes, files made smaller before",
+                f"hours, {epochs} passes, files made smaller before",
                 "the same with their rate",
-                *(f"{passes * TRAIN_IMAGES / min(s, limits['small']) / 3600:.1f}" for s in speed),
+                *(f"{epochs * TRAIN_IMAGES / min(s, limits['small']) / 3600:.1f}" for s in speed),
             )
-            for passes in PASSES
+            for epochs in EPOCHS
         ),
     ]
 
@@ -229,7 +226,8 @@ def tables() -> str:
         ),
         (
             "look into each file at the start",
-            f"{whole(TRAIN_IMAGES + VALIDATION_IMAGES)} / {whole(rate['check'])} (measured): each process, one core",
+            f"{whole(TRAIN_IMAGES + VALIDATION_IMAGES)} / {whole(rate['check'])} (measured): "
+            "each process, one core",
             f"{(TRAIN_IMAGES + VALIDATION_IMAGES) / rate['check']:.0f} s",
         ),
         (
@@ -282,8 +280,8 @@ def tables() -> str:
             "### The work\n\n" + table(("what", "formula", "value"), work),
             "### Time and cost, if images always come in time\n\n"
             + table(("what", "formula", *shares), time),
-            f'### Reading\n\nMeasured rates: one core of "{rate["hardware"]}", `data/results/reading_cpu.csv`.\n\n'
-            + table(("what", "formula", *shares), disk),
+            f'### Reading\n\nMeasured rates: one core of "{rate["hardware"]}", '
+            "`data/results/reading_cpu.csv`.\n\n" + table(("what", "formula", *shares), disk),
             "### Storage, start, network, checkpoints\n\n"
             + table(("what", "formula", "value"), rest),
         ]
@@ -310,7 +308,7 @@ def with_tables(page: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--write", action="store_true", help="put the tables into docs/imagenet.md")
     if parser.parse_args().write:
         PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

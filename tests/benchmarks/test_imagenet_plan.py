@@ -1,4 +1,4 @@
-"""docs/imagenet.md: its tables are what the script computes, its FLOPs those of the model, its command one that exists."""
+"""docs/imagenet.md: its tables are what the script computes, its FLOPs those of the model."""
 
 import re
 import shlex
@@ -54,7 +54,7 @@ def test_the_command_is_one_that_the_command_line_takes(plan):
     assert (
         args.batch_size == plan.BATCH
         and args.image_size == plan.SIDE
-        and args.epochs in plan.PASSES
+        and args.epochs in plan.EPOCHS
     )
     assert args.model == "ViT-S/16"
 
