@@ -128,7 +128,8 @@ def provenance(
 def shown_command(script: str, source: str = "") -> str:
     """The command for a table, without this machine's paths: FOLDER for the images, no --out."""
     words = [word for word, before in zip(sys.argv[1:], sys.argv) if "--out" not in (word, before)]
-    words = ["FOLDER" if word == source != "cifar10" else word for word in words]
+    path = source not in ("cifar10", "shapes")
+    words = ["FOLDER" if path and word == source else word for word in words]
     return shlex.join(["python", f"benchmarks/{script}", *words])
 
 

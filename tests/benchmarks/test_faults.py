@@ -1,4 +1,4 @@
-"""A small share of benchmarks/faults.py: a run on the real command line that is killed, damaged, stopped, and comes through."""
+"""A share of benchmarks/faults.py: a run that is killed, damaged and stopped comes through."""
 
 import os
 import signal
