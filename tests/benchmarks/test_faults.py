@@ -58,7 +58,7 @@ def test_one_run_killed_damaged_and_stopped_ends_with_the_weights_of_a_run_left_
     status, output = run.end()
     assert status == -signal.SIGTERM and "damaged" in output, output
     assert run.newest_checkpoint()[0] == before["history"]["steps"] + run.steps(), (
-        "asked to stop, it loses no step"
+        "a run that is stopped by SIGTERM loses no step"
     )
 
     tally.resume(run)
