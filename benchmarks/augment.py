@@ -1,23 +1,23 @@
-"""Augmented images a second: our functions, a whole batch at once, beside torchvision's transforms.v2, in one run.
+"""Augmented images a second: our functions beside torchvision's transforms.v2, in one run.
 
     python benchmarks/augment.py                    # on a GPU when there is one
     python benchmarks/augment.py --device cpu
 
-Ours run on --device. torchvision's run image by image on the CPU, in this one process, as in one worker of a data loader (its
-batched calls give all images of a batch the same operation, so they do another thing); its CutMix, made for batches, on --device.
-Both do two operations of RandAugment at 9 tenths of their ranges, bilinear. All take turns (A B C, B C A, ...), so that a machine
-that slows down slows down all of them; ratios are formed within each round. Shown: the median over rounds, and the quartiles.
-The table goes to data/results/augment_<device>.csv.
+Ours augment a whole batch at once on --device. torchvision's run image by image on the CPU, in this
+one process, as in one worker of a data loader: its batched calls give all images of a batch the
+same operation, which is something else. Its CutMix, made for batches, runs on --device.
+Both do two operations of RandAugment at 9 tenths of their ranges, bilinear. All take turns, so that
+a machine that slows down slows down all of them, and ratios are formed within each round. Shown are
+the median over rounds and the quartiles. The table goes to data/results/augment_<device>.csv.
 """
 
 import argparse
-import importlib.metadata
 import time
 from collections.abc import Callable
-from pathlib import Path
 
+import common
 import torch
-from measured import hardware, in_turns, made, ratios, spread, table_path, wait, write
+from measured import in_turns, ratios, spread, wait
 from torchvision.transforms import v2
 
 from vit_tutorial.data.augment import cutmix, flip_and_shift, rand_augment
@@ -26,7 +26,7 @@ CLASSES = 10
 
 
 def contenders(images: torch.Tensor, labels: torch.Tensor) -> dict[tuple[str, str, str], Callable]:
-    """What is measured: (task, whose, on which device) -> a call that augments all of `images` once."""
+    """What is measured: (task, library, device) -> a call that augments all of `images` once."""
     device, host = images.device.type, images.cpu()
     draw = torch.Generator(images.device).manual_seed(0)
 
@@ -40,9 +40,8 @@ def contenders(images: torch.Tensor, labels: torch.Tensor) -> dict[tuple[str, st
             v2.RandomHorizontalFlip(),
         ]
     )
-    rand = v2.RandAugment(
-        num_ops=2, magnitude=27, interpolation=v2.InterpolationMode.BILINEAR
-    )  # bin 27 of 0..30
+    bilinear = v2.InterpolationMode.BILINEAR
+    rand = v2.RandAugment(num_ops=2, magnitude=27, interpolation=bilinear)  # bin 27 of 0..30
     mix = v2.CutMix(num_classes=CLASSES)
 
     def each(transform):
@@ -63,7 +62,7 @@ def contenders(images: torch.Tensor, labels: torch.Tensor) -> dict[tuple[str, st
 
 
 def seconds(call: Callable, times: int, device: torch.device) -> float:
-    """How long one call takes, the mean over `times` of them, the device's work included."""
+    """Seconds of one call, the mean over `times` of them, the device's work included."""
     wait(device)
     start = time.perf_counter()
     for _ in range(times):
@@ -73,7 +72,7 @@ def seconds(call: Callable, times: int, device: torch.device) -> float:
 
 
 def measure(options, device: torch.device) -> list[dict]:
-    """One row for each contender: images a second, medians over rounds with the quartiles; ratios of ours to torchvision's."""
+    """One row for each contender: images a second, and their ratio to torchvision's."""
     torch.manual_seed(0)
     images = torch.randint(
         0, 256, (options.batch, 3, options.size, options.size), dtype=torch.uint8
@@ -89,66 +88,58 @@ def measure(options, device: torch.device) -> list[dict]:
         speeds[name].append(options.batch / seconds(calls[name], times[name], device))
     theirs = {name[0]: speed for name, speed in speeds.items() if name[1] == "torchvision"}
     rows = []
-    for (task, whose, place), speed in speeds.items():
-        found = dict(task=task, library=whose, device=place) | spread(
-            "images_per_second", speed, 1, "images"
-        )
-        found |= spread("ratio_to_torchvision", ratios(speed, theirs[task]), 3, "ratio")
-        rows.append(found | dict(calls_a_round=times[task, whose, place]))
+    for (task, library, place), speed in speeds.items():
+        row = dict(task=task, library=library, device=place)
+        row |= spread("images_per_second", speed, 1, "images")
+        row |= spread("ratio_to_torchvision", ratios(speed, theirs[task]), 3, "ratio")
+        rows.append(row | dict(calls_a_round=times[task, library, place]))
     return rows
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__.split("\n\n")[0], formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--device",
-        default="cuda" if torch.cuda.is_available() else "cpu",
-        help="default: %(default)s",
-    )
+def arguments() -> argparse.Namespace:
+    parser = common.make_parser(__doc__, common.speed_options("augment", rounds=9))
     parser.add_argument("--batch", type=int, default=256, help="images (default: %(default)s)")
     parser.add_argument("--size", type=int, default=32, help="pixels a side (default: %(default)s)")
-    parser.add_argument(
-        "--rounds", type=int, default=9, help="turns that each one gets (default: %(default)s)"
-    )
     parser.add_argument(
         "--turn",
         type=float,
         default=0.3,
         help="seconds a turn, at least one call (default: %(default)s)",
     )
-    parser.add_argument(
-        "--out", type=Path, help="the table (default: data/results/augment_<device>.csv)"
-    )
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
     device = torch.device(options.device)
     rows = measure(options, device)
     print(
-        f"images a second (quartiles), ratio to torchvision; batches of {options.batch}, {options.size}x{options.size}"
+        "images a second (quartiles), ratio to torchvision; "
+        f"batches of {options.batch}, {options.size}x{options.size}"
     )
     for row in rows:
         print(
-            f"  {row['task']:14} {row['library']:12} {row['device']:4} {row['images_per_second']:11.0f} "
-            f"({row['images_q1']:.0f} to {row['images_q3']:.0f})   {row['ratio_to_torchvision']:.2f} "
+            f"  {row['task']:14} {row['library']:12} {row['device']:4} "
+            f"{row['images_per_second']:11.0f} "
+            f"({row['images_q1']:.0f} to {row['images_q3']:.0f})   "
+            f"{row['ratio_to_torchvision']:.2f} "
             f"({row['ratio_q1']:.2f} to {row['ratio_q3']:.2f})"
         )
-    about = dict(
+    about = common.provenance(
+        "augment.py",
+        common.processor(device),
+        packages=("torch", "torchvision"),
         batch=options.batch,
         image_size=options.size,
         operations=2,
         magnitude=9,
         rounds=options.rounds,
-        hardware=hardware(device),
-        host=hardware(torch.device("cpu")),
+        host=common.processor(torch.device("cpu")),
         threads=torch.get_num_threads(),
-        versions=", ".join(
-            f"{name} {importlib.metadata.version(name)}" for name in ("torch", "torchvision")
-        ),
-        **made("augment.py"),
     )
     print(f"\n{about['hardware']}, {about['versions']}")
-    write(options.out or table_path("augment", device), [row | about for row in rows])
+    path = options.out or common.table_path("augment", device)
+    common.write_table(path, [row | about for row in rows])
 
 
 if __name__ == "__main__":

@@ -1,32 +1,31 @@
-"""What a preset reaches in a budget of minutes on CIFAR-10: the numbers of the README's budget table.
+"""What a recipe reaches in a budget of minutes on CIFAR-10: the README's table of budgets.
 
-    python benchmarks/budgets.py FOLDER_OR_cifar10 --provenance "CIFAR-10 (JPEG copy)" --recipe cpu --minutes 5 --seeds 0 1 2
+    python benchmarks/budgets.py FOLDER_OR_cifar10 --provenance "CIFAR-10 (JPEG copy)" \\
+        --recipe cpu --minutes 5 --seeds 0 1 2
 
-A run is that of `python -m vit_tutorial train --recipe NAME --minutes M --seed S`: one look at the test images, at its end.
---stem convolutional is that of `train --stem`: no plain ViT, so its rows have a name of their own.
-A row a run goes into data/results/budgets.csv (--out); a run with the same preset, minutes, seed and hardware takes the place of
-the one before.
+A run is that of `python -m vit_tutorial train --recipe NAME --minutes M --seed S`: the test images
+are used once, at its end. --stem convolutional is that of `train --stem`: no plain ViT, so its rows
+have a name of their own.
+Each run is a row of data/results/budgets.csv (--out). It replaces a row with the same recipe,
+minutes, seed and hardware.
 """
 
 import argparse
-import shlex
 import tempfile
 from pathlib import Path
 
-import recipe
-import torch
-from archive import images_in, shown
+import common
 
 from vit_tutorial import training
 from vit_tutorial.cli import run_folder
 from vit_tutorial.model.config import STEMS
 
 
-def row(record: dict, args, preset: str, minutes: float, seed: int) -> dict:
-    """What the table says about one run."""
+def row(record: dict, args, recipe: str, minutes: float, seed: int) -> dict:
+    """The row of one run."""
     seconds = 60 * record["minutes"]
     return dict(
-        recipe=preset,
+        recipe=recipe,
         budget=minutes,
         seed=seed,
         validation_accuracy=round(record["validation_accuracy"], 4),
@@ -35,42 +34,33 @@ def row(record: dict, args, preset: str, minutes: float, seed: int) -> dict:
         epochs=round(record["epochs"], 2),
         images_per_second=round(record["epochs"] * record["images"]["train"] / seconds),
         parameters=record["parameters"],
-        precision=record["precision"],
-        memory=record["memory"],
-        data=args.provenance or record["data"],
-        hardware=record["hardware"],
-        torch=torch.__version__,
-        date=record["date"][:10],
-        command=shlex.join(["python", "benchmarks/budgets.py", *args.shown]),
+        **common.provenance(
+            "budgets.py",
+            record["hardware"],
+            source=args.data,
+            precision=record["precision"],
+            memory=record["memory"],
+            data=args.provenance or record["data"],
+        ),
     )
+
+
+def arguments() -> argparse.Namespace:
+    options = common.run_options(common.RESULTS / "budgets.csv")
+    parser = common.make_parser(__doc__, common.image_options(), options)
+    parser.add_argument("--recipe", required=True, choices=list(training.recipes()))
+    parser.add_argument("--stem", default="patches", choices=STEMS)
+    parser.add_argument(
+        "--minutes", type=float, nargs="+", help="budgets (default: the recipe's own)"
+    )
+    return parser.parse_args()
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    arguments.add_argument(
-        "data",
-        help="cifar10, a folder train/<class>/*, test/<class>/*, or a tar archive of such a folder",
-    )
-    arguments.add_argument("--provenance", default="", help="what the data is, for the table")
-    arguments.add_argument("--recipe", required=True, choices=list(training.recipes()))
-    arguments.add_argument("--stem", default="patches", choices=STEMS)
-    arguments.add_argument(
-        "--minutes", type=float, nargs="+", help="budgets (default: the preset's own)"
-    )
-    arguments.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    arguments.add_argument("--device", default="auto")
-    arguments.add_argument("--quiet", action="store_true")
-    arguments.add_argument(
-        "--out",
-        type=Path,
-        default=Path(__file__).parent.parent / "data" / "results" / "budgets.csv",
-    )
-    args = arguments.parse_args()
-    args.shown = shown(args.data)
-    table = recipe.Table(args.out, args)
-    with images_in(args.data) as source, tempfile.TemporaryDirectory() as place:
+    args = arguments()
+    table = common.SharedTable(args.out)
+    name = args.recipe if args.stem == "patches" else f"{args.recipe}, {args.stem} stem"
+    with common.images_in(args.data) as source, tempfile.TemporaryDirectory() as place:
         images = {"source": source, "image_size": None, "root": None, "stream": None}
         for minutes in args.minutes or [training.recipe(args.recipe).minutes]:
             chosen = training.recipe(args.recipe, minutes)
@@ -87,12 +77,12 @@ def main() -> None:
                 )
                 if record["stopped"] != "finished":
                     raise KeyboardInterrupt
-                name = args.recipe if args.stem == "patches" else f"{args.recipe}, {args.stem} stem"
-                found = row(record, args, name, minutes, seed)
-                table.add(found, instead_of=("recipe", "budget", "seed", "hardware"))
+                result = row(record, args, name, minutes, seed)
+                table.add(result, instead_of=("recipe", "budget", "seed", "hardware"))
                 print(
-                    f"{args.recipe}, {minutes:g} minutes, seed {seed}: validation {found['validation_accuracy']:.2%}, "
-                    f"test {found['test_accuracy']:.2%}, {found['epochs']:.1f} passes",
+                    f"{name}, {minutes:g} minutes, seed {seed}: "
+                    f"validation {result['validation_accuracy']:.2%}, "
+                    f"test {result['test_accuracy']:.2%}, {result['epochs']:.1f} epochs",
                     flush=True,
                 )
 

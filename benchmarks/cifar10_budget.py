@@ -1,38 +1,37 @@
-"""What a plain ViT and a small CNN reach on CIFAR-10 in a budget of minutes: one call trains, measures and writes tables.
+"""What a plain ViT and a small CNN reach on CIFAR-10 in a budget of minutes (lesson 06).
 
-    python benchmarks/cifar10_budget.py FOLDER_OR_cifar10 --provenance "CIFAR-10 (JPEG copy)" --minutes 5 --seeds 0 1 2
+    python benchmarks/cifar10_budget.py FOLDER_OR_cifar10 --provenance "CIFAR-10 (JPEG copy)" \\
+        --minutes 5 --seeds 0 1 2
 
-Writes into data/results/ (or --results DIR), each row with its provenance:
-    cifar10_budget.csv      a row for each model and seed: accuracy, passes, minutes, data, hardware, date, command
-    cifar10_curves.csv      the looks at the validation images during each run
+Writes into data/results/ (or --out DIR):
+    cifar10_budget.csv      a row for each model and seed: accuracy, epochs, minutes, provenance
+    cifar10_curves.csv      the evaluations on the validation images during each run
     cifar10_confusion.csv   of the ViT with seed 0 on the test images: rows true, columns predicted
     cifar10_mistakes.csv    its most confident mistakes on the test images
-    cifar10_positions.safetensors  its learned position embedding, at the start and at the end (half precision)
-The test images are looked at once for each run, at its end.
+The test images are used once for each run, at its end. budgets.py measures the recipes; this script
+has what they have not: a CNN, and tables about one model's answers.
 """
 
 import argparse
-import csv
-import dataclasses
-import datetime
-import shlex
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import common
 import torch
-from archive import images_in
-from safetensors.torch import save_file
 from torch import nn
 
 from vit_tutorial import VisionTransformer, ViTConfig, training
 from vit_tutorial import data as sources
 from vit_tutorial.common import machine
+from vit_tutorial.common.files import read_rows, write_rows
 from vit_tutorial.inspection import analysis
 
 
 class SmallCNN(nn.Module):
-    """Images (B, 3, 32, 32) -> logits (B, classes): four stages of 3x3 convolutions, batch norm and GELU, one residual each."""
+    """Images (B, 3, 32, 32) -> logits (B, classes).
+
+    Four stages of 3x3 convolutions, batch norm and GELU, with one residual connection each.
+    """
 
     def __init__(self, data, width=32):
         super().__init__()
@@ -68,18 +67,14 @@ def build(name: str, data, seed: int) -> nn.Module:
     return VisionTransformer(ViTConfig.named(name, num_classes=data.num_classes))
 
 
-def measure(
-    name: str, seed: int, data, settings, args
-) -> tuple[dict, list[dict], nn.Module, torch.Tensor]:
-    """Train one model; its row of cifar10_budget.csv, its rows of cifar10_curves.csv, the model and its test logits."""
-    model = build(name, data, seed)
-    start = model.position.table.detach().clone() if name != "cnn" else None
-    date = datetime.date.today().isoformat()
-    history = training.train(model, data, settings)
+def measure(name: str, data, settings, args) -> tuple[dict, list[dict], nn.Module]:
+    """Train one model: its row of cifar10_budget.csv, its rows of cifar10_curves.csv, the model."""
+    model = build(name, data, settings.seed)
+    history = training.train(model, data, settings, progress=not args.quiet)
     _, accuracy = training.evaluate(model, data.test, data)
     row = dict(
         model=name,
-        seed=seed,
+        seed=settings.seed,
         minutes=round(history.minutes, 2),
         epochs=round(history.epochs, 2),
         validation_accuracy=round(history.rows[-1]["validation_accuracy"], 4),
@@ -87,32 +82,31 @@ def measure(
         parameters=sum(p.numel() for p in model.parameters()),
         lr=settings.lr,
         batch_size=settings.batch_size,
-        precision=history.precision.name,
-        data=args.provenance or data.provenance,
-        hardware=machine.hardware(data.device),
-        torch=torch.__version__,
-        date=date,
-        command=shlex.join(["python", "benchmarks/cifar10_budget.py", *args.shown]),
+        **common.provenance(
+            "cifar10_budget.py",
+            machine.hardware(data.device),
+            source=args.data,
+            precision=history.precision.name,
+            data=args.provenance or data.provenance,
+        ),
     )
-    curves = [dict(model=name, seed=seed, **point) for point in history.rows]
+    curves = [dict(model=name, seed=settings.seed, **point) for point in history.rows]
     print(
-        f"{name} seed {seed}: validation {row['validation_accuracy']:.2%}, test {accuracy:.2%}, {row['epochs']} passes",
+        f"{name} seed {settings.seed}: validation {row['validation_accuracy']:.2%}, "
+        f"test {accuracy:.2%}, {row['epochs']} epochs",
         flush=True,
     )
-    return row, curves, model, start
+    return row, curves, model
 
 
-def look_closer(model, start, data, results: Path) -> None:
-    """The confusion matrix, the most confident mistakes and the learned positions of one ViT."""
+def look_closer(model: nn.Module, data, out: Path) -> None:
+    """The confusion matrix and the most confident mistakes of one ViT on the test images."""
     logits = training.predict(model, data.test.images, data)
     confidence, predicted = logits.softmax(dim=1).max(dim=1)
-    true = data.test.labels.cpu()
-    matrix = analysis.confusion_matrix(true, predicted, data.num_classes)
-    names = data.class_names
-    write(
-        results / "cifar10_confusion.csv",
-        [{"true": n, **dict(zip(names, r.tolist()))} for n, r in zip(names, matrix)],
-    )
+    true, names = data.test.labels.cpu(), data.class_names
+    matrix = analysis.confusion_matrix(true, predicted, data.num_classes).tolist()
+    counts = [{"true": name, **dict(zip(names, row))} for name, row in zip(names, matrix)]
+    write_rows(out / "cifar10_confusion.csv", counts)
     wrong = (predicted != true).nonzero()[:, 0]
     worst = wrong[confidence[wrong].argsort(descending=True)][:20].tolist()
     rows = [
@@ -124,77 +118,54 @@ def look_closer(model, start, data, results: Path) -> None:
         )
         for i in worst
     ]
-    write(results / "cifar10_mistakes.csv", rows)
-    tables = {"start": start.half().cpu(), "end": model.position.table.detach().half().cpu()}
-    save_file(tables, results / "cifar10_positions.safetensors")
+    write_rows(out / "cifar10_mistakes.csv", rows)
 
 
-def earlier(args) -> tuple[list[dict], list[dict]]:
-    """Rows and curves of earlier calls with the same budget, so that a run may be made seed by seed; others are dropped."""
-    path = args.results / "cifar10_budget.csv"
-    if not path.exists():
-        return [], []
-    rows, curves = (
-        list(csv.DictReader((args.results / name).open(newline="")))
-        for name in (path.name, "cifar10_curves.csv")
-    )
-    kept = [row for row in rows if abs(float(row["minutes"]) / args.minutes - 1) < 0.05]
-    runs = {(row["model"], row["seed"]) for row in kept}
-    return kept, [point for point in curves if (point["model"], point["seed"]) in runs]
+def earlier(out: Path, minutes: float) -> tuple[list[dict], list[dict]]:
+    """Rows and curves of earlier calls with the same budget, so that runs may be made one by one.
+
+    Runs with another budget are dropped.
+    """
+    rows = read_rows(out / "cifar10_budget.csv")
+    same = [row for row in rows if abs(float(row["minutes"]) / minutes - 1) < 0.05]
+    runs = {(row["model"], row["seed"]) for row in same}
+    points = read_rows(out / "cifar10_curves.csv")
+    return same, [point for point in points if (point["model"], point["seed"]) in runs]
 
 
-def write(path: Path, rows: list[dict]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def main() -> None:
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    arguments.add_argument(
-        "data",
-        help="cifar10, a folder train/<class>/*, test/<class>/*, or a tar archive of such a folder",
-    )
-    arguments.add_argument("--provenance", default="", help="what the data is, for the tables")
-    arguments.add_argument("--minutes", type=float, default=5)
-    arguments.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    arguments.add_argument(
+def arguments() -> argparse.Namespace:
+    options = common.run_options(common.RESULTS, "folder for the tables (default: data/results)")
+    parser = common.make_parser(__doc__, common.image_options(), options)
+    parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument(
         "--models",
         nargs="+",
         default=["CIFAR-96x4/4", "cnn"],
         help="ViTs by name, and cnn (default CIFAR-96x4/4 cnn)",
     )
-    arguments.add_argument("--lr", type=float, default=3e-3)
-    arguments.add_argument("--device", default="auto")
-    arguments.add_argument(
-        "--results", type=Path, default=Path(__file__).parent.parent / "data" / "results"
-    )
-    args = arguments.parse_args()
-    # The path of a folder is this machine's business: the recorded command says FOLDER.
-    args.shown = [a if a != args.data or a == "cifar10" else "FOLDER" for a in sys.argv[1:]]
-    args.results.mkdir(parents=True, exist_ok=True)
-    with images_in(args.data) as source:
+    parser.add_argument("--lr", type=float, default=3e-3)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = arguments()
+    with common.images_in(args.data) as source:
         data = sources.load(source, device=machine.pick_device(args.device))
-    base = training.TrainSettings(minutes=args.minutes, lr=args.lr, schedule="linear")
-    rows, curves = earlier(args)
+    rows, curves = earlier(args.out, args.minutes)
     for name in args.models:
         for seed in args.seeds:
-            row, points, model, start = measure(
-                name, seed, data, dataclasses.replace(base, seed=seed), args
+            settings = training.TrainSettings(
+                minutes=args.minutes, lr=args.lr, schedule="linear", seed=seed
             )
-            same = lambda old, name=name, seed=seed: (
-                (old["model"], int(old["seed"])) == (name, seed)
-            )
-            rows = [old for old in rows if not same(old)] + [row]
+            row, points, model = measure(name, data, settings, args)
+            others = lambda old, run=(name, str(seed)): (old["model"], str(old["seed"])) != run
+            rows = [*filter(others, rows), row]
             rows.sort(key=lambda r: (r["model"] == "cnn", r["model"], int(r["seed"])))
-            curves = [old for old in curves if not same(old)] + points
-            write(args.results / "cifar10_budget.csv", rows)
-            write(args.results / "cifar10_curves.csv", curves)
+            curves = [*filter(others, curves), *points]
+            write_rows(args.out / "cifar10_budget.csv", rows)
+            write_rows(args.out / "cifar10_curves.csv", curves)
             if name != "cnn" and seed == 0:
-                look_closer(model, start, data, args.results)
+                look_closer(model, data, args.out)
 
 
 if __name__ == "__main__":

@@ -1,32 +1,38 @@
-"""What a training step costs as work grows: time and memory against image size, patch size, width, depth and batch.
+"""What a training step costs as one factor grows: image size, patch size, width, depth or batch.
 
-    python benchmarks/cost.py                    # on a GPU if there is one; the table goes to data/results/cost_<cpu|gpu>.csv
+    python benchmarks/cost.py                    # on a GPU if there is one
     python benchmarks/cost.py --device cpu --draw cost.png
 
-One factor grows, the others stay at a base: ViT-192x6/4 (heads 64 wide, MLP x4, class token), 32 px, 32 images (256 on a GPU).
-A step is forward, cross entropy, backward and a fused AdamW step on one batch that is on the device; the median of some. On a CPU
-seconds are processor time for each thread, so that other programs do not count; wall_seconds are by the clock. Memory is what
-autograd keeps for the backward pass, measured (training/activations.py). Three ways: fused attention, the explicit form
-(on a CPU up to 96 px: beyond, half a minute a step), and fused with activations computed twice. Beside them theory, with N
-patches of P x P pixels, T = N + 1 tokens, width D, depth L, h heads:
-    additions, multiplications   3 (L (24 T D^2 + 4 T^2 D) + 2 N 3 P^2 D + 20 D); computed twice + L (16 T D^2 + 4 T^2 D)
-    numbers kept, an image       L (16 T D + T h); the explicit form L (16 T D + T^2 h); computed twice L T D + a block
-Slopes are fitted to logarithms over the half of the points that costs most: to what was measured, to theory at the same points.
+The other factors stay at a base: ViT-192x6/4 (heads 64 wide, MLP x4, class token), 32 px, 32 images
+(256 on a GPU). A step is forward, cross entropy, backward and a fused AdamW step on one batch that
+is on the device already; shown is the median of some steps. On a CPU seconds are processor time for
+each thread, so that other programs do not count; wall_seconds are by the clock. Memory is what
+autograd keeps for the backward pass, measured (training/runtime/activations.py).
+Three ways: fused attention; the explicit form (on a CPU up to 96 px: beyond, a step takes half a
+minute); and fused with activation checkpointing ("computed twice" in the table). Beside them stands
+theory, with N patches of P x P pixels, T = N + 1 tokens, width D, depth L, h heads:
+    additions and multiplications of a step
+        fused, explicit     3 (L (24 T D^2 + 4 T^2 D) + 2 N 3 P^2 D + 20 D)
+        computed twice      L (16 T D^2 + 4 T^2 D) more
+    numbers kept for an image
+        fused               L (16 T D + T h)
+        explicit            L (16 T D + T^2 h)
+        computed twice      L T D, and those of one block
+Slopes are fitted to logarithms over the half of the points that costs most: to what was measured,
+and to theory at the same points. The table goes to data/results/cost_<cpu|gpu>.csv.
 """
 
 import argparse
-import datetime
 import math
-import shlex
 import statistics
-import sys
 import time
 from pathlib import Path
 
+import common
 import numpy as np
 import torch
 import torch.nn.functional as F
-from measured import RESULTS, hardware, wait, write
+from measured import wait
 
 from vit_tutorial import VisionTransformer, ViTConfig
 from vit_tutorial.inspection import plots
@@ -54,31 +60,27 @@ BATCHES = {"cpu": (8, 16, 32, 64, 128, 256), "cuda": (32, 64, 128, 256, 512, 102
 
 
 def points(kind: str) -> list[dict]:
-    """The factor that grows, its value, all sizes, and the way; for the image's side, the patch and the depth all three ways."""
+    """What is measured: the factor that grows, its value, the way, and all sizes.
+
+    All three ways for the image's side, two for the depth, fused attention for the rest.
+    """
     base = dict(image=32, patch=4, width=192, depth=6, batch=32 if kind == "cpu" else 256)
-    found = []
-    for factor, values in (GROWING[kind] | dict(batch=BATCHES[kind])).items():
-        for way in (
-            WAYS
-            if factor == "image"
-            else ("fused", "computed twice")
-            if factor == "depth"
-            else ("fused",)
-        ):
-            few = (
-                [value for value in values if value <= 96]
-                if kind == "cpu" and way == "explicit"
-                else values
-            )
-            found += [
-                dict(factor=factor, value=value, way=way) | base | {factor: value} for value in few
-            ]
-    return found
+    ways = dict(image=WAYS, depth=("fused", "computed twice"))
+    return [
+        dict(factor=factor, value=value, way=way) | base | {factor: value}
+        for factor, values in (GROWING[kind] | dict(batch=BATCHES[kind])).items()
+        for way in ways.get(factor, ("fused",))
+        for value in values
+        if not (kind == "cpu" and way == "explicit" and value > 96)
+    ]
 
 
 def flops(p: dict) -> float:
-    """Additions and multiplications of one training step: backward is twice the work of forward. A block that is computed twice
-    is computed up to its last linear layer (8 T D^2), whose result backward has no need of."""
+    """Additions and multiplications of one training step: backward is twice the work of forward.
+
+    A block that is computed twice is computed up to its last linear layer (8 T D^2), whose result
+    backward does not need.
+    """
     N, D = (p["image"] // p["patch"]) ** 2, p["width"]
     T = N + 1
     blocks = p["depth"] * (24 * T * D**2 + 4 * T**2 * D)
@@ -88,18 +90,15 @@ def flops(p: dict) -> float:
 
 
 def theory_bytes(p: dict, size: int) -> float:
-    """What backward needs, by counting what each part of a block keeps; `size` bytes a number."""
+    """What backward needs: the sum of what each part of a block keeps, `size` bytes a number."""
     T, D, h = (p["image"] // p["patch"]) ** 2 + 1, p["width"], p["width"] // 64
     block = 16 * T * D + T**2 * h if p["way"] == "explicit" else 16 * T * D + T * h
-    return (
-        p["batch"]
-        * size
-        * (p["depth"] * T * D + block if p["way"] == "computed twice" else p["depth"] * block)
-    )
+    numbers = p["depth"] * T * D + block if p["way"] == "computed twice" else p["depth"] * block
+    return p["batch"] * size * numbers
 
 
 def measure(p: dict, device: torch.device, precision, seconds: float) -> dict:
-    """Time of steps for about `seconds` seconds, at least one after a first that does not count; and memory."""
+    """Time and memory of a step, measured for about `seconds` seconds after a first step."""
     torch.manual_seed(0)
     config = ViTConfig(
         p["image"], p["patch"], dim=p["width"], depth=p["depth"], num_heads=p["width"] // 64
@@ -109,13 +108,16 @@ def measure(p: dict, device: torch.device, precision, seconds: float) -> dict:
         if isinstance(part, MultiHeadSelfAttention):
             part.fused = p["way"] != "explicit"
     twice = model.encoder.checkpoint_activations = p["way"] == "computed twice"
-    shape, wishes = (
-        (3, p["image"], p["image"]),
-        dict(micro_batch=p["batch"], checkpoint_activations=twice),
+    shape = (3, p["image"], p["image"])
+    plan_memory(  # a ValueError, and no crash, where it does not fit
+        model,
+        p["batch"],
+        shape,
+        device=device,
+        precision=precision,
+        micro_batch=p["batch"],
+        checkpoint_activations=twice,
     )
-    plan_memory(
-        model, p["batch"], shape, device=device, precision=precision, **wishes
-    )  # a ValueError, and no crash, where it does not fit
     kept = activation_bytes(model, shape, precision, twice)
     images = torch.randn(p["batch"], *shape, device=device)
     labels = torch.randint(10, (p["batch"],), device=device)
@@ -134,9 +136,8 @@ def measure(p: dict, device: torch.device, precision, seconds: float) -> dict:
             scaler.update()
             optimizer.zero_grad()
         wait(device)
-        return (time.perf_counter() - wall) / count, (
-            time.process_time() - busy
-        ) / count / torch.get_num_threads()
+        wall, busy = time.perf_counter() - wall, time.process_time() - busy
+        return wall / count, busy / count / torch.get_num_threads()
 
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -160,7 +161,10 @@ def measure(p: dict, device: torch.device, precision, seconds: float) -> dict:
 
 
 def slopes(rows: list[dict]) -> dict:
-    """Powers of the growing factor by which a series grows: slopes of the logarithms over its half that costs most."""
+    """The powers of the factor by which a series grows.
+
+    Slopes of the logarithms over the half of its points that costs most.
+    """
     upper = sorted(rows, key=lambda row: row["flops"])[-math.ceil((len(rows) + 1) / 2) :]
     x = np.log([row["value"] for row in upper])
     names = dict(
@@ -176,11 +180,7 @@ def slopes(rows: list[dict]) -> dict:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    default = "cuda" if torch.cuda.is_available() else "cpu"
-    parser.add_argument(
-        "--device", choices=("cpu", "cuda"), default=default, help="default: %(default)s"
-    )
+    parser = common.make_parser(__doc__, common.speed_options("cost"))
     parser.add_argument(
         "--precision", help="fp32, bf16 or fp16 (default: fp32 on a CPU, else what is fast)"
     )
@@ -192,9 +192,6 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--factors", nargs="+", choices=(*GROWING["cpu"], "batch"), help="default: all five"
-    )
-    parser.add_argument(
-        "--out", type=Path, help="the table (default: data/results/cost_<cpu|gpu>.csv)"
     )
     parser.add_argument("--draw", type=Path, help="also a picture, PNG")
     return parser.parse_args()
@@ -222,8 +219,9 @@ def main() -> None:
             row["activation_bytes"] / row["theory_bytes"],
         )
         print(
-            f"  {row['factor']:6}{row['value']:5} {row['way']:15}{row['seconds']:9.4f} s a step {speed:8.0f} GFLOP/s "
-            f"{row['activation_bytes'] / 2**20:9.1f} MiB ({share:.2f} of theory)",
+            f"  {row['factor']:6}{row['value']:5} {row['way']:15}{row['seconds']:9.4f} s a step "
+            f"{speed:8.0f} GFLOP/s {row['activation_bytes'] / 2**20:9.1f} MiB "
+            f"({share:.2f} of theory)",
             flush=True,
         )
     print("\nslopes over the upper half: seconds (operations in theory), bytes (in theory)")
@@ -231,13 +229,11 @@ def main() -> None:
     for (factor, way), of in fitted.items():
         seconds, work, kept, counted = of.values()
         print(f"  {factor:6} {way:15}{seconds:6.2f} ({work:5.2f}) {kept:6.2f} ({counted:5.2f})")
-    about = dict(
+    about = common.provenance(
+        "cost.py",
+        common.processor(device),
         precision=precision.name,
-        hardware=hardware(device),
         threads=torch.get_num_threads() if device.type == "cpu" else "",
-        torch=torch.__version__,
-        date=datetime.date.today().isoformat(),
-        command=shlex.join(["python", "benchmarks/cost.py", *sys.argv[1:]]),
     )
     rows = [row | fitted.get((row["factor"], row["way"]), {}) | about for row in rows]
     rounded = [
@@ -247,7 +243,8 @@ def main() -> None:
     if options.draw:
         plots.save(plots.scaling(rows), options.draw)
     print(f"\n{about['hardware']}, {about['precision']}, torch {about['torch']}")
-    write(options.out or RESULTS / f"cost_{'gpu' if device.type == 'cuda' else 'cpu'}.csv", rounded)
+    kind = "gpu" if device.type == "cuda" else "cpu"
+    common.write_table(options.out or common.RESULTS / f"cost_{kind}.csv", rounded)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,24 @@
-"""What a training run survives: each fault is tried on the real command line, and the run is then taken up again with --resume.
+"""What a training run survives: faults on the real command line, each followed by --resume.
 
     python benchmarks/faults.py --out data/results/faults.csv --kills 20
 
-The run is `train` on the shapes (see RUN below: CutMix, stochastic depth and an average of the weights, so that all that can get
-lost is there) on the CPU in fp32, with a state every 0.2 s, where the default is 60 s. A row for each fault:
-    tried, resumed          times the fault was made, and times the run then came to its end
-    while_writing           of those, times that the fault left a half-written state file behind
-    most_steps_lost         most steps that had been made and had to be made again (counted, not estimated)
-    most_seconds_lost       most seconds between the state that the run went on from and the fault
-    same_weights            whether the final weights equal, bit for bit, those of a run that nobody disturbed
-    message                 what the command said: the first and the last line of it; - for nothing
-Needs Linux. A full disk and a read-only folder are made with a small tmpfs in a mount namespace of its own (`unshare`); where
-that is not allowed, those rows are left out. The GPU that disappears is a stand-in: the model raises what CUDA would.
+The run is `train` on the shapes on the CPU in fp32, with CutMix, stochastic depth and EMA (see RUN
+below), so that everything that can get lost is there. It saves a checkpoint every 0.2 s; the
+default is 60 s. A row for each fault:
+    tried, resumed          times the fault was made, and times the run was then finished
+    while_writing           of those, times that the fault left a half-written checkpoint behind
+    most_steps_lost         most steps that had to be made again (counted, not estimated)
+    most_seconds_lost       most seconds between the checkpoint that the run resumed from and the
+                            fault
+    same_weights            whether the final weights equal, bit for bit, those of a run without
+                            faults
+    message                 the first and the last line that the command printed; - for nothing
+Needs Linux. A full disk and a read-only folder are made with a small tmpfs in a mount namespace of
+its own (`unshare`); where that is not allowed, those rows are left out. The GPU that disappears is
+a stand-in: the model raises what CUDA would.
 """
 
-import argparse
 import contextlib
-import csv
-import datetime
 import json
 import os
 import random
@@ -31,23 +32,27 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import common
 import torch
 from safetensors.torch import load_file
 
 from vit_classroom.sandbox import init
-from vit_tutorial.common import machine
+from vit_tutorial.common import files, machine
 from vit_tutorial.training.runtime.checkpoint import CURRENT, PREVIOUS, load_checkpoint
 
 RUN = (
     "--data shapes --epochs 2 --batch-size 128 --precision fp32 --model CIFAR-32x1/8 --cutmix 0.5 "
     "--drop-path-rate 0.2 --ema-decay 0.99 --device cpu --quiet"
 )
-EVERY = 0.2  # seconds between two states
+EVERY = 0.2  # seconds between two checkpoints
 NAMESPACE = ("unshare", "--mount", "--map-root-user", "--propagation", "private")
 
 
 class Run:
-    """One run of the command line, in a folder of its own. counter: a file outside it in which the process counts its steps."""
+    """One run of the command line, in a folder of its own.
+
+    counter: a file outside the folder in which the process counts its steps.
+    """
 
     def __init__(self, folder: Path, counter: Path, more: str = "", every: float = EVERY):
         self.folder, self.counter, self.more, self.every = folder, counter, more, every
@@ -84,7 +89,7 @@ class Run:
         )
 
     def wait(self, reached: Callable[[], bool], seconds: float = 120) -> bool:
-        """Look, often, until it is so, or the process has ended (then False)."""
+        """Wait until `reached()`; False if the process ends before."""
         end = time.monotonic() + seconds
         while not reached():
             if self.process.poll() is not None or time.monotonic() > end:
@@ -93,29 +98,30 @@ class Run:
         return True
 
     def end(self, seconds: float = 300) -> tuple[int, str]:
-        """Wait for the process to end: its exit status, and what it wrote in short, without the names of folders."""
+        """Wait for the process to end: (exit status, message without the names of folders)."""
         try:
-            said, _ = self.process.communicate(timeout=seconds)
+            output, _ = self.process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
         lines = [
             line
-            for line in said.splitlines()
+            for line in output.splitlines()
             if line.strip() and not line.startswith(("Traceback", " "))
         ]
-        shown = " / ".join(dict.fromkeys([*lines[:1], *lines[-1:]]))
-        return self.process.returncode, re.sub(re.escape(str(self.folder.parent)) + "/?", "", shown)
+        message = " / ".join(dict.fromkeys([*lines[:1], *lines[-1:]]))
+        parent = re.escape(str(self.folder.parent))
+        return self.process.returncode, re.sub(parent + "/?", "", message)
 
     def begun(self) -> bool:
         return (self.folder / "run.json").exists()
 
-    def states(self, number: int = 1) -> bool:
-        """Whether `number` states (1 or 2) are there."""
+    def has_checkpoints(self, number: int = 1) -> bool:
+        """Whether `number` checkpoints (1 or 2) are there."""
         return all((self.folder / name).exists() for name in (CURRENT, PREVIOUS)[:number])
 
     def writing(self) -> bool:
-        """Whether a state is half written."""
+        """Whether a checkpoint is half written."""
         with contextlib.suppress(FileNotFoundError):
             return any(name.startswith(f".{CURRENT}") for name in os.listdir(self.folder))
         return False
@@ -129,15 +135,17 @@ class Run:
         """Steps of the process that runs now, or ran last."""
         return int(self.counter.read_text() or 0)
 
-    def kept(self) -> tuple[int, float]:
-        """Where the run would go on: the step, and the time at which it was written; 0 and the run's beginning for nowhere."""
+    def newest_checkpoint(self) -> tuple[int, float]:
+        """(step, time of writing) of what the run would resume from.
+
+        Without a checkpoint: 0 and the time at which the run began.
+        """
         try:
             state, note = load_checkpoint(self.folder)
         except FileNotFoundError:
             return 0, (self.folder / "run.json").stat().st_mtime
-        return state["history"]["steps"], (
-            self.folder / (PREVIOUS if note else CURRENT)
-        ).stat().st_mtime
+        file = self.folder / (PREVIOUS if note else CURRENT)
+        return state["history"]["steps"], file.stat().st_mtime
 
     def weights(self) -> dict:
         return load_file(self.folder / "model.safetensors")
@@ -154,31 +162,32 @@ class Tally:
     def strike(
         self, run: Run, number: int | None = signal.SIGKILL, before: int = 0, message: bool = True
     ) -> int:
-        """End the run's process by a signal (None: it ended by itself) and note what is lost; the step it would go on from.
+        """End the run's process by a signal and note what is lost.
 
+        Returns the step that the run would resume from. number: None if it ends by itself.
         before: the step that the process began with.
         """
         if number is not None:
             run.process.send_signal(number)
         hit = time.time()
-        status, said = run.end()
-        if number is None:  # it went on, and then ended: what counts is the last step it made
+        _, output = run.end()
+        if number is None:  # it ended later, by itself: what counts is the last step it made
             hit = run.counter.stat().st_mtime
         self.tried += 1
         self.while_writing += run.writing()
-        step, written = run.kept()
+        step, written = run.newest_checkpoint()
         self.steps_lost = max(self.steps_lost, before + run.steps() - step)
         self.seconds_lost = max(self.seconds_lost, hit - written)
         if message:
-            self.message = said or self.message
+            self.message = output or self.message
         return step
 
-    def go_on(self, run: Run) -> None:
-        """Resume, to the end, and compare."""
+    def resume(self, run: Run) -> None:
+        """Resume, to the end, and compare the weights."""
         run.resume()
-        status, said = run.end()
+        status, output = run.end()
         self.resumed += status == 0 and run.finished()
-        self.message = self.message or ("" if status == 0 else said)
+        self.message = self.message or ("" if status == 0 else output)
         self.same &= status == 0 and same(run.weights(), self.expected)
 
     def row(self, **changes) -> dict:
@@ -203,29 +212,27 @@ def same(a: dict, b: dict) -> bool:
 
 
 def undisturbed(folder: Path) -> tuple[dict, int]:
-    """The weights of a run that nobody disturbs and that writes no state; and its steps."""
+    """(weights, steps) of a run without faults, which saves no checkpoint."""
     run = Run(folder / "undisturbed", folder / "undisturbed.steps", every=3600)
     run.start()
-    status, said = run.end()
+    status, output = run.end()
     if status:
-        raise RuntimeError(f"the undisturbed run failed: {said}")
+        raise RuntimeError(f"the undisturbed run failed: {output}")
     return run.weights(), run.steps()
 
 
 def killed(folder: Path, expected: dict, steps: int, times: int, seed: int = 0) -> Iterator[dict]:
-    """SIGKILL at random moments, uniform over the run; as soon as a state is half written; and again and again in one run."""
+    """SIGKILL at random moments; while a checkpoint is written; again and again in one run."""
     draw, tally = random.Random(seed), Tally("SIGKILL at a random moment", expected)
     while tally.tried < times:
-        run, moment = (
-            fresh(folder),
-            draw.uniform(0, steps),
-        )  # in steps: by the clock, a busy machine would shift them
+        # uniform over the run, in steps: by the clock, a busy machine would shift the moments
+        run, moment = fresh(folder), draw.uniform(0, steps)
         run.start()
         run.wait(lambda run=run, least=moment: run.begun() and run.steps() >= int(least))
         time.sleep(0.015 * (moment % 1))
         if run.process.poll() is None and not run.finished():
             tally.strike(run)
-            tally.go_on(run)
+            tally.resume(run)
         run.end()
     yield tally.row()
     tally = Tally("SIGKILL aimed at a state being written", expected)
@@ -237,14 +244,17 @@ def killed(folder: Path, expected: dict, steps: int, times: int, seed: int = 0) 
             hit = run.wait(run.writing)
         if hit:
             tally.strike(run)
-            tally.go_on(run)
+            tally.resume(run)
         run.end()
     yield tally.row()
     yield again_and_again(fresh(folder), expected, times, draw)
 
 
 def again_and_again(run: Run, expected: dict, times: int, draw: random.Random) -> dict:
-    """One run that is killed up to `times` times: each time after its first new state or later, while it writes if it does."""
+    """One run that is killed up to `times` times.
+
+    Each time while it writes its first new checkpoint, or somewhat later.
+    """
     tally, step = Tally("SIGKILL again and again in one run", expected), 0
     run.start()
     for _ in range(times):
@@ -261,7 +271,7 @@ def again_and_again(run: Run, expected: dict, times: int, draw: random.Random) -
     return tally.row()
 
 
-def asked(folder: Path, expected: dict, times: int) -> Iterator[dict]:
+def stopped(folder: Path, expected: dict, times: int) -> Iterator[dict]:
     """SIGTERM, as from a job scheduler, and Ctrl-C."""
     for name, number in (("SIGTERM", signal.SIGTERM), ("Ctrl-C (SIGINT)", signal.SIGINT)):
         tally = Tally(name, expected)
@@ -270,20 +280,23 @@ def asked(folder: Path, expected: dict, times: int) -> Iterator[dict]:
             run.start()
             run.wait(lambda run=run, least=10 + 120 * i // times: run.steps() > least)
             tally.strike(run, number)
-            tally.go_on(run)
+            tally.resume(run)
         yield tally.row()
 
 
 def damaged(folder: Path, expected: dict, times: int) -> Iterator[dict]:
-    """A run is killed; then its newest state is cut short, or has bytes flipped; or both states are damaged."""
+    """Kill a run; cut its newest checkpoint short, or flip a bit of it, or damage both."""
     draw = random.Random(1)
-    for name, names in (("newest state cut short", [CURRENT]), ("newest state with a flipped byte", [CURRENT]),
-                        ("both states damaged", [CURRENT, PREVIOUS])):  # fmt: skip
+    for name, names in (
+        ("newest state cut short", [CURRENT]),
+        ("newest state with a flipped byte", [CURRENT]),
+        ("both states damaged", [CURRENT, PREVIOUS]),
+    ):
         tally = Tally(name, expected)
         for _ in range(times):
             run = fresh(folder)
             run.start()
-            run.wait(lambda run=run: run.states(2) and run.steps() > 50)
+            run.wait(lambda run=run: run.has_checkpoints(2) and run.steps() > 50)
             run.process.kill()
             run.process.wait()
             hit = time.time()
@@ -298,11 +311,11 @@ def damaged(folder: Path, expected: dict, times: int) -> Iterator[dict]:
             tally.tried += 1
             if len(names) == 1:
                 tally.message = load_checkpoint(run.folder)[1]
-                step, written = run.kept()
+                step, written = run.newest_checkpoint()
                 tally.steps_lost = max(tally.steps_lost, run.steps() - step)
                 tally.seconds_lost = max(tally.seconds_lost, hit - written)
                 run.end()
-                tally.go_on(run)
+                tally.resume(run)
             else:
                 run.end()
                 run.resume()
@@ -317,11 +330,9 @@ def damaged(folder: Path, expected: dict, times: int) -> Iterator[dict]:
 
 
 def not_a_number(folder: Path) -> dict:
-    """A learning rate that makes the loss infinite; whether the last state is still one with finite weights."""
-    tally, run = (
-        Tally("loss not a number (learning rate 1e30)", {}),
-        fresh(folder, "--lr 1e30", every=0.01),
-    )
+    """A learning rate that makes the loss infinite: are the last checkpoint's weights finite?"""
+    tally = Tally("loss not a number (learning rate 1e30)", {})
+    run = fresh(folder, "--lr 1e30", every=0.01)
     run.start()
     step = tally.strike(run, None)
     weights = load_checkpoint(run.folder)[0]["step"]["model"].values() if step else []
@@ -335,49 +346,44 @@ def not_a_number(folder: Path) -> dict:
 
 
 def gpu_gone(folder: Path, expected: dict) -> dict:
-    """The model raises what CUDA raises when a GPU is lost; the process ends; --resume is another process."""
+    """The model raises what CUDA raises when a GPU is lost; another process resumes."""
     tally, run = Tally("GPU disappears (stand-in)", expected), fresh(folder)
     run.start(fail_after=100)
     tally.strike(run, None)
-    tally.go_on(run)
+    tally.resume(run)
     return tally.row()
 
 
 def full_disk(folder: Path, expected: dict) -> dict:
-    """A tmpfs of 4 MB in which the run writes; it is filled up after the second state, and has room again for --resume."""
+    """Fill the tmpfs of 4 MB in which the run writes; make room again for --resume."""
     small = folder / "small"
     init.tmpfs(str(small), 4 << 20)
-    tally, run, filler = (
-        Tally("disk full", expected),
-        Run(small / "run", folder / "full.steps"),
-        small / "filler",
-    )
+    tally, filler = Tally("disk full", expected), small / "filler"
+    run = Run(small / "run", folder / "full.steps")
     run.start()
-    run.wait(lambda: run.states(2) and not run.writing())
+    run.wait(lambda: run.has_checkpoints(2) and not run.writing())
     with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while file.write(bytes(4096)):
             pass
     tally.strike(run, None)
     filler.unlink()
-    tally.go_on(run)
+    tally.resume(run)
     return tally.row()
 
 
 def read_only(folder: Path, expected: dict) -> dict:
-    """A tmpfs that becomes read-only after the second state, and can be written to again for --resume."""
+    """Make the tmpfs in which the run writes read-only; make it writable again for --resume."""
     small = folder / "small"
     init.tmpfs(str(small), 16 << 20)
-    tally, run = (
-        Tally("folder becomes read-only", expected),
-        Run(small / "run", folder / "read_only.steps"),
-    )
+    tally = Tally("folder becomes read-only", expected)
+    run = Run(small / "run", folder / "read_only.steps")
     run.start()
-    run.wait(lambda: run.states(2) and not run.writing())
+    run.wait(lambda: run.has_checkpoints(2) and not run.writing())
     set_read_only = lambda: init.mount(None, str(small), None, init.REMOUNT | init.RDONLY)
     run.wait(lambda: not fails(set_read_only))  # it is refused while a file is open for writing
     tally.strike(run, None)
     init.mount(None, str(small), None, init.REMOUNT)
-    tally.go_on(run)
+    tally.resume(run)
     return tally.row()
 
 
@@ -393,7 +399,10 @@ def fails(action: Callable[[], None]) -> bool:
 
 
 def namespaced(name: str, folder: Path) -> dict | None:
-    """The row of a fault that mounts something, tried by this script inside a mount namespace; None where that is not allowed."""
+    """The row of a fault that mounts something, tried inside a mount namespace.
+
+    None where that is not allowed.
+    """
     if fails(lambda: subprocess.run([*NAMESPACE, "true"], check=True, capture_output=True)):
         return None
     words = [*NAMESPACE, sys.executable, __file__, "--in-namespace", name, str(folder)]
@@ -401,7 +410,10 @@ def namespaced(name: str, folder: Path) -> dict | None:
 
 
 def command(counter: Path, fail_after: int, words: list[str]) -> int:
-    """The command line itself, counting its steps in a file. fail_after: the step after which the GPU is gone, 0 for never."""
+    """The command line itself, counting its steps in a file.
+
+    fail_after: the step after which the GPU is gone, 0 for never.
+    """
     from vit_tutorial import VisionTransformer
     from vit_tutorial.cli.main import main
     from vit_tutorial.training import loop
@@ -413,9 +425,8 @@ def command(counter: Path, fail_after: int, words: list[str]) -> int:
             nonlocal done
             result = super().__call__(*given)
             done += 1
-            os.pwrite(
-                file, b"%d" % done, 0
-            )  # digits only ever grow in number: never a wrong one left over
+            # the number of digits never falls, so that no old digit is left over
+            os.pwrite(file, b"%d" % done, 0)
             return result
 
     def gone(self, images):
@@ -439,11 +450,11 @@ def fresh(folder: Path, more: str = "", every: float = EVERY) -> Run:
 
 
 def rows(folder: Path, kills: int) -> Iterator[dict]:
-    """All faults, one after the other."""
+    """The rows of all faults, one after the other."""
     expected, steps = undisturbed(folder)
     few = max(1, kills // 4)
     yield from killed(folder, expected, steps, kills)
-    yield from asked(folder, expected, few)
+    yield from stopped(folder, expected, few)
     yield from damaged(folder, expected, few)
     yield not_a_number(folder)
     yield gpu_gone(folder, expected)
@@ -460,44 +471,20 @@ def main() -> int:
         expected = load_file(folder / "undisturbed" / "model.safetensors")
         print(json.dumps(IN_A_NAMESPACE[sys.argv[2]](folder, expected)))
         return 0
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    arguments.add_argument("--out", type=Path, required=True, help="the table, as CSV")
-    arguments.add_argument(
+    parser = common.make_parser(__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="the table, as CSV")
+    parser.add_argument(
         "--kills", type=int, default=20, help="times to kill; a quarter of it for the other faults"
     )
-    args = arguments.parse_args()
-    provenance = dict(
-        seconds_between_states=EVERY,
-        hardware=machine.hardware(),
-        torch=torch.__version__,
-        date=datetime.date.today().isoformat(),
-        # Where the table went is this machine's business.
-        command=shlex.join(
-            [
-                "python",
-                "benchmarks/faults.py",
-                *(w for w, b in zip(sys.argv[1:], sys.argv) if "--out" not in (w, b)),
-            ]
-        ),
-    )
-    found = []
+    args = parser.parse_args()
+    about = common.provenance("faults.py", machine.hardware(), seconds_between_states=EVERY)
+    table = []
     with tempfile.TemporaryDirectory() as folder:
         for row in rows(Path(folder), args.kills):
             print(*(f"{name}: {value}" for name, value in row.items()), sep=", ", flush=True)
-            found.append(row | provenance)
-            write(
-                args.out, found
-            )  # after each: it takes a quarter of an hour, and what was measured stays
+            table.append(row | about)
+            files.write_rows(args.out, table)  # after each: all of them take a quarter of an hour
     return 0
-
-
-def write(path: Path, rows: list[dict]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 if __name__ == "__main__":

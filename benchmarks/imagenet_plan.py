@@ -8,33 +8,28 @@ Assumptions are marked as such; the rates of reading come from data/results/read
 (`python benchmarks/reading.py`), FLOPs and parameters from the package.
 """
 
-import argparse
-import csv
 import re
-from pathlib import Path
+
+from common import RESULTS, ROOT, make_parser
 
 from vit_tutorial import VisionTransformer, ViTConfig
+from vit_tutorial.common.files import read_rows
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "imagenet.md"
 
 GPUS = 8
 PEAK = 312e12  # FLOP/s, A100, bf16 with fp32 accumulation, dense (NVIDIA's data sheet)
-SHARES = (
-    0.20,
-    0.40,
-)  # assumption: of the peak, for a whole training step of a model as narrow as ViT-S
+# assumption: share of the peak, for a whole training step of a model as narrow as ViT-S
+SHARES = (0.20, 0.40)
 PRICE = 16.0  # assumption: dollars an hour for a machine with 8 GPUs
 CORES = 96  # assumption: hardware threads of such a machine
-# assumption: bytes a second of all-reduce inside one machine (A100 NVLink: 300e9 each way)
+# assumption: bytes a second of all-reduce that a GPU reaches inside one machine (A100 NVLink:
+# 300e9 each way)
 NVLINK = 200e9
 ETHERNET = 12.5e9  # assumption: bytes a second between machines, 100 Gbit/s
 BATCH = 1024
 TRAIN_IMAGES, VALIDATION_IMAGES, CLASSES = 1_281_167, 50_000, 1000  # ILSVRC 2012
-TRAIN_BYTES, VALIDATION_BYTES = (
-    147_897_477_120,
-    6_744_924_160,
-)  # the two published archives of JPEGs
+TRAIN_BYTES, VALIDATION_BYTES = 147_897_477_120, 6_744_924_160  # the two archives of JPEGs
 EPOCHS = (90, 300)
 SIDE = 224
 SET_ASIDE = 0.1  # of the training images, for validation: the default of vit_tutorial.data.load
@@ -59,15 +54,10 @@ def macs(c: ViTConfig) -> dict[str, int]:
 
 
 def reading() -> dict[str, float]:
-    """Images a CPU second, measured: full-size files, files made smaller beforehand, headers."""
-    with (ROOT / "data" / "results" / "reading_cpu.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    at = {
-        (row["what"], row["source"], row["image_size"], row["workers"]): row[
-            "images_per_cpu_second"
-        ]
-        for row in rows
-    }
+    """Images a CPU second, measured: full-size files, files made smaller before, file checks."""
+    rows = read_rows(RESULTS / "reading_cpu.csv")
+    names = ("what", "source", "image_size", "workers")
+    at = {tuple(row[n] for n in names): row["images_per_cpu_second"] for row in rows}
     full, small = "500x375", "341x256"
     keys = {
         "full": ("read", full, "224", "0"),
@@ -316,7 +306,7 @@ def with_tables(page: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--write", action="store_true", help="put the tables into docs/imagenet.md")
     if parser.parse_args().write:
         PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

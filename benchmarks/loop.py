@@ -1,22 +1,29 @@
-"""Images a second of the whole training loop: ours, our loop with other libraries' models, and a plain DataLoader loop.
+"""Images a second of the whole training loop: ours, with other libraries' models, and a plain loop.
 
     python benchmarks/loop.py                    # bf16 where the machine is fast in it
-    python benchmarks/loop.py --compile          # the same loops with torch.compile too
+    python benchmarks/loop.py --compile          # the same loops also with torch.compile
 
-5,000 images of 32 x 32 are drawn at random in the script, so nothing is downloaded; speed does not depend on what they show.
-- train: `vit_tutorial.training.train`, data on the device as uint8, flipped and shifted there a batch at a time, with our model
-  and with timm's, vit-pytorch's and torchvision's in its place. Its set-up counts, and its two looks at 500 validation images.
-- DataLoader: our model in the loop that tutorials show: PIL images, RandomCrop(32, padding=4), RandomHorizontalFlip, ToTensor,
-  Normalize, two worker processes that stay; the same optimiser, precision and batch, and as many looks at the same images.
-- input only: the images of both loops without a model, already on the device. What one gives and a GPU could take is its hunger.
-All take turns, a pass over the data each (--epochs), after one pass to warm up: ratios are formed within each round. The table
-goes to data/results/loop_<device>.csv; where our loop's time goes, by torch.profiler, to data/results/profile_<device>.csv.
+5,000 images of 32 x 32 are drawn at random in the script, so nothing is downloaded; speed does not
+depend on what they show. The loops:
+    train       `vit_tutorial.training.train`, data on the device as uint8, flipped and shifted
+                there a batch at a time, with our model and with timm's, vit-pytorch's and
+                torchvision's in its place. Its set-up counts, and its two evaluations on 500
+                validation images.
+    DataLoader  our model in the loop that tutorials show: PIL images, RandomCrop(32, padding=4),
+                RandomHorizontalFlip, ToTensor, Normalize, two worker processes that stay; the same
+                optimiser, precision and batch, and as many evaluations on the same images.
+    input only  the images of both loops without a model, already on the device. A GPU that could
+                take more than that waits.
+All take turns of --epochs epochs, after one to warm up: ratios are formed within each round. The
+table goes to data/results/loop_<device>.csv; where our loop's time goes, by torch.profiler, to
+data/results/profile_<device>.csv.
 """
 
 import argparse
 import time
-from pathlib import Path
 
+import common
+import measured
 import speed
 import time_groups
 import torch
@@ -30,18 +37,14 @@ from vit_tutorial.data.dataset import channel_statistics
 from vit_tutorial.training import TrainSettings, choose_precision, make_optimizer, train
 from vit_tutorial.training.batches import Batches
 
-OURS, PLAIN, BATCHES, LOADER = (
-    "train: vit_tutorial",
-    "DataLoader: vit_tutorial",
-    "input only: train",
-    "input only: DataLoader",
-)
+OURS, PLAIN = "train: vit_tutorial", "DataLoader: vit_tutorial"
+BATCHES, LOADER = "input only: train", "input only: DataLoader"
 PEERS = ("timm", "vit-pytorch", "torchvision")
 LOOPS = (OURS, *(f"train: {name}" for name in PEERS), PLAIN, BATCHES, LOADER)
 
 
 def random_data(count: int, device: torch.device, seed: int = 0) -> ImageData:
-    """`count` training images (3, 32, 32), uint8, in 10 classes, and a tenth as many for validation, drawn evenly from 0..255."""
+    """`count` random training images (3, 32, 32), uint8, in 10 classes; a tenth for validation."""
     draw = torch.Generator().manual_seed(seed)
 
     def split(n):
@@ -61,17 +64,14 @@ def random_data(count: int, device: torch.device, seed: int = 0) -> ImageData:
 class Pictures(Dataset):
     """What a tutorial reads: PIL images with their labels, transformed one by one."""
 
-    def __init__(self, split: Split, data: ImageData, moved: bool):
+    def __init__(self, split: Split, data: ImageData, augmented: bool):
         self.pictures = [transforms.functional.to_pil_image(image) for image in split.images.cpu()]
         self.labels = split.labels.tolist()
-        moves = (
-            [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
-            if moved
-            else []
-        )
-        self.transform = transforms.Compose(
-            [*moves, transforms.ToTensor(), transforms.Normalize(data.mean, data.std)]
-        )
+        steps = [transforms.ToTensor(), transforms.Normalize(data.mean, data.std)]
+        if augmented:
+            crop = transforms.RandomCrop(32, padding=4)
+            steps = [crop, transforms.RandomHorizontalFlip(), *steps]
+        self.transform = transforms.Compose(steps)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -81,7 +81,10 @@ class Pictures(Dataset):
 
 
 def peer(name: str, size: dict, precision: str, device: torch.device) -> torch.nn.Module:
-    """Another library's model in its faster form (data/results/step_<device>.csv), with the configuration `train` asks for."""
+    """Another library's model in its faster form (data/results/step_<device>.csv).
+
+    With the configuration that `train` reads.
+    """
     explicit = name == "vit-pytorch" or (
         name == "timm" and device.type == "cpu" and precision != "fp32"
     )
@@ -91,7 +94,7 @@ def peer(name: str, size: dict, precision: str, device: torch.device) -> torch.n
 
 
 class Loops:
-    """Every loop by its name: `run(name, compiled)` trains a pass or more and returns images a second."""
+    """Every loop by its name: `run(name, compiled)` trains --epochs and returns images a second."""
 
     def __init__(self, options, device: torch.device):
         self.options, self.device, self.data = options, device, random_data(options.images, device)
@@ -102,39 +105,34 @@ class Loops:
             persistent_workers=options.workers > 0,
             pin_memory=device.type == "cuda",
         )
-        pictures = Pictures(self.data.train, self.data, moved=True)
+        pictures = Pictures(self.data.train, self.data, augmented=True)
         self.loader = DataLoader(
             pictures, batch_size=options.batch, shuffle=True, drop_last=True, **workers
         )
-        self.looker = DataLoader(
-            Pictures(self.data.validation, self.data, moved=False),
+        self.validation_loader = DataLoader(
+            Pictures(self.data.validation, self.data, augmented=False),
             batch_size=options.batch,
             **workers,
         )
-        self.seen = (
-            options.epochs * (options.images // options.batch) * options.batch
-        )  # images in a turn
-        self.kept = {}  # models that are trained on, so that a compiled one is compiled once
+        steps = options.epochs * (options.images // options.batch)
+        self.seen = steps * options.batch  # images in a turn
+        self.models = {}  # trained on from turn to turn, so that each is compiled once
 
     def settings(self, compiled: bool = False) -> TrainSettings:
-        o = self.options
-        told = dict(
-            epochs=o.epochs,
-            batch_size=o.batch,
+        return TrainSettings(
+            epochs=self.options.epochs,
+            batch_size=self.options.batch,
             precision=self.precision.name,
             augment="flip_shift",
             shift=4,
-        )
-        return TrainSettings(
-            **told,
-            micro_batch=o.batch,
+            micro_batch=self.options.batch,
             checkpoint_activations=False,
             num_evaluations=1,
             compile=compiled,
         )
 
     def model(self, name: str, compiled: bool) -> torch.nn.Module:
-        if (name, compiled) not in self.kept:
+        if (name, compiled) not in self.models:
             torch.manual_seed(0)
             library = name.split(": ")[1]
             model = (
@@ -142,18 +140,18 @@ class Loops:
                 if library == "vit_tutorial"
                 else peer(library, self.size, self.precision.name, self.device)
             )
-            self.kept[name, compiled] = model.to(self.device)
-        return self.kept[name, compiled]
+            self.models[name, compiled] = model.to(self.device)
+        return self.models[name, compiled]
 
     def run(self, name: str, compiled: bool = False) -> float:
         work = {PLAIN: self.plain, BATCHES: self.batches_only, LOADER: self.loader_only}.get(
             name, self.train
         )
         model = None if name in (BATCHES, LOADER) else self.model(name, compiled)
-        speed.wait(self.device)
+        measured.wait(self.device)
         start = time.perf_counter()
         work(model, compiled)
-        speed.wait(self.device)
+        measured.wait(self.device)
         return self.seen / (time.perf_counter() - start)
 
     def train(self, model, compiled) -> None:
@@ -162,7 +160,7 @@ class Loops:
     def plain(self, model, compiled) -> None:
         optimizer, scaler = make_optimizer(model, self.settings()), self.precision.scaler()
         forward = torch.compile(model) if compiled else model
-        self.look(model)
+        self.validate(model)
         model.train()
         for images, labels in self.loaded():
             with self.precision.autocast():
@@ -171,14 +169,14 @@ class Loops:
             scaler.scale(loss).backward()
             scaler.step(optimizer)
             scaler.update()
-        self.look(model)
+        self.validate(model)
 
-    def look(self, model) -> float:
+    def validate(self, model) -> float:
         """The share of the validation images that `model` gets right, as a tutorial finds it."""
         model.eval()
         right = 0
         with torch.no_grad(), self.precision.autocast():
-            for images, labels in self.looker:
+            for images, labels in self.validation_loader:
                 images, labels = (
                     images.to(self.device, non_blocking=True),
                     labels.to(self.device, non_blocking=True),
@@ -220,9 +218,9 @@ def measure(loops: Loops, options) -> list[dict]:
             else:
                 loops.run(*key)
             speeds[key], ended[key] = [], "measured"
-        except speed.OutOfTime:
+        except speed.OutOfTimeError:
             ended[key] = (
-                f"left out: its first pass, with compiling, took more than {options.limit:g} s"
+                f"left out: its first epoch, with compiling, took more than {options.limit:g} s"
             )
         except Exception as error:
             if not key[1]:
@@ -230,10 +228,11 @@ def measure(loops: Loops, options) -> list[dict]:
             ended[key] = speed.failed(error)
         first[key] = time.perf_counter() - before
         print(
-            f"  {key[0]}{', compiled' if key[1] else ''}: {ended[key]} (first pass {first[key]:.1f} s)",
+            f"  {key[0]}{', compiled' if key[1] else ''}: {ended[key]} "
+            f"(first epoch {first[key]:.1f} s)",
             flush=True,
         )
-    for key in speed.in_turns(list(speeds), options.rounds):
+    for key in measured.in_turns(list(speeds), options.rounds):
         speeds[key].append(loops.run(*key))
     return [
         row(key, speeds, first[key], ended[key], flops, peak) | dict(precision=loops.precision.name)
@@ -242,7 +241,7 @@ def measure(loops: Loops, options) -> list[dict]:
 
 
 def row(key, speeds, first, ended, flops, peak) -> dict:
-    """What the table says of one loop. Ratios: to the DataLoader loop, and of the inputs to the DataLoader's input."""
+    """The row of one loop. Ratios: to the DataLoader loop; of the inputs to its input."""
     (name, compiled), mine = key, speeds.get(key)
     found = dict(
         loop=name.split(": ")[0],
@@ -252,13 +251,15 @@ def row(key, speeds, first, ended, flops, peak) -> dict:
     )
     if name in (BATCHES, LOADER):
         found["loop"], found["model"] = name, ""
-    found |= dict(first_pass_seconds=round(first, 1)) | speed.spread("images_per_second", mine, 1)
+    found |= dict(first_epoch_seconds=round(first, 1)) | measured.spread(
+        "images_per_second", mine, 1
+    )
     plain = speeds.get((LOADER, False) if name in (BATCHES, LOADER) else (PLAIN, compiled))
     ours = None if name in (BATCHES, LOADER) else speeds.get((OURS, compiled))
-    found |= speed.spread("ratio_to_dataloader", mine and plain and speed.ratios(mine, plain))
-    found |= speed.spread("ratio_to_ours", mine and ours and speed.ratios(mine, ours))
+    found |= measured.spread("ratio_to_dataloader", mine and plain and measured.ratios(mine, plain))
+    found |= measured.spread("ratio_to_ours", mine and ours and measured.ratios(mine, ours))
     works = mine and name not in (BATCHES, LOADER)
-    share = round(flops * speed.quartiles(mine)[1] / peak, 4) if works else ""
+    share = round(flops * measured.quartiles(mine)[1] / peak, 4) if works else ""
     return found | dict(
         flops_an_image=flops if works else "",
         matmul_peak_gflops=round(peak / 1e9, 1),
@@ -267,48 +268,29 @@ def row(key, speeds, first, ended, flops, peak) -> dict:
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__.split("\n\n")[0], formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--device",
-        default="cuda" if torch.cuda.is_available() else "cpu",
-        help="cpu or cuda (default: %(default)s)",
+    parser = common.make_parser(
+        __doc__, common.speed_options("loop", rounds=5), common.model_options()
     )
     parser.add_argument(
         "--precision",
         default="auto",
         choices=("auto", "fp32", "bf16", "fp16"),
-        help="default: what train picks",
+        help="default: what train chooses",
     )
     parser.add_argument("--loops", nargs="+", choices=LOOPS, default=LOOPS, help="default: all")
-    parser.add_argument("--compile", action="store_true", help="the loops under torch.compile too")
+    parser.add_argument("--compile", action="store_true", help="also under torch.compile")
     parser.add_argument(
         "--limit",
         type=float,
         default=600,
-        help="seconds a compiled loop's first pass may take (%(default)s)",
+        help="seconds that a compiled loop's first epoch may take (default: %(default)s)",
     )
     parser.add_argument(
         "--images", type=int, default=5000, help="training images (default: %(default)s)"
     )
-    parser.add_argument(
-        "--epochs", type=int, help="passes over them in a turn (default: 1, on a GPU 20)"
-    )
-    parser.add_argument(
-        "--rounds", type=int, default=5, help="turns that each loop gets (default: %(default)s)"
-    )
-    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--epochs", type=int, help="epochs in a turn (default: 1, on a GPU 20)")
     parser.add_argument(
         "--workers", type=int, default=2, help="of the DataLoader (default: %(default)s)"
-    )
-    parser.add_argument("--dim", type=int, default=192)
-    parser.add_argument("--depth", type=int, default=6)
-    parser.add_argument("--heads", type=int, default=3)
-    parser.add_argument(
-        "--out",
-        type=Path,
-        help="the table; the profile goes beside it (default: data/results/loop_<device>.csv)",
     )
     options = parser.parse_args(words)
     if not 1 <= options.batch <= options.images:
@@ -323,39 +305,28 @@ def main(words: list[str] | None = None) -> None:
     loops = Loops(options, device)
     rows = measure(loops, options)
     print(
-        f"\nimages a second (quartiles), ratio to the DataLoader's, share of the peak; {loops.precision.name}"
+        "\nimages a second (quartiles), ratio to the DataLoader's, share of the peak; "
+        f"{loops.precision.name}"
     )
     for r in rows:
         if r["ended"] == "measured":
-            name = (
-                f"{r['loop']:24} {r['model']:12} {'compiled' if r['compiled'] == 'yes' else '':8}"
-            )
-            speeds = f"{r['images_per_second']:10.1f} ({r['images_per_second_q1']:.1f} to {r['images_per_second_q3']:.1f})"
+            compiled = "compiled" if r["compiled"] == "yes" else ""
+            name = f"{r['loop']:24} {r['model']:12} {compiled:8}"
+            low, high = r["images_per_second_q1"], r["images_per_second_q3"]
+            speeds = f"{r['images_per_second']:10.1f} ({low:.1f} to {high:.1f})"
             print(f"  {name} {speeds}   {r['ratio_to_dataloader']}   {r['share_of_peak']}")
-    made = dict(
-        width=options.dim,
-        depth=options.depth,
-        heads=options.heads,
-        patch=4,
-        tokens=65,
-        batch=options.batch,
-    )
-    made |= dict(
-        images=options.images,
-        epochs_a_turn=options.epochs,
-        rounds=options.rounds,
-        workers=options.workers,
-    )
-    made |= speed.about(device, "loop.py")
-    out = options.out or speed.table_path("loop", device)
-    speed.write(out, [row | made for row in rows])
+    about = dict(
+        images=options.images, epochs_a_turn=options.epochs, workers=options.workers
+    ) | speed.about(device, "loop.py", options)
+    out = options.out or common.table_path("loop", device)
+    common.write_table(out, [row | about for row in rows])
     if OURS in options.loops:
         groups = time_groups.profile(lambda: loops.run(OURS), device)
         time_groups.show(groups)
-        path = out.with_name(
-            out.name.replace("loop", "profile") if "loop" in out.name else f"profile_{out.name}"
-        )
-        speed.write(path, [group | dict(precision=loops.precision.name) | made for group in groups])
+        name = out.name.replace("loop", "profile")
+        path = out.with_name(name if "loop" in out.name else f"profile_{name}")
+        about |= dict(precision=loops.precision.name)
+        common.write_table(path, [group | about for group in groups])
 
 
 if __name__ == "__main__":

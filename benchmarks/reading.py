@@ -1,13 +1,16 @@
-"""Images a second that come from disk while training (vit_tutorial.data.stream), with 0, 1 and 2 worker processes, on a CPU.
+"""Images a second that come from disk while training (vit_tutorial.data.stream), on a CPU.
 
     python benchmarks/reading.py
 
-Makes JPEGs of ImageNet's usual size in a temporary folder (about 500x375 pixels and 110 KB: smooth colours and a texture with a
-photograph's spectrum), and the same ones made smaller once (the short side 256 pixels). The settings take turns, a pass over all
-images each, so that a machine that slows down slows down all of them. Shown: the median over rounds, and the quartiles. Files
-come out of the system's cache: this is the cost of decoding and resizing, not of a disk. With 0 workers the seconds of CPU time
-are known too: images a CPU second do not change when something else runs beside. "check" rows are the look into each file at
-the start. The table goes to data/results/reading_cpu.csv.
+Makes JPEGs of ImageNet's usual size in a temporary folder (about 500x375 pixels and 110 KB: smooth
+colours and a texture with a photograph's spectrum), and the same ones made smaller once (the short
+side 256 pixels). They are read by 0, 1 and 2 worker processes. The settings take turns, a pass over
+all images each, so that a machine that slows down slows down all of them. Shown are the median over
+rounds and the quartiles.
+Files come out of the system's cache: this is the cost of decoding and resizing, not of a disk. With
+0 workers CPU time is known too: images a CPU second do not depend on what else runs. "check" rows
+measure the check of each file when a folder is loaded. The table goes to
+data/results/reading_cpu.csv.
 """
 
 import argparse
@@ -18,10 +21,10 @@ import tempfile
 import time
 from pathlib import Path
 
+import common
 import numpy as np
-import PIL
 import torch
-from measured import RESULTS, made, spread, write
+from measured import in_turns, spread
 from PIL import Image
 
 from vit_tutorial.common import machine
@@ -35,7 +38,7 @@ BATCH = 32
 
 
 def picture(draw: np.random.Generator) -> Image.Image:
-    """Colours that change slowly, and a texture whose spectrum falls as 1/f, as that of photographs does."""
+    """Smooth colours, and a texture whose spectrum falls as 1/f, as in photographs."""
     rows, columns = np.mgrid[0 : 1 : HEIGHT * 1j, 0 : 1 : WIDTH * 1j]
     frequency = np.hypot(np.fft.fftfreq(HEIGHT)[:, None], np.fft.rfftfreq(WIDTH)[None])
     frequency[0, 0] = np.inf
@@ -56,7 +59,10 @@ def jpeg(image: Image.Image, quality: int) -> bytes:
 
 
 def make(folder: Path, count: int) -> dict[str, list[str]]:
-    """File names by what they hold: "500x375" and the same ones smaller. One JPEG quality for all, the one that meets BYTES."""
+    """File names by the size of their images: "500x375" and the same images smaller.
+
+    One JPEG quality for all, the one whose files come nearest to BYTES.
+    """
     draw = np.random.default_rng(0)
     images = [picture(draw) for _ in range(16)]
     quality = min(
@@ -82,7 +88,7 @@ def make(folder: Path, count: int) -> dict[str, list[str]]:
 
 
 class Reading:
-    """One setting: `one_pass()` gives the images a second, and the images a second of CPU time (0 workers only)."""
+    """One setting. `one_pass()`: images a second, and a CPU second (None with workers)."""
 
     def __init__(self, names: list[str], image_size: int, workers: int):
         count = len(names)
@@ -91,7 +97,7 @@ class Reading:
             PackedPaths(names), index, labels, (image_size, image_size), workers=workers
         )
         self.workers = workers
-        next(self.split.iter_batches(BATCH))  # starts the workers, which then wait for each pass
+        next(self.split.iter_batches(BATCH))  # starts the workers: they wait for the passes
 
     def one_pass(self) -> tuple[float, float | None]:
         start, cpu = time.perf_counter(), time.process_time()
@@ -101,7 +107,7 @@ class Reading:
 
 
 class Checking:
-    """The look into every file's header and end when a folder is loaded."""
+    """The check of every file's header and end when a folder is loaded."""
 
     def __init__(self, names: list[str]):
         self.names = names
@@ -110,9 +116,8 @@ class Checking:
         start, cpu = time.perf_counter(), time.process_time()
         if unreadable(self.names, ""):
             raise RuntimeError("a picture made here cannot be read")
-        return len(self.names) / (time.perf_counter() - start), len(self.names) / (
-            time.process_time() - cpu
-        )
+        wall, busy = time.perf_counter() - start, time.process_time() - cpu
+        return len(self.names) / wall, len(self.names) / busy
 
 
 def measure(options, folder: Path) -> list[dict]:
@@ -128,11 +133,8 @@ def measure(options, folder: Path) -> list[dict]:
     }
     settings["check", full, "", ""] = Checking(found[full])
     speeds = {key: [] for key in settings}
-    order = list(settings)
-    for turn in range(options.rounds):
-        first = turn * 3 % len(order)
-        for key in order[first:] + order[:first]:
-            speeds[key].append(settings[key].one_pass())
+    for key in in_turns(list(settings), options.rounds, step=3):
+        speeds[key].append(settings[key].one_pass())
     rows = []
     for (what, source, size, workers), passes in speeds.items():
         a_core = [speed for _, speed in passes if speed is not None]
@@ -150,51 +152,41 @@ def measure(options, folder: Path) -> list[dict]:
     return rows
 
 
+def arguments() -> argparse.Namespace:
+    parser = common.make_parser(__doc__)
+    parser.add_argument("--images", type=int, default=192, help="files a pass (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each setting (%(default)s)")
+    parser.add_argument("--out", type=Path, default=common.RESULTS / "reading_cpu.csv")
+    return parser.parse_args()
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__.split("\n\n")[0], formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--images", type=int, default=192, help="files a pass (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--rounds", type=int, default=5, help="turns that each setting gets (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=RESULTS / "reading_cpu.csv",
-        help="the table (default: data/results/)",
-    )
-    options = parser.parse_args()
+    options = arguments()
     torch.set_num_threads(1)
     load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else ""
     with tempfile.TemporaryDirectory() as folder:
         rows = measure(options, Path(folder))
     for row in rows:
-        what = f"{row['what']} {row['source']}" + (
-            f" to {row['image_size']} px, {row['workers']} workers" if row["image_size"] else ""
-        )
-        a_core = (
-            f", {row['images_per_cpu_second']} a CPU second" if row["images_per_cpu_second"] else ""
-        )
+        what = f"{row['what']} {row['source']}"
+        if row["image_size"]:
+            what += f" to {row['image_size']} px, {row['workers']} workers"
         print(
-            f"{what:36} {row['images_per_second']:8.1f} images a second ({row['images_q1']} to {row['images_q3']}){a_core}"
+            f"{what:36} {row['images_per_second']:8.1f} images a second "
+            f"({row['images_q1']} to {row['images_q3']})",
+            f"{row['images_per_cpu_second']} a CPU second" if row["images_per_cpu_second"] else "",
         )
-    about = dict(
+    about = common.provenance(
+        "reading.py",
+        machine.cpu_name(),
+        packages=("torch", "pillow"),
         batch=BATCH,
         images=options.images,
         rounds=options.rounds,
-        hardware=machine.cpu_name(),
         cores=os.cpu_count(),
         load_at_start=load,
-        versions=f"torch {torch.__version__}, pillow {PIL.__version__}",
-        **made("reading.py"),
     )
-    print(
-        f"{about['hardware']}, {about['cores']} cores, load {load} at the start, {about['versions']}"
-    )
-    write(options.out, [row | about for row in rows])
+    print(f"{about['hardware']}, {about['cores']} cores, load {load} at the start")
+    common.write_table(options.out, [row | about for row in rows])
 
 
 if __name__ == "__main__":

@@ -3,29 +3,27 @@
     python benchmarks/recipe.py FOLDER_OR_cifar10 --provenance "CIFAR-10 (JPEG copy)"
 
 Studies:
-    ladder     from a first attempt to a recipe, one ingredient added at a time, each compared with the rung below
+    ladder     from a first attempt to a recipe, one ingredient added at a time, each compared with
+               the rung below
     alone      further ingredients, each by itself on top of the ladder
-    reuse      the same with a ninth of the images and nine times the passes: as many steps, but each image is seen often
+    reuse      the same with a ninth of the images and nine times the epochs: as many steps, but
+               each image is seen often
     optimizer  AdamW and Muon, each at the same learning rates: the same effort for both
-A row a run goes into data/results/recipe.csv (--out); `against` names the ingredient whose runs, seed by seed, are the
-comparison. Runs that are there already are not made again. Accuracies are those on the validation images; the test images are
-not touched.
+Each run is a row of data/results/recipe.csv (--out); `against` names the ingredient whose runs it
+is compared with, seed by seed. Runs that are in the table are not made again. Accuracies are those
+on the validation images; the test images are not touched.
 """
 
 import argparse
-import csv
 import dataclasses
-import datetime
-import shlex
-from pathlib import Path
+import functools
 
+import common
 import torch
-from archive import images_in, shown
-from filelock import FileLock
 
 from vit_tutorial import VisionTransformer, ViTConfig, training
 from vit_tutorial import data as sources
-from vit_tutorial.common import files, machine
+from vit_tutorial.common import machine
 
 FIRST = {
     "config": dict(pool="class", position="learned_1d"),
@@ -59,45 +57,14 @@ ALONE = {
     "overlapping convolutional stem": (dict(stem="convolutional"), {}),
 }
 STUDIES = ["ladder", "alone", "reuse", "optimizer"]
-FEWER = 9  # the study reuse: images divided by this, passes multiplied
+FEWER = 9  # the study reuse: images divided by this, epochs multiplied
 RATES = (1e-3, 3e-3, 1e-2, 3e-2)  # the best of either optimiser lies inside
 
 
-class Table:
-    """The rows so far, in a file that several studies may write at the same time."""
-
-    def __init__(self, path: Path, args):
-        self.path, self.lock, self.args = path, FileLock(f"{path}.lock"), args
-
-    def rows(self) -> list[dict]:
-        return list(csv.DictReader(self.path.open(newline=""))) if self.path.exists() else []
-
-    def find(self, **key) -> dict | None:
-        return next(
-            (
-                row
-                for row in self.rows()
-                if all(row[name] == str(value) for name, value in key.items())
-            ),
-            None,
-        )
-
-    def add(self, row: dict, instead_of: tuple = ()) -> None:
-        """Write `row`; one that is equal to it in the columns `instead_of` goes."""
-        with self.lock:
-            same = lambda old: (
-                bool(instead_of) and all(old[name] == str(row[name]) for name in instead_of)
-            )
-            files.write_rows(self.path, [*(old for old in self.rows() if not same(old)), row])
-
-    def sort(self, key) -> None:
-        with self.lock:
-            files.write_rows(self.path, sorted(self.rows(), key=key))
-
-
 def make(
-    table: Table,
-    data_of,
+    table: common.SharedTable,
+    args,
+    data,
     study: str,
     name: str,
     against: str,
@@ -109,23 +76,20 @@ def make(
     key = dict(study=study, ingredient=name, seed=seed)
     if table.find(**key):
         return
-    args, data, passes = table.args, data_of(seed), table.args.epochs
-    if study == "reuse":
-        data, passes = (
-            dataclasses.replace(data, train=data.train[::FEWER]),
-            passes * FEWER,
-        )  # a folder is in order of classes
+    epochs = args.epochs
+    if study == "reuse":  # every ninth image, since a folder is in order of classes
+        data = dataclasses.replace(data, train=data.train[::FEWER])
+        epochs *= FEWER
     recipe = ", ".join(f"{n} {v}" for n, v in (config | settings).items())
-    same = table.find(
-        seed=seed, recipe=recipe, images=len(data.train), epochs=passes, model=args.model
-    )
+    images = len(data.train)
+    same = table.find(seed=seed, recipe=recipe, images=images, epochs=epochs, model=args.model)
     if same:  # a run that two studies share is made once
         table.add(same | key | dict(against=against))
         return
     torch.manual_seed(seed)
     model = VisionTransformer(ViTConfig.named(args.model, num_classes=data.num_classes, **config))
-    told = training.TrainSettings(epochs=passes, seed=seed, num_evaluations=4, **settings)
-    history = training.train(model, data, told, progress=not args.quiet)
+    plan = training.TrainSettings(epochs=epochs, seed=seed, num_evaluations=4, **settings)
+    history = training.train(model, data, plan, progress=not args.quiet)
     if history.stopped != "finished":
         raise KeyboardInterrupt
     last = history.rows[-1]
@@ -134,25 +98,29 @@ def make(
         validation_accuracy=round(last["validation_accuracy"], 4),
         validation_loss=round(last["validation_loss"], 4),
         train_loss=round(last["train_loss"], 4),
-        images=len(data.train),
-        epochs=passes,
+        images=images,
+        epochs=epochs,
         steps=history.steps,
         minutes=round(history.minutes, 2),
         model=args.model,
         recipe=recipe,
-        precision=history.precision.name,
-        data=args.provenance or data.provenance,
-        hardware=machine.hardware(data.device),
-        torch=torch.__version__,
-        date=datetime.date.today().isoformat(),
-        command=shlex.join(["python", "benchmarks/recipe.py", *args.shown]),
+        **common.provenance(
+            "recipe.py",
+            machine.hardware(data.device),
+            source=args.data,
+            precision=history.precision.name,
+            data=args.provenance or data.provenance,
+        ),
     )
     table.add(key | result)
     print(f"{study}: {name}, seed {seed}: {result['validation_accuracy']:.2%}", flush=True)
 
 
 def rungs(study: str, only: list[str]) -> list[tuple[str, str, dict, dict]]:
-    """(ingredient, what it is compared with, configuration, settings) of each kind of run; of ALONE `only` these."""
+    """(ingredient, what it is compared with, configuration, settings) of each kind of run.
+
+    only: which of ALONE.
+    """
     config, settings, below = FIRST["config"], FIRST["settings"], "a first attempt"
     found = [(below, "", config, settings)]
     for name, (more_config, more_settings) in LADDER.items():
@@ -172,54 +140,43 @@ def rungs(study: str, only: list[str]) -> list[tuple[str, str, dict, dict]]:
     ]
 
 
-def main() -> None:
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    arguments.add_argument(
-        "data",
-        help="cifar10, a folder train/<class>/*, test/<class>/*, or a tar archive of such a folder",
-    )
-    arguments.add_argument("--provenance", default="", help="what the data is, for the table")
-    arguments.add_argument("--study", nargs="+", default=STUDIES, choices=STUDIES)
-    arguments.add_argument(
+def arguments() -> argparse.Namespace:
+    options = common.run_options(common.RESULTS / "recipe.csv")
+    parser = common.make_parser(__doc__, common.image_options(), options)
+    parser.add_argument("--study", nargs="+", default=STUDIES, choices=STUDIES)
+    parser.add_argument(
         "--only",
         nargs="+",
         default=list(ALONE),
         choices=list(ALONE),
         help="of the studies alone and reuse",
     )
-    arguments.add_argument("--model", default="CIFAR-64x3/4")
-    arguments.add_argument(
+    parser.add_argument("--model", default="CIFAR-64x3/4")
+    parser.add_argument(
         "--epochs",
         type=float,
         default=3,
         help="of each run; in the study reuse nine times as many (default 3)",
     )
-    arguments.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    arguments.add_argument("--device", default="auto")
-    arguments.add_argument("--quiet", action="store_true")
-    arguments.add_argument(
-        "--out", type=Path, default=Path(__file__).parent.parent / "data" / "results" / "recipe.csv"
-    )
-    args = arguments.parse_args()
-    args.shown = shown(args.data)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    device, loaded = machine.pick_device(args.device), {}
-    with images_in(args.data) as source:
+    return parser.parse_args()
 
+
+def main() -> None:
+    args = arguments()
+    device = machine.pick_device(args.device)
+    table = common.SharedTable(args.out)
+    with common.images_in(args.data) as source:
+
+        @functools.cache
         def data_of(seed: int):
-            if seed not in loaded:
-                loaded[seed] = sources.load(source, device=device, seed=seed)
-            return loaded[seed]
+            return sources.load(source, device=device, seed=seed)
 
-        table = Table(args.out, args)
         for study in args.study:
             for rung in rungs(study, args.only):
                 for seed in args.seeds:
-                    make(table, data_of, study, *rung, seed)
-        places = [(study, name) for study in STUDIES for name, *_ in rungs(study, list(ALONE))]
-        table.sort(lambda row: (places.index((row["study"], row["ingredient"])), int(row["seed"])))
+                    make(table, args, data_of(seed), study, *rung, seed)
+    order = [(study, name) for study in STUDIES for name, *_ in rungs(study, list(ALONE))]
+    table.sort(lambda row: (order.index((row["study"], row["ingredient"])), int(row["seed"])))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,16 @@
-"""What step.py and loop.py share: the four libraries' models, FLOPs, the machine's matmul peak, a limit on compiling."""
+"""What step.py and loop.py share: the four libraries' models, FLOPs, and a limit on compiling."""
 
 import contextlib
-import importlib.metadata
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import measured
+import common
 import timm
 import torch
 import vit_pytorch
-from measured import in_turns, made, quartiles, ratios, spread, table_path, wait, write  # noqa: F401
+from measured import wait
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.vision_transformer import VisionTransformer as TorchvisionViT
 
@@ -63,7 +62,8 @@ def torchvisions(size: dict) -> torch.nn.Module:
     )
 
 
-# Name, attention: how to build it. timm's and torchvision's own choice is the fused call, vit-pytorch's is the explicit form.
+# (library, attention): how to build it. By themselves timm and torchvision choose the fused call,
+# vit-pytorch the explicit form.
 MODELS = {
     ("vit_tutorial", "explicit"): lambda size: ours(size, fused=False),
     ("vit_tutorial", "fused"): lambda size: ours(size, fused=True),
@@ -75,7 +75,7 @@ MODELS = {
 
 
 def sizes(dim: int, depth: int, heads: int) -> dict:
-    """What every model is built from: 32 x 32 images in 10 classes, patches of 4 x 4, an MLP of 4 times the width."""
+    """What every model is built from: images of 32 x 32 pixels, patches of 4 x 4, an MLP of 4 D."""
     return dict(
         image_size=32,
         patch_size=4,
@@ -88,13 +88,14 @@ def sizes(dim: int, depth: int, heads: int) -> dict:
 
 
 def step_flops(size: dict) -> int:
-    """FLOPs of a training step for one image: the forward pass as torch counts it (matrix products; additions and multiplications
-    one each), and twice that for the backward pass. Of our model; the others' differ in nothing that is counted."""
+    """FLOPs of a training step for one image.
+
+    The forward pass as torch counts it (matrix products; additions and multiplications one each),
+    and twice that for the backward pass. Of our model; a test says that the others have as many.
+    """
+    side = size["image_size"]
     with torch.device("meta"):  # shapes without memory
-        model, image = (
-            ours(size, fused=False),
-            torch.empty(1, 3, size["image_size"], size["image_size"]),
-        )
+        model, image = ours(size, fused=False), torch.empty(1, 3, side, side)
     with FlopCounterMode(display=False) as counter:
         model(image)
     return 3 * counter.get_total_flops()
@@ -103,7 +104,10 @@ def step_flops(size: dict) -> int:
 def matmul_peak(
     device: torch.device, dtype: torch.dtype, sides: tuple[int, ...] | None = None, tries: int = 5
 ) -> float:
-    """FLOPs a second of the fastest square matrix product among `sides`, each tried `tries` times after a warm-up."""
+    """FLOPs a second of the fastest square matrix product among `sides`.
+
+    Each is tried `tries` times after a warm-up.
+    """
     best = 0.0
     for side in sides or ((1024, 2048) if device.type == "cpu" else (4096, 8192)):
         a, b = torch.randn(2, side, side, device=device).to(dtype).unbind()
@@ -119,19 +123,19 @@ def matmul_peak(
     return best
 
 
-class OutOfTime(BaseException):
-    """CompileTrial took longer than it may. No Exception: torch.compile catches those and would go on."""
+class OutOfTimeError(BaseException):
+    """Compiling took too long. No Exception: torch.compile catches those and would continue."""
 
 
 @contextlib.contextmanager
 def at_most(seconds: float) -> Iterator[None]:
-    """Raise OutOfTime in the block after `seconds`. Without SIGALRM (Windows) there is no limit."""
+    """Raise OutOfTimeError in the block after `seconds`; without SIGALRM (Windows) no limit."""
     if not hasattr(signal, "SIGALRM"):
         yield
         return
 
     def ring(*_):
-        raise OutOfTime
+        raise OutOfTimeError
 
     before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -144,7 +148,7 @@ def at_most(seconds: float) -> Iterator[None]:
 
 @contextlib.contextmanager
 def compiled_anew() -> Iterator[None]:
-    """An empty kernel cache inside: what compiling costs the first time, and not what an earlier run left on the disk."""
+    """An empty kernel cache in the block: nothing that an earlier run left on the disk counts."""
     from torch._inductor import utils
 
     fresh = getattr(utils, "fresh_cache", None) or getattr(
@@ -156,21 +160,25 @@ def compiled_anew() -> Iterator[None]:
 
 def failed(error: Exception) -> str:
     """What the table says of a model that could not be compiled."""
-    return f"left out: {type(error).__name__} in compiling: {(str(error).strip().splitlines() or [''])[0]}"
+    first_line = (str(error).strip().splitlines() or [""])[0]
+    return f"left out: {type(error).__name__} in compiling: {first_line}"
 
 
-def hardware(device: torch.device) -> str:
-    """The device's name, and for a processor whether it has matrix units for bf16."""
-    info = Path("/proc/cpuinfo")
-    units = device.type == "cpu" and info.exists() and "amx_bf16" in info.read_text()
-    return f"{measured.hardware(device)}{', bf16 matrix units' if units else ''}"
-
-
-def about(device: torch.device, script: str) -> dict:
-    """Where, with what, when and by which command a table was measured."""
-    return dict(
-        hardware=hardware(device),
+def about(device: torch.device, script: str, options) -> dict:
+    """The last columns of both tables: sizes and provenance."""
+    hardware, info = common.processor(device), Path("/proc/cpuinfo")
+    if device.type == "cpu" and info.exists() and "amx_bf16" in info.read_text():
+        hardware += ", bf16 matrix units"
+    return common.provenance(
+        script,
+        hardware,
+        packages=PACKAGES,
+        width=options.dim,
+        depth=options.depth,
+        heads=options.heads,
+        patch=4,
+        tokens=65,
+        batch=options.batch,
+        rounds=options.rounds,
         threads="" if device.type == "cuda" else torch.get_num_threads(),
-        versions=", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES),
-        **made(script),
     )

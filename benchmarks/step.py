@@ -1,27 +1,35 @@
-"""Training steps a second: our model beside timm's, vit-pytorch's and torchvision's at one configuration, in one run.
+"""Training steps a second: our model beside timm's, vit-pytorch's and torchvision's, in one run.
 
-    python benchmarks/step.py                    # fp32, bf16 and weights in bf16 on the CPU (on a GPU fp16 too)
-    python benchmarks/step.py --compile          # the same models under torch.compile too: about half a minute each to compile
-    python benchmarks/step.py --compile --models vit_tutorial:explicit timm --precisions bf16 "bf16 weights"
+    python benchmarks/step.py                    # fp32, bf16, bf16 weights; on a GPU fp16 too
+    python benchmarks/step.py --compile          # also under torch.compile: half a minute a model
+    python benchmarks/step.py --compile --models vit_tutorial:explicit timm --precisions bf16
 
-A step is forward, cross entropy, backward and a fused AdamW step on one batch that is on the device already: no data loading.
-bf16 and fp16 are autocast over weights in float32, as everyone trains. "bf16 weights" is model.to(torch.bfloat16), AdamW and all:
-it is measured because any library's user can ask for it, and no advice (an update of less than 1/256 of a weight is lost).
-The models of one precision, compiled or not, take turns (A B C D, B C D A, ...), a few steps each, so that a machine that slows
-down slows down all of them; ratios are formed within each round. Shown: the median over rounds, and the quartiles.
-best_other is the fastest other library at the same setting, best_of_all at any setting of the same family (bf16 with its two
-kinds, compiled or not). share_of_peak: FLOPs of the steps (see speed.step_flops) over the fastest large matrix product that this
-machine made in this run. A model that takes more than --limit seconds to compile is left out, in a row that says so.
-compiled_to_eager: how many times as many steps as without compiling; compile_seconds: the first step, compiling included;
-pays_after_minutes: how long a run must be for compiling to bring more steps than its wait takes.
-The table goes to data/results/step_<device>.csv.
+All models have one configuration. A step is forward, cross entropy, backward and a fused AdamW step
+on one batch that is on the device already: no data loading.
+bf16 and fp16 are autocast over weights in float32, as everyone trains. "bf16 weights" is
+model.to(torch.bfloat16), AdamW and all. It is measured because any library's user can ask for it;
+we don't advise it, since an update of less than 1/256 of a weight is lost.
+The models of one precision, compiled or not, take turns, a few steps each, so that a machine that
+slows down slows down all of them; ratios are formed within each round. Shown are the median over
+rounds and the quartiles. The table goes to data/results/step_<device>.csv. Its columns:
+    best_other          the fastest other library at the same setting
+    best_of_all         the same at any setting of the family (bf16 with its two kinds, compiled or
+                        not)
+    share_of_peak       FLOPs of the steps (speed.step_flops) over the fastest large matrix product
+                        that this machine made in this run
+    ended               "measured", or why a model was left out, such as for compiling longer than
+                        --limit
+    compiled_to_eager   how many times as many steps as without compiling
+    compile_seconds     the first step, compiling included
+    pays_after_minutes  how long a run must be for compiling to gain more steps than its wait costs
 """
 
 import argparse
 import statistics
 import time
-from pathlib import Path
 
+import common
+import measured
 import speed
 import torch
 import torch.nn.functional as F
@@ -32,15 +40,12 @@ DTYPES = {
     "bf16 weights": torch.bfloat16,
     "fp16": torch.float16,
 }
-FAMILIES = (
-    ("fp32",),
-    ("bf16", "bf16 weights"),
-    ("fp16",),
-)  # those of one family take turns together
+# The precisions of one family take turns together.
+FAMILIES = (("fp32",), ("bf16", "bf16 weights"), ("fp16",))
 
 
 class Runner:
-    """One model with its optimiser: `steps(n)` trains n steps and returns how many of them it made in a second."""
+    """One model with its optimiser: `steps(n)` trains n steps and returns the steps a second."""
 
     def __init__(
         self,
@@ -51,12 +56,8 @@ class Runner:
         images,
         labels,
     ):
-        self.device, self.dtype, self.images, self.labels = (
-            device,
-            DTYPES[precision],
-            images,
-            labels,
-        )
+        self.device, self.dtype = device, DTYPES[precision]
+        self.images, self.labels = images, labels
         self.autocast = self.dtype is not None and precision != "bf16 weights"
         self.model = model.to(device).train()
         if precision == "bf16 weights":
@@ -68,7 +69,7 @@ class Runner:
         self.forward = torch.compile(self.model) if compiled else self.model
 
     def steps(self, count: int) -> float:
-        speed.wait(self.device)
+        measured.wait(self.device)
         start = time.perf_counter()
         for _ in range(count):
             with torch.autocast(self.device.type, self.dtype, enabled=self.autocast):
@@ -77,11 +78,12 @@ class Runner:
             self.scaler.step(self.optimizer)
             self.scaler.update()
             self.optimizer.zero_grad()
-        speed.wait(self.device)
+        measured.wait(self.device)
         seconds = time.perf_counter() - start
         if not loss.isfinite():
             raise RuntimeError(
-                f"the loss became {loss.item()}: a speed without learning is not worth a table"
+                f"the loss became {loss.item()}: the speed of a model that does not learn means "
+                "nothing"
             )
         return count / seconds
 
@@ -89,7 +91,10 @@ class Runner:
 def start(
     name, size, options, device, precision, compiled, images, labels
 ) -> tuple[Runner | None, float, str]:
-    """A warm runner, the seconds its first step took, and how that ended; no runner if compiling took too long or failed."""
+    """(runner after a warm-up, seconds of its first step, how that ended).
+
+    The runner is None if compiling took too long or failed.
+    """
     runner = Runner(speed.MODELS[name](size), device, precision, compiled, images, labels)
     before = time.perf_counter()
     try:
@@ -101,7 +106,7 @@ def start(
         first = time.perf_counter() - before
         runner.steps(2)  # first calls choose kernels and allocate memory
         return runner, first, "measured"
-    except speed.OutOfTime:
+    except speed.OutOfTimeError:
         return (
             None,
             time.perf_counter() - before,
@@ -114,11 +119,11 @@ def start(
 
 
 def measure(size: dict, options, device: torch.device, precisions: list[str]) -> list[dict]:
-    """A row for each model at each setting of one family: speeds, ratios to the fastest of the others, share of the peak."""
+    """A row for each model at each setting of one family of precisions."""
     torch.manual_seed(0)
     images = torch.randn(options.batch, 3, size["image_size"], size["image_size"], device=device)
     labels = torch.randint(size["num_classes"], (options.batch,), device=device)
-    torch._dynamo.reset()  # forget the family before: dynamo gives up on code that it has compiled for eight models
+    torch._dynamo.reset()  # dynamo gives up on code that it has compiled for eight models
     peak = speed.matmul_peak(device, DTYPES[precisions[0]] or torch.float32)
     settings = [
         (precision, compiled)
@@ -141,7 +146,7 @@ def measure(size: dict, options, device: torch.device, precisions: list[str]) ->
                     flush=True,
                 )
     speeds = {key: [] for key in runners}
-    for key in speed.in_turns(list(runners), options.rounds):
+    for key in measured.in_turns(list(runners), options.rounds):
         speeds[key].append(runners[key].steps(options.steps))
     flops = speed.step_flops(size)
     return [
@@ -150,7 +155,7 @@ def measure(size: dict, options, device: torch.device, precisions: list[str]) ->
 
 
 def row(key, speeds, runner, seconds, ended, flops, peak, batch) -> dict:
-    """What the table says of one model at one setting; speeds and ratios are empty when it was left out."""
+    """The row of one model at one setting; speeds and ratios are empty when it was left out."""
     precision, compiled, name = key
     found = dict(
         precision=precision, compiled="yes" if compiled else "no", model=name[0], attention=name[1]
@@ -159,23 +164,23 @@ def row(key, speeds, runner, seconds, ended, flops, peak, batch) -> dict:
         parameters=runner.parameters if runner else "", ended=ended, compile_seconds=seconds
     )
     mine = speeds.get(key)
-    images = speed.spread("images", mine and [batch * value for value in mine], 1)
+    images = measured.spread("images", mine and [batch * value for value in mine], 1)
     found["steps_per_second"] = round(statistics.median(mine), 4) if mine else ""
     found |= dict(images_per_second=images.pop("images"), **images)
     same = best({k: v for k, v in speeds.items() if k[:2] == key[:2]})
     found |= rename(
-        speed.spread("ratio", mine and same and speed.ratios(mine, speeds[same])),
+        measured.spread("ratio", mine and same and measured.ratios(mine, speeds[same])),
         "ratio",
         "ratio_to_best_other",
     )
     found["best_other"] = " ".join(same[2]) if same else ""
     found |= gain(mine, speeds.get((precision, False, name)) if compiled else None, seconds)
     any_setting = best(speeds)
-    of_all = speed.spread(
-        "ratio_of_all", mine and any_setting and speed.ratios(mine, speeds[any_setting])
+    of_all = measured.spread(
+        "ratio_of_all", mine and any_setting and measured.ratios(mine, speeds[any_setting])
     )
     found |= rename(of_all, "ratio_of_all", "ratio_to_best_of_all")
-    found["best_of_all"] = describe_device(any_setting) if any_setting else ""
+    found["best_of_all"] = describe(any_setting) if any_setting else ""
     share = round(flops * batch * statistics.median(mine) / peak, 4) if mine else ""
     return found | dict(
         flops_an_image=flops, matmul_peak_gflops=round(peak / 1e9, 1), share_of_peak=share
@@ -183,9 +188,12 @@ def row(key, speeds, runner, seconds, ended, flops, peak, batch) -> dict:
 
 
 def gain(compiled: list[float] | None, eager: list[float] | None, wait: float) -> dict:
-    """What compiling brought, and from which length of a run on: in T seconds (T - wait) * ratio > T steps of the eager ones."""
-    ratios = speed.ratios(compiled, eager) if compiled and eager else None
-    found, pays = speed.spread("compiled_to_eager", ratios), ""
+    """What compiling gains, and the length of a run, in minutes, from which on it does.
+
+    In T seconds the compiled model makes (T - wait) * ratio eager steps: that must be more than T.
+    """
+    ratios = measured.ratios(compiled, eager) if compiled and eager else None
+    found, pays = measured.spread("compiled_to_eager", ratios), ""
     if ratios:
         ratio = statistics.median(ratios)
         pays = round(wait * ratio / (ratio - 1) / 60, 1) if ratio > 1 else "never"
@@ -198,7 +206,7 @@ def best(speeds: dict) -> tuple | None:
     return max(others, key=lambda key: statistics.median(speeds[key]), default=None)
 
 
-def describe_device(key: tuple) -> str:
+def describe(key: tuple) -> str:
     precision, compiled, name = key
     return f"{' '.join(name)}, {precision}{', compiled' if compiled else ''}"
 
@@ -209,15 +217,18 @@ def rename(columns: dict, old: str, new: str) -> dict:
 
 def show(rows: list[dict]) -> None:
     print(
-        f"\nimages a second (quartiles), ratio to {rows[0]['best_of_all'] or 'no one: no other library'}, share of the peak"
+        "\nimages a second (quartiles), ratio to "
+        f"{rows[0]['best_of_all'] or 'no one: no other library'}, share of the peak"
     )
     for r in rows:
-        what = f"  {r['precision']:12} {'compiled' if r['compiled'] == 'yes' else '':8} {r['model']:12} {r['attention']:8} "
+        compiled = "compiled" if r["compiled"] == "yes" else ""
+        what = f"  {r['precision']:12} {compiled:8} {r['model']:12} {r['attention']:8} "
         if r["ended"] != "measured":
             print(what + r["ended"])
             continue
         ratio = (
-            f"{r['ratio_to_best_of_all']:.2f} ({r['ratio_of_all_q1']:.2f} to {r['ratio_of_all_q3']:.2f})"
+            f"{r['ratio_to_best_of_all']:.2f} "
+            f"({r['ratio_of_all_q1']:.2f} to {r['ratio_of_all_q3']:.2f})"
             if r["best_of_all"]
             else ""
         )
@@ -231,19 +242,14 @@ def chosen(word: str) -> list[tuple[str, str]]:
     if not found:
         known = ", ".join(dict.fromkeys(name[0] for name in speed.MODELS))
         raise argparse.ArgumentTypeError(
-            f"no model {word!r}: there are {known}; with :fused or :explicit behind for one form"
+            f"no model {word!r}: there are {known}; with :fused or :explicit for one form"
         )
     return found
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__.split("\n\n")[0], formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--device",
-        default="cuda" if torch.cuda.is_available() else "cpu",
-        help="cpu or cuda (default: %(default)s)",
+    parser = common.make_parser(
+        __doc__, common.speed_options("step", rounds=7), common.model_options()
     )
     parser.add_argument(
         "--precisions",
@@ -257,26 +263,14 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
         type=chosen,
         help="libraries, or one form of one: timm, timm:fused (default: all)",
     )
-    parser.add_argument(
-        "--compile", action="store_true", help="measure under torch.compile too (minutes more)"
-    )
+    parser.add_argument("--compile", action="store_true", help="also under torch.compile")
     parser.add_argument(
         "--limit",
         type=float,
         default=300,
         help="seconds that compiling one model may take (default: %(default)s)",
     )
-    parser.add_argument(
-        "--rounds", type=int, default=7, help="turns that each model gets (default: %(default)s)"
-    )
     parser.add_argument("--steps", type=int, help="steps in a turn (default: 2, on a GPU 50)")
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--dim", type=int, default=192)
-    parser.add_argument("--depth", type=int, default=6)
-    parser.add_argument("--heads", type=int, default=3)
-    parser.add_argument(
-        "--out", type=Path, help="the table (default: data/results/step_<device>.csv)"
-    )
     options = parser.parse_args(words)
     on_gpu = torch.device(options.device).type == "cuda"
     options.models = list(
@@ -307,18 +301,9 @@ def main(words: list[str] | None = None) -> None:
             found = measure(size, options, device, precisions)
             show(found)
             rows += found
-    made = dict(
-        width=options.dim,
-        depth=options.depth,
-        heads=options.heads,
-        patch=4,
-        tokens=65,
-        batch=options.batch,
-    )
-    made |= dict(rounds=options.rounds, steps_a_round=options.steps) | speed.about(
-        device, "step.py"
-    )
-    speed.write(options.out or speed.table_path("step", device), [row | made for row in rows])
+    about = dict(steps_a_round=options.steps) | speed.about(device, "step.py", options)
+    path = options.out or common.table_path("step", device)
+    common.write_table(path, [row | about for row in rows])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where the time of a piece of work goes: what torch.profiler saw, in a few groups that a person can read."""
+"""Where the time of a piece of work goes: torch.profiler's operations in a few groups."""
 
 from collections.abc import Callable
 
@@ -68,10 +68,11 @@ def group_of(name: str) -> str:
 
 
 def profile(work: Callable[[], object], device: torch.device) -> list[dict]:
-    """Rows (group, milliseconds, share) of one call of `work`, and in each the three operations that took longest.
+    """Rows (group, milliseconds, share, longest) of one call of `work`.
 
-    Each operation's own time, without those that it calls: on a CPU of the operations, on a GPU of its kernels. "data" is what
-    happens inside `Batches.__next__` (choosing, shifting, normalising), whichever operations it uses.
+    An operation counts with its own time, without that of operations that it calls: on a CPU its
+    own, on a GPU its kernels'. "data" is what happens inside `Batches.__next__` (choosing,
+    shifting, normalising), whichever operations it uses. longest: the three that took longest.
     """
     from vit_tutorial.training.batches import Batches
 
@@ -85,15 +86,14 @@ def profile(work: Callable[[], object], device: torch.device) -> list[dict]:
 
     Batches.__next__ = marked
     try:
-        with torch.profiler.profile(activities=activities) as seen:
+        with torch.profiler.profile(activities=activities) as profiled:
             work()
             if on_gpu:
                 torch.cuda.synchronize(device)
     finally:
         Batches.__next__ = plain
-    return add_up(
-        [(name(event), own_time(event, on_gpu)) for event in seen.events() if counts(event, on_gpu)]
-    )
+    events = [event for event in profiled.events() if counts(event, on_gpu)]
+    return add_up([(name(event), own_time(event, on_gpu)) for event in events])
 
 
 def counts(event, on_gpu: bool) -> bool:
@@ -104,7 +104,7 @@ def counts(event, on_gpu: bool) -> bool:
 
 
 def own_time(event, on_gpu: bool) -> float:
-    """Microseconds."""
+    """Microseconds of the operation itself, or of its kernels."""
     return event.self_device_time_total if on_gpu else event.self_cpu_time_total
 
 
@@ -132,14 +132,14 @@ def add_up(times: list[tuple[str, float]]) -> list[dict]:
             if (op if op == "data" else group_of(op)) == group
         }
         longest = sorted(mine, key=mine.get, reverse=True)[:3]
-        told = ", ".join(f"{op} {mine[op] / whole:.1%}" for op in longest if mine[op] > 0)
+        names = ", ".join(f"{op} {mine[op] / whole:.1%}" for op in longest if mine[op] > 0)
         spent = sum(mine.values())
         rows.append(
             dict(
                 group=group,
                 milliseconds=round(spent / 1e3, 1),
                 share=round(spent / whole, 4),
-                longest=told,
+                longest=names,
             )
         )
     return rows

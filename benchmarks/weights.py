@@ -1,25 +1,25 @@
-"""Train the small ViTs whose weights this project ships, and write a card for each: one call builds data/weights/ anew.
+"""Train the small ViTs whose weights this project ships, and write a card for each.
 
     python benchmarks/weights.py FOLDER_OR_cifar10 --provenance "CIFAR-10 (JPEG copy)" --epochs 50
 
-The two differ in one thing, the standard deviation from which their learned position embeddings start: 0.02 and 1 (randn).
-Same seed, so the same first weights elsewhere, the same validation images, batches and augmentation. Into data/weights/ (--out):
-    vit_cifar10_start_0.02.safetensors, vit_cifar10_start_randn.safetensors   half precision, load with training.load_model
+The two differ in one thing, the standard deviation from which their learned position embeddings
+start: 0.02 and 1 (randn). They have the same seed, so the same first weights elsewhere, the same
+validation images, batches and augmentation. One call writes all of data/weights/ (--out):
+    NAME.safetensors        half precision, load with training.load_model
     NAME.start.safetensors  the position embedding before the first step
-    NAME.csv                the looks at the validation images
+    NAME.csv                the evaluations on the validation images
     NAME.md                 the card: command, data, seed, accuracy, hardware, minutes
-Accuracies are those of the file as it is shipped, in half precision. The test images are looked at once, at the end.
+NAME is vit_cifar10_start_0.02 or vit_cifar10_start_randn. Accuracies are those of the file as it is
+shipped, in half precision. The test images are used once, at the end.
 """
 
 import argparse
 import dataclasses
-import datetime
 import hashlib
-import shlex
 from pathlib import Path
 
+import common
 import torch
-from archive import images_in, shown
 from safetensors.torch import save_file
 
 from vit_tutorial import VisionTransformer, ViTConfig, training
@@ -29,21 +29,21 @@ from vit_tutorial.common import files, machine
 STARTS = {"0.02": 0.02, "randn": 1.0}
 
 
-def build(start: str, model: str, data, settings, out: Path, command: str) -> dict:
+def build(start: str, args, data, settings) -> dict:
     """Train one model, ship it, and return what its card says."""
-    name = f"vit_cifar10_start_{start}"
-    config = ViTConfig.named(model, num_classes=data.num_classes, position_std=STARTS[start])
+    name, out = f"vit_cifar10_start_{start}", args.out
+    config = ViTConfig.named(args.model, num_classes=data.num_classes, position_std=STARTS[start])
     torch.manual_seed(settings.seed)
     vit = VisionTransformer(config)
     before = vit.position.table.detach().clone()
     path = out / f"{name}.safetensors"
-    date = datetime.date.today().isoformat()
+    source = common.provenance("weights.py", machine.hardware(data.device), source=args.data)
 
-    def keep(history):  # a fault in the last minute loses a minute
+    def save(history):  # a fault in the last minute must not lose an hour
         files.write_rows(out / f"{name}.csv", history.rows)
         ship(path, vit, data, dict(epochs=round(history.epochs, 2), seed=settings.seed))
 
-    history = training.train(vit, data, settings, on_evaluation=keep)
+    history = training.train(vit, data, settings, on_evaluation=save)
     if history.stopped != "finished":
         raise KeyboardInterrupt
     shipped = ship(path, vit, data, {})
@@ -51,10 +51,11 @@ def build(start: str, model: str, data, settings, out: Path, command: str) -> di
         training.evaluate(shipped, split, data)[1] for split in (data.validation, data.test)
     )
     facts = dict(
-        command=command,
-        trained_on=f"{data.provenance}: {len(data.train)} images to train, {len(data.validation)} validation,"
-        f" {len(data.test)} test",
-        variant=f"{model}, learned_1d positions started at standard deviation {STARTS[start]:g}, mean pooling",
+        command=source["command"],
+        trained_on=f"{data.provenance}: {len(data.train)} images to train, "
+        f"{len(data.validation)} validation, {len(data.test)} test",
+        variant=f"{args.model}, learned_1d positions started at standard deviation "
+        f"{STARTS[start]:g}, mean pooling",
         parameters=sum(p.numel() for p in vit.parameters()),
         seed=settings.seed,
         epochs=round(history.epochs, 2),
@@ -62,9 +63,7 @@ def build(start: str, model: str, data, settings, out: Path, command: str) -> di
         validation_accuracy=round(validation, 4),
         test_accuracy=round(test, 4),
         precision=f"trained in {history.precision.name}, shipped in float16",
-        hardware=machine.hardware(data.device),
-        torch=torch.__version__,
-        date=date,
+        **{key: source[key] for key in ("hardware", "torch", "date")},
     )
     ship(path, vit, data, facts)
     save_file({"table": before[0].half().cpu().contiguous()}, out / f"{name}.start.safetensors")
@@ -81,7 +80,7 @@ def ship(path: Path, vit, data, notes: dict):
 
 
 def card(name: str, facts: dict, settings, path: Path) -> str:
-    """The card: what a person needs to know before using the weights, and to get them again."""
+    """The card: what a person needs to know to use the weights, and to make them again."""
     content = path.read_bytes()
     lines = [
         f"# {name}",
@@ -94,45 +93,39 @@ def card(name: str, facts: dict, settings, path: Path) -> str:
         f"| {key.replace('_', ' ')} | {f'`{value}`' if key == 'command' else value} |"
         for key, value in facts.items()
     ]
-    told = {
-        key: value
+    others = [
+        f"{key} {value}"
         for key, value in dataclasses.asdict(settings).items()
         if key not in ("minutes", "epochs", "seed")
-    }
-    lines += [f"| settings | {', '.join(f'{key} {value}' for key, value in told.items())} |"]
+    ]
+    lines += [f"| settings | {', '.join(others)} |"]
     lines += [
         f"| file | {len(content):,} bytes, sha256 {hashlib.sha256(content).hexdigest()} |",
         "",
     ]
     lines += [
-        "For looking at, and for the lessons. Its images are 32 pixels wide; it knows ten classes and nothing else.",
+        "For looking at, and for the lessons. Its images are 32 pixels wide; it knows ten classes "
+        "and nothing else.",
         "",
     ]
     return "\n".join(lines)
 
 
+def arguments() -> argparse.Namespace:
+    parser = common.make_parser(__doc__, common.image_options())
+    parser.add_argument("--starts", nargs="+", default=list(STARTS), choices=list(STARTS))
+    parser.add_argument("--model", default="CIFAR-96x4/4")
+    parser.add_argument("--epochs", type=float, default=50)
+    parser.add_argument("--lr", type=float, default=3e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=common.ROOT / "data" / "weights")
+    return parser.parse_args()
+
+
 def main() -> None:
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    arguments.add_argument(
-        "data",
-        help="cifar10, a folder train/<class>/*, test/<class>/*, or a tar archive of such a folder",
-    )
-    arguments.add_argument("--provenance", default="", help="what the data is, for the card")
-    arguments.add_argument("--starts", nargs="+", default=list(STARTS), choices=list(STARTS))
-    arguments.add_argument("--model", default="CIFAR-96x4/4")
-    arguments.add_argument("--epochs", type=float, default=50)
-    arguments.add_argument("--lr", type=float, default=3e-3)
-    arguments.add_argument("--seed", type=int, default=0)
-    arguments.add_argument("--device", default="auto")
-    arguments.add_argument(
-        "--out", type=Path, default=Path(__file__).parent.parent / "data" / "weights"
-    )
-    args = arguments.parse_args()
-    command = shlex.join(["python", "benchmarks/weights.py", *shown(args.data)])
+    args = arguments()
     args.out.mkdir(parents=True, exist_ok=True)
-    with images_in(args.data) as source:
+    with common.images_in(args.data) as source:
         data = sources.load(source, device=machine.pick_device(args.device), seed=args.seed)
     if args.provenance:
         data = dataclasses.replace(data, provenance=args.provenance)
@@ -140,9 +133,10 @@ def main() -> None:
         epochs=args.epochs, lr=args.lr, schedule="linear", seed=args.seed, num_evaluations=25
     )
     for start in args.starts:
-        facts = build(start, args.model, data, settings, args.out, command)
+        facts = build(start, args, data, settings)
         print(
-            f"start {start}: validation {facts['validation_accuracy']:.2%}, test {facts['test_accuracy']:.2%}",
+            f"start {start}: validation {facts['validation_accuracy']:.2%}, "
+            f"test {facts['test_accuracy']:.2%}",
             flush=True,
         )
 

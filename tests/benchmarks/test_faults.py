@@ -1,4 +1,4 @@
-"""A small share of benchmarks/faults.py: a run on the real command line that is killed, damaged, stopped, and comes through."""
+"""A share of benchmarks/faults.py: a run that is killed, damaged and stopped comes through."""
 
 import os
 import signal
@@ -29,15 +29,16 @@ def faults():
     return script("benchmarks/faults.py")
 
 
+@pytest.mark.slow
 def test_one_run_killed_damaged_and_stopped_ends_with_the_weights_of_a_run_left_alone(
     faults, tmp_path, monkeypatch
 ):
-    """SIGKILL once there is a state; SIGKILL while one is written; then the newest is cut short; then SIGTERM."""
+    """SIGKILL, SIGKILL while a checkpoint is written, a checkpoint cut short, SIGTERM."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     expected, _ = faults.undisturbed(tmp_path)
     run, tally = faults.fresh(tmp_path, every=0.05), faults.Tally("all at once", expected)
     run.start()
-    assert run.wait(lambda: run.states(2) and run.steps() > 20)
+    assert run.wait(lambda: run.has_checkpoints(2) and run.steps() > 20)
     first = tally.strike(run)
     assert 0 < first <= 156
 
@@ -46,7 +47,7 @@ def test_one_run_killed_damaged_and_stopped_ends_with_the_weights_of_a_run_left_
     second = tally.strike(run, before=first)
     assert second > first
 
-    whole = (run.folder / CURRENT if run.states() else run.folder / PREVIOUS).read_bytes()
+    whole = (run.folder / CURRENT if run.has_checkpoints() else run.folder / PREVIOUS).read_bytes()
     (run.folder / CURRENT).write_bytes(whole[: len(whole) // 2])
     before, note = load_checkpoint(run.folder)
     assert "damaged" in note and before["history"]["steps"] <= second
@@ -54,15 +55,15 @@ def test_one_run_killed_damaged_and_stopped_ends_with_the_weights_of_a_run_left_
     run.resume()
     assert run.wait(lambda: run.steps() > 10)
     run.process.send_signal(signal.SIGTERM)
-    status, said = run.end()
-    assert status == -signal.SIGTERM and "damaged" in said, said
-    assert run.kept()[0] == before["history"]["steps"] + run.steps(), (
-        "asked to stop, it loses no step"
+    status, output = run.end()
+    assert status == -signal.SIGTERM and "damaged" in output, output
+    assert run.newest_checkpoint()[0] == before["history"]["steps"] + run.steps(), (
+        "a run that is stopped by SIGTERM loses no step"
     )
 
-    tally.go_on(run)
+    tally.resume(run)
     assert tally.row()["same_weights"] == "yes" and tally.resumed == 1, tally.row()
-    assert not run.writing() and not run.states(), "nothing is left that was needed to go on"
+    assert not run.writing() and not run.has_checkpoints(), "what was needed to resume is gone"
 
 
 def test_the_table_tells_weights_that_differ(faults):
@@ -72,7 +73,7 @@ def test_the_table_tells_weights_that_differ(faults):
         assert not faults.same(a, other)
 
 
-def test_a_count_of_what_is_lost(faults, tmp_path):
+def test_lost_steps_and_seconds_are_counted(faults, tmp_path):
     """With a process that does nothing and a state at step 5 written long ago."""
     run, tally = faults.fresh(tmp_path), faults.Tally("", {})
     os.utime(save_checkpoint(run.folder, {"history": {"steps": 5}}), (time.time() - 30,) * 2)

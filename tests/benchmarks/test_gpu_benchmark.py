@@ -1,4 +1,4 @@
-"""The one call for a lent GPU: what it runs, what it leaves when time runs out, and that every part's command can be parsed."""
+"""benchmarks/gpu.py: what it runs, what it leaves when time runs out; every command is valid."""
 
 import csv
 import runpy
@@ -129,7 +129,7 @@ def test_an_archive_without_images_is_refused(gpu, tmp_path, monkeypatch):
 def test_every_command_is_one_that_its_script_knows(gpu, part, tmp_path, monkeypatch, capsys):
     """A word at the end that no script knows: the words before it are parsed, and nothing runs."""
     args = SimpleNamespace(
-        provenance="p", device="cpu", recipe="a100", longer=8, epochs=1, seeds=1, study_passes=1
+        provenance="p", device="cpu", recipe="a100", longer=8, epochs=1, seeds=1, study_epochs=1
     )
     _, *words = [str(word) for word in gpu.command(part, tmp_path, tmp_path, args)]
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""The weights that are shipped: small, with a card whose numbers are those of the file, and one command that builds them."""
+"""The weights that are shipped: small, with a true card, and one command that makes them."""
 
 import hashlib
 from pathlib import Path

@@ -103,7 +103,7 @@ def test_confusion_matrix_has_true_rows_and_predicted_columns():
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "message"),
     [
         (lambda: analysis.cosine_similarity(torch.zeros(2, 3, 4)), r"\(2, 3, 4\)"),
         (lambda: analysis.cosine_similarity([1, 2]), "list"),
@@ -134,8 +134,8 @@ def test_confusion_matrix_has_true_rows_and_predicted_columns():
         (lambda: analysis.confusion_matrix(torch.tensor([0.0]), torch.tensor([0]), 3), "argmax"),
     ],
 )
-def test_analysis_names_bad_numbers(call, said):
-    with pytest.raises(ValueError, match=said):
+def test_analysis_names_bad_numbers(call, message):
+    with pytest.raises(ValueError, match=message):
         call()
 
 
@@ -203,7 +203,7 @@ def test_numbers_are_thinned_out_and_can_be_left_out():
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "message"),
     [
         (lambda i: plots.patches(i, 5), "5x5 do not tile an image of 16x24"),
         (
@@ -218,8 +218,8 @@ def test_numbers_are_thinned_out_and_can_be_left_out():
         (lambda i: plots.patches(i.numpy(), 8), "ndarray.*permute"),
     ],
 )
-def test_patches_names_bad_input(image, call, said):
-    with pytest.raises(ValueError, match=said):
+def test_patches_names_bad_input(image, call, message):
+    with pytest.raises(ValueError, match=message):
         call(image)
 
 
@@ -262,15 +262,15 @@ def test_mistakes_are_the_surest_wrong_ones_first(image):
 
 
 @pytest.mark.parametrize(
-    ("true", "predicted", "confidence", "said"),
+    ("true", "predicted", "confidence", "message"),
     [
         ([0, 1], [1], [0.5, 0.5], r"2 images.*\(1,\)"),
         ([0, 2], [1, 0], [0.5, 0.5], "up to 2, but there are 2 class names"),
         ([0, 1], [1, 0], [0.5, 7.5], "from 0.5 to 7.5.*softmax"),
     ],
 )
-def test_mistakes_names_bad_input(true, predicted, confidence, said):
-    with pytest.raises(ValueError, match=said):
+def test_mistakes_names_bad_input(true, predicted, confidence, message):
+    with pytest.raises(ValueError, match=message):
         plots.most_confident_errors(
             torch.rand(2, 3, 8, 8),
             torch.tensor(true),
@@ -311,7 +311,7 @@ def test_curves_take_the_text_of_a_csv_and_other_runs():
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "message"),
     [
         (lambda: plots.curves([]), "0 rows"),
         (lambda: plots.curves(ROWS, x="hours"), "'hours': choose from epochs, minutes, step"),
@@ -324,8 +324,8 @@ def test_curves_take_the_text_of_a_csv_and_other_runs():
         (lambda: plots.confusion(torch.tensor([[0.5, 0.5], [0, 1]]), ["a", "b"]), "counts"),
     ],
 )
-def test_learning_plots_name_bad_input(call, said):
-    with pytest.raises(ValueError, match=said):
+def test_learning_plots_name_bad_input(call, message):
+    with pytest.raises(ValueError, match=message):
         call()
 
 

@@ -182,9 +182,9 @@ def test_relative_positions_by_offset(token):
         first : first + 6, first : first + 6
     ]  # (6, 6), head 1
     assert content.shape == (3, 5)
-    for asks, asked in itertools.product(range(6), repeat=2):
-        down, right = asked // 3 - asks // 3, asked % 3 - asks % 3
-        assert content[down + 1, right + 2] == pytest.approx(bias[asks, asked].item())
+    for query, key in itertools.product(range(6), repeat=2):
+        down, right = key // 3 - query // 3, key % 3 - query % 3
+        assert content[down + 1, right + 2] == pytest.approx(bias[query, key].item())
     close(effect, bias[3].view(2, 3))
     assert len(np.unique(content)) == 15  # every offset has a number of its own
 

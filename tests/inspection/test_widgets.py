@@ -10,27 +10,27 @@ from vit_tutorial.inspection.analysis import cosine_similarity
 
 def test_a_slider_and_a_click_choose_the_patch():
     table = torch.randn(1, 12, 8, generator=torch.Generator().manual_seed(0))
-    seen = widgets.similarity_map(table, (3, 4))
+    widget = widgets.similarity_map(table, (3, 4))
     maps = cosine_similarity(table[0]).view(3, 4, 3, 4)
-    seen.row.value, seen.column.value = 2, 1
-    torch.testing.assert_close(seen.shown, maps[2, 1])
-    seen.cells.children[7].click()  # row 1, column 3
-    assert (seen.row.value, seen.column.value) == (1, 3)
-    torch.testing.assert_close(seen.shown, maps[1, 3])
-    said = [button.description for button in seen.cells.children]
+    widget.row.value, widget.column.value = 2, 1
+    torch.testing.assert_close(widget.shown, maps[2, 1])
+    widget.cells.children[7].click()  # row 1, column 3
+    assert (widget.row.value, widget.column.value) == (1, 3)
+    torch.testing.assert_close(widget.shown, maps[1, 3])
+    dots = [button.description for button in widget.cells.children]
     # None may be empty: in ipywidgets 8 a browser keeps a button's old text, here the old dot.
-    assert said == [" "] * 7 + ["●"] + [" "] * 4
-    assert seen.cells.children[0].tooltip == f"row 0, column 0: {maps[1, 3, 0, 0]:.2f}"
-    assert "Patch 7 (row 1, column 3)" in seen.caption.value
+    assert dots == [" "] * 7 + ["●"] + [" "] * 4
+    assert widget.cells.children[0].tooltip == f"row 0, column 0: {maps[1, 3, 0, 0]:.2f}"
+    assert "Patch 7 (row 1, column 3)" in widget.caption.value
     neighbours = (maps[1, 3, 0, 3] + maps[1, 3, 2, 3] + maps[1, 3, 1, 2]) / 3
-    assert f"its neighbours {neighbours:+.2f}" in seen.caption.value
+    assert f"its neighbours {neighbours:+.2f}" in widget.caption.value
 
 
 def test_colours_run_from_blue_to_red_on_one_scale():
     table = torch.tensor([[1.0, 0], [-1, 0], [0, 1], [1, 0]])
-    seen = widgets.similarity_map(table, (2, 2))
-    seen.click(0, 0)
-    red, blue, white, same = (button.style.button_color for button in seen.cells.children)
+    widget = widgets.similarity_map(table, (2, 2))
+    widget.click(0, 0)
+    red, blue, white, same = (button.style.button_color for button in widget.cells.children)
     assert (
         red == same == "#67001f"
         and blue == "#053061"

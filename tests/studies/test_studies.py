@@ -191,7 +191,7 @@ def test_decay_takes_away_what_it_predicts():
     assert left["cosine_with_start"] == pytest.approx(1)
 
 
-def test_what_is_decayed():
+def test_tables_are_decayed_only_where_the_variant_says_so():
     data = small(0)
     for name, number in (("randn", 0), ("randn, decayed", 1)):
         config, settings = resolve_variant(
@@ -207,7 +207,7 @@ def test_what_is_decayed():
         assert sum(p is model.position.table for p in decayed) == number
 
 
-def test_unknown_names():
+def test_unknown_studies_and_variants_are_refused():
     with pytest.raises(ValueError, match="did you mean 'start'"):
         variants("starts")
     with pytest.raises(ValueError, match="no variant 'zero'"):

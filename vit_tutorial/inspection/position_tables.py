@@ -132,7 +132,7 @@ def _agreed(own: TokenLayout, given) -> TokenLayout:
 
 
 def _read(position, layout) -> Positions | None:
-    """A position embedding of this package, told by its tensors; None for anything else."""
+    """A position embedding of this package, recognised by its tensors; None for anything else."""
     if not (tokens := _num_tokens(position)):
         return None
     if hasattr(position, "table"):

@@ -1,4 +1,4 @@
-"""What is compared: each study is a list of variants of one small model, trained alike."""
+"""What is compared: a study is a list of variants of one small model, all trained the same way."""
 
 import dataclasses
 

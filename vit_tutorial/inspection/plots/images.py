@@ -96,11 +96,11 @@ def _shown(count: int, zoom: int) -> list[int]:
     """The patches of a long sequence that are drawn: the first, those around `zoom`, the last."""
     if count <= SLOTS:
         return list(range(count))
-    kept = {0, 1, count - 2, count - 1} | {n for n in (zoom - 1, zoom, zoom + 1) if 0 <= n < count}
+    shown = {0, 1, count - 2, count - 1} | {n for n in (zoom - 1, zoom, zoom + 1) if 0 <= n < count}
     following = iter(range(2, count))
-    while len(kept) < SLOTS - 2:  # two places are left for the dots
-        kept.add(next(following))
-    return sorted(kept)
+    while len(shown) < SLOTS - 2:  # two places are left for the dots
+        shown.add(next(following))
+    return sorted(shown)
 
 
 def _draw_sequence(axes, image: torch.Tensor, P: int, zoom: int) -> None:
