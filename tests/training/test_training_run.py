@@ -103,10 +103,10 @@ def test_a_run_stopped_twice_ends_with_the_weights_of_one_that_was_not(data, tmp
         assert {**one, "minutes": 0} == {**other, "minutes": 0}, "and so do the looks on the way"
 
 
-def test_a_state_of_another_run_is_refused_by_its_differences(data, tmp_path):
+def test_a_checkpoint_of_another_run_is_refused_by_its_differences(data, tmp_path):
     settings = TrainSettings(epochs=1, batch_size=64, precision="fp32")
     training.train(fresh(), data, settings, progress=False, checkpointer=Stopping(tmp_path, 3))
-    with pytest.raises(ValueError, match="lr is 0.001 in the state, 0.002 here"):
+    with pytest.raises(ValueError, match="lr is 0.001 in the checkpoint, 0.002 here"):
         training.train(
             fresh(),
             data,
@@ -114,7 +114,7 @@ def test_a_state_of_another_run_is_refused_by_its_differences(data, tmp_path):
             progress=False,
             checkpointer=Checkpointer(tmp_path),
         )
-    with pytest.raises(ValueError, match="dim is 32 in the state, 48 here"):
+    with pytest.raises(ValueError, match="dim is 32 in the checkpoint, 48 here"):
         training.train(
             fresh(dataclasses.replace(TINY, dim=48)),
             data,
@@ -155,10 +155,10 @@ def test_out_of_memory_halves_the_parts_and_the_run_goes_on(data, capsys):
     )
     history = training.train(model, data, settings, progress=False)
     assert history.steps == 4 and history.plan.micro_batch == 16
-    assert "going on with 16 images at once" in capsys.readouterr().err
+    assert "continuing with 16 images at once" in capsys.readouterr().err
 
 
-def test_a_gpu_that_disappears_is_named_with_the_state_that_is_left(data, tmp_path):
+def test_a_gpu_that_fails_is_named_with_the_checkpoint_that_is_left(data, tmp_path):
     model, calls = fresh(), []
 
     def forward(images, true_forward=model.forward):
@@ -171,7 +171,7 @@ def test_a_gpu_that_disappears_is_named_with_the_state_that_is_left(data, tmp_pa
     settings = TrainSettings(epochs=2, batch_size=64, precision="fp32", num_evaluations=1)
     with pytest.raises(
         RuntimeError,
-        match=r"the GPU failed after step \d: CUDA error: an illegal.*state \(step \d\) is whole",
+        match=r"the GPU failed after step \d: CUDA error: an illegal.*checkpoint \(step \d\) is whole",
     ):
         training.train(
             model, data, settings, progress=False, checkpointer=Checkpointer(tmp_path, seconds=1e-6)

@@ -224,7 +224,7 @@ def test_every_flipped_bit_is_noticed_or_changes_nothing(tmp_path):
 
 
 def test_none_and_none_whole_say_so(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no state to go on from"):
+    with pytest.raises(FileNotFoundError, match="no checkpoint in"):
         load_checkpoint(tmp_path / "nowhere")
     (tmp_path / f".{CURRENT}.77.partial").write_bytes(b"")
     with pytest.raises(FileNotFoundError, match=CURRENT):
@@ -232,7 +232,7 @@ def test_none_and_none_whole_say_so(tmp_path):
     (tmp_path / CURRENT).write_bytes(b"")
     (tmp_path / PREVIOUS).mkdir()
     with pytest.raises(
-        ValueError, match=f"no whole state.*{CURRENT}: .*; {PREVIOUS}: .*begin the run again"
+        ValueError, match=f"no whole checkpoint.*{CURRENT}: .*; {PREVIOUS}: .*begin again"
     ):
         load_checkpoint(tmp_path)
 
@@ -244,13 +244,13 @@ def test_loading_never_unpickles_and_knows_its_own_files(tmp_path):
 
     (tmp_path / CURRENT).write_bytes(pickle.dumps(Evil()))
     torch.save({"x": Evil()}, tmp_path / PREVIOUS)
-    with pytest.raises(ValueError, match="no whole state"):
+    with pytest.raises(ValueError, match="no whole checkpoint"):
         load_checkpoint(tmp_path)
     assert not (tmp_path / "ran").exists()
     import safetensors.torch
 
     safetensors.torch.save_file({"a": torch.ones(2)}, tmp_path / CURRENT)
-    with pytest.raises(ValueError, match="holds no state of a run"):
+    with pytest.raises(ValueError, match="is no checkpoint of a run"):
         load_checkpoint(tmp_path)
 
 
@@ -276,12 +276,12 @@ def test_a_refusing_system_is_told_in_words_and_leaves_the_last_state(
     words = str(caught.value)
     assert (
         os.strerror(number) in words
-        and "wanted 2.0 MB" in words
+        and "needed 2.0 MB" in words
         and "MB free" in words
         and str(tmp_path) in words
     )
     assert (
-        words.endswith("the last good state (step 7) is untouched") and caught.value.errno == number
+        words.endswith("the last good checkpoint (step 7) is untouched") and caught.value.errno == number
     )
     assert files(tmp_path) == [CURRENT] and load_checkpoint(tmp_path)[0]["step"] == 7
 
@@ -307,7 +307,7 @@ def test_a_refusal_between_the_two_renamings_leaves_the_last_state(tmp_path, mon
 
 def test_a_file_in_the_way_and_no_state_before(tmp_path):
     (tmp_path / "taken").write_text("a file")
-    with pytest.raises(CheckpointNotSavedError, match="no state had been saved there before"):
+    with pytest.raises(CheckpointNotSavedError, match="there was none before"):
         save_checkpoint(tmp_path / "taken" / "run", small(1))
 
 
@@ -319,7 +319,7 @@ def test_a_write_that_really_stops_halfway(tmp_path):
     try:
         with pytest.raises(
             CheckpointNotSavedError,
-            match=r"File too large \(wanted 4.2 MB.*\(step 1\) is untouched",
+            match=r"File too large \(needed 4.2 MB.*\(step 1\) is untouched",
         ):
             save_checkpoint(tmp_path, {"w": torch.zeros(1 << 20)})
     finally:

@@ -7,6 +7,7 @@ import torch
 
 from ..common.machine import LIBRARIES, gpu_error, hardware, memory_gib, pick_device, versions
 from ..data import data_root, find_cifar10
+from ..data.paths import home
 from ..training import choose_precision
 
 
@@ -50,7 +51,7 @@ def describe() -> list[tuple[str, str, str]]:
         rows.append(("device", hardware(), "every lesson runs; CIFAR-10 takes patience"))
     rows.append(("precision", precision.name, precision.reason))
     rows.append(
-        ("memory", f"{memory:.0f} GiB" if memory else "unknown", "no lesson needs more than 3 GB")
+        ("memory", f"{memory:.0f} GiB", "no lesson needs more than 3 GB")
     )
     rows.append(("data: shapes", "made from a seed", "always there, no download"))
     cifar10 = find_cifar10()
@@ -74,9 +75,9 @@ def describe() -> list[tuple[str, str, str]]:
 
 
 def _short(path: Path) -> str:
-    """A path as a person writes it: from the clone, or from the home folder, where it lies below one of them."""
-    for base, sign in ((Path(__file__).resolve().parents[2], "."), (Path.home(), "~")):
-        if path.is_relative_to(base):
+    """`path` as a person writes it: from the clone (.) or the home folder (~) if it is in one."""
+    for base, sign in ((Path(__file__).resolve().parents[2], "."), (home(), "~")):
+        if base and path.is_relative_to(base):
             return str(sign / path.relative_to(base))
     return str(path)
 

@@ -28,15 +28,11 @@ class TrainSettings:
     lr: float = 1e-3  # peak of the learning rate, above 0
     warmup: float = 0.1  # share of the run in which the learning rate rises to its peak, 0 to 1
     schedule: str = "cosine"  # the way down to zero, cosine or linear; or constant
-    optimizer: str = (
-        "adamw"  # adamw, or muon for the matrices in the encoder and AdamW for the rest
-    )
+    optimizer: str = "adamw"  # adamw, or muon for the encoder's matrices and adamw for the rest
     weight_decay: float = 0.05  # a step shrinks a weight by this times lr; 0 or more
     decay: str = "matrices"  # what decays: matrices (no biases, norms, tokens, positions), or all
     label_smoothing: float = 0.0  # share of the target that is spread over all classes, 0 to 1
-    augment: str = (
-        "auto"  # flip_shift, none, or auto: flip_shift except on shapes, whose halves count
-    )
+    augment: str = "auto"  # flip_shift, none, or auto: flip_shift, but none on shapes
     shift: int = 2  # pixels by which flip_shift moves an image at most
     rand_augment_ops: int = 0  # RandAugment: operations an image, 0 for none
     rand_augment_magnitude: float = 9  # RandAugment: strength of an operation, 0 to 10
