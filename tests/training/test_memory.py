@@ -25,6 +25,7 @@ from vit_tutorial.training.optimizers import make_optimizers
 from vit_tutorial.training.runtime import memory
 from vit_tutorial.training.runtime.activations import activation_bytes, is_out_of_memory
 from vit_tutorial.training.runtime.memory import WORKSPACE, parameter_bytes, plan_memory, step_bytes
+from vit_tutorial.training.runtime.muon import has_muon, muon_matrices
 
 ROOT = Path(__file__).parents[2]
 FP32, BF16 = choose_precision("cpu", "fp32"), choose_precision("cpu", "bf16")
@@ -202,6 +203,8 @@ MEASURED = {
 @pytest.mark.parametrize("case", MEASURED)
 def test_the_estimate_is_within_a_quarter_of_what_torch_allocates(case):
     changes, images, precision, optimizer, twice = MEASURED[case]
+    if optimizer == "muon" and not has_muon():
+        pytest.skip("torch before 2.9 has no Muon")
     model = make(**changes)
     kept = activation_bytes(model, (3, *model.config.image_size), precision, twice)
     estimate = step_bytes(model, kept, images, optimizer=optimizer) - WORKSPACE
@@ -252,6 +255,31 @@ def test_the_optimizer_and_a_moving_average_are_counted():
     assert step_bytes(model, kept, 64, accumulated=True) - adamw == parameter_bytes(
         model
     )  # the gradients
+
+
+class NoEncoder(nn.Module):
+    """A model of another library: no encoder, but a head."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches, self.body, self.head = nn.Conv2d(3, 8, 4), nn.Linear(8, 8), nn.Linear(8, 10)
+
+
+def test_what_muon_takes_is_decided_in_one_place():
+    """The optimizer takes what the plan of the memory counts, with and without an encoder."""
+    if not has_muon():
+        pytest.skip("torch before 2.9 has no Muon")
+    vit, other = make(), NoEncoder()
+    kept = activation_bytes(vit, (3, 16, 16), FP32)
+    for model, names in ((vit, "encoder."), (other, "body.")):
+        muon, adamw = make_optimizers(model, TrainSettings(epochs=1, optimizer="muon"))
+        taken = {id(p) for p in muon.param_groups[0]["params"]}
+        assert taken == {id(p) for p in muon_matrices(model)}
+        assert taken == {
+            id(p) for n, p in model.named_parameters() if n.startswith(names) and p.ndim == 2
+        }
+        saved = step_bytes(model, kept, 8) - step_bytes(model, kept, 8, optimizer="muon")
+        assert saved == 4 * sum(p.numel() for p in muon.param_groups[0]["params"])
 
 
 def test_free_memory_is_what_the_machine_says(monkeypatch):
@@ -319,7 +347,10 @@ def test_activations_are_checkpointed_only_where_16_images_would_not_fit(model):
     need = planned(model, 128, 2**40, micro_batch=16).bytes_needed
     found = planned(model, 128, need / 0.8 - 1)
     assert found.checkpoint_activations and found.micro_batch >= 16
-    assert "activation checkpointing" in found.reason and "128 images at once would need" in found.reason
+    assert (
+        "activation checkpointing" in found.reason
+        and "128 images at once would need" in found.reason
+    )
     assert not planned(
         model, 128, need / 0.8 - 1, checkpoint_activations=False
     ).checkpoint_activations
@@ -363,7 +394,9 @@ def test_a_measurement_that_runs_out_of_memory_is_a_plain_error_too(model, monke
         torch.empty(2**60, dtype=torch.uint8)
 
     monkeypatch.setattr(memory, "activation_bytes", too_much)
-    with pytest.raises(ValueError, match="not even one image of 3 x 32 x 32 can be measured in the 60 MiB"):
+    with pytest.raises(
+        ValueError, match="not even one image of 3 x 32 x 32 can be measured in the 60 MiB"
+    ):
         planned(model, 128, 60 * MIB)
 
 

@@ -19,6 +19,7 @@ from vit_tutorial.data import ImageData, make_shapes
 from vit_tutorial.training import Checkpointer, TrainSettings
 from vit_tutorial.training.batches import Batches
 from vit_tutorial.training.optimizers import make_optimizers
+from vit_tutorial.training.recipes import default
 from vit_tutorial.training.runtime import checkpoint as states
 from vit_tutorial.training.runtime.clock import SYNC_EVERY, Clock
 from vit_tutorial.training.runtime.ema import ModelEMA
@@ -41,7 +42,7 @@ FULL = TrainSettings(
     precision="fp32",
     num_evaluations=3,
 )
-muon = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch has no Muon")
+muon = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="torch before 2.9 has no Muon")
 
 
 @pytest.fixture(scope="module")
@@ -319,6 +320,7 @@ def test_processes_with_different_clocks_make_the_same_number_of_steps(monkeypat
     assert abs(steps(0.1) - 10 / 0.3) <= SYNC_EVERY
 
 
+@pytest.mark.slow
 def test_sigterm_ends_the_process_with_the_state_written(tmp_path):
     words = [
         "train",
@@ -372,6 +374,7 @@ def test_outside_the_main_thread_a_run_needs_no_signals(data):
     assert done[0].stopped == "finished"
 
 
+@pytest.mark.slow
 def test_two_processes_that_read_files_have_the_loss_curve_of_one_with_all_in_memory(tmp_path):
     """Through the command that a person types, over gloo: the same global batch, within 1e-4 in float32."""
     split = make_shapes(1200, seed=0)
@@ -442,7 +445,64 @@ def test_two_processes_that_read_files_have_the_loss_curve_of_one_with_all_in_me
         assert two == pytest.approx(one, abs=1e-4)
 
 
-def test_presets_are_settings_that_work_and_say_what_they_cost():
+@pytest.fixture
+def without_muon(monkeypatch):
+    """torch as it was before 2.9."""
+    monkeypatch.delattr(torch.optim, "Muon", raising=False)
+
+
+def test_without_muon_a_recipe_trains_with_adamw_and_says_so(without_muon, capsys):
+    chosen = training.recipe("cpu")
+    assert chosen.settings["optimizer"] == "muon"
+    assert chosen.train_settings(epochs=1).optimizer == "adamw"
+    said = capsys.readouterr().err
+    assert (
+        said.count("\n") == 1 and "has no Muon (it came with 2.9): the recipe trains with" in said
+    )
+    assert chosen.train_settings(optimizer="adamw").optimizer == "adamw"
+    assert default().train_settings().optimizer == "adamw"
+    assert capsys.readouterr().err == "", "nothing was replaced"
+
+
+@muon
+def test_with_muon_a_recipe_trains_with_it_and_says_nothing(capsys):
+    assert training.recipe("cpu").train_settings().optimizer == "muon"
+    assert capsys.readouterr().err == ""
+
+
+def test_without_muon_who_asks_for_it_is_told_what_to_write(without_muon, data):
+    assert training.recipe("cpu").train_settings(optimizer="muon").optimizer == "muon"
+    settings = TrainSettings(epochs=1, optimizer="muon")
+    with pytest.raises(ValueError, match="no Muon.*--optimizer adamw, or optimizer='adamw'"):
+        training.train(fresh(), data, settings, progress=False)
+
+
+def test_a_run_stopped_by_its_own_callback_resumes_without_a_second_row(data, tmp_path):
+    """on_evaluation may stop a run: the evaluation before it is in the checkpoint, once."""
+    settings = TrainSettings(epochs=1, batch_size=64, precision="fp32", num_evaluations=4)
+
+    def stop(history):
+        if len(history.rows) == 3:
+            raise KeyboardInterrupt
+
+    undisturbed, resumed = fresh(), fresh()
+    expected = training.train(undisturbed, data, settings, progress=False)
+    training.train(
+        fresh(),
+        data,
+        settings,
+        progress=False,
+        on_evaluation=stop,
+        checkpointer=Checkpointer(tmp_path),
+    )
+    history = training.train(
+        resumed, data, settings, progress=False, checkpointer=Checkpointer(tmp_path)
+    )
+    rows = lambda history: [row | {"minutes": 0} for row in history.rows]
+    assert rows(history) == rows(expected) and equal(resumed, undisturbed)
+
+
+def test_recipes_are_settings_that_work_and_say_what_they_cost():
     for name, make in training.recipes().items():
         chosen = training.recipe(name)
         assert chosen.train_settings().minutes == chosen.minutes

@@ -200,6 +200,7 @@ def test_a_truncated_state_is_noticed_and_does_not_push_out_the_good_one(tmp_pat
     assert load_checkpoint(tmp_path)[0]["step"] == 1
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_is_noticed_or_changes_nothing(tmp_path):
     """One bit in every byte of the file, one after the other: never a wrong value, never a strange error."""
     sent = {"w": torch.arange(8, dtype=torch.bfloat16).reshape(2, 4), "i": torch.arange(2), 5: 0.1}
@@ -281,7 +282,8 @@ def test_a_refusing_system_is_told_in_words_and_leaves_the_last_state(
         and str(tmp_path) in words
     )
     assert (
-        words.endswith("the last good checkpoint (step 7) is untouched") and caught.value.errno == number
+        words.endswith("the last good checkpoint (step 7) is untouched")
+        and caught.value.errno == number
     )
     assert files(tmp_path) == [CURRENT] and load_checkpoint(tmp_path)[0]["step"] == 7
 
@@ -338,6 +340,7 @@ for step in range(1, 10**6):
 """
 
 
+@pytest.mark.slow
 def test_a_process_killed_while_it_writes_leaves_a_whole_state(tmp_path):
     """It writes without pause and is killed as soon as a part is there: what it had finished is the least that comes back."""
     with subprocess.Popen(
