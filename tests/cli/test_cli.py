@@ -183,7 +183,8 @@ def test_ctrl_c_leaves_a_usable_checkpoint(pictures, tmp_path, capsys):
         out,
     ]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    # A test run that was itself started in the background inherits an ignored Ctrl-C; a person's terminal does not ignore it.
+    # A test run that was started in the background ignores Ctrl-C, and its children would inherit
+    # that; a person's terminal does not.
     listen = (
         {}
         if os.name == "nt"
@@ -199,7 +200,7 @@ def test_ctrl_c_leaves_a_usable_checkpoint(pictures, tmp_path, capsys):
             and run.poll() is None
         ):
             time.sleep(0.1)
-        time.sleep(1.0)  # into the steps that follow the first look
+        time.sleep(1.0)  # into the steps that follow the first evaluation
         run.send_signal(signal.SIGINT)
         _, err = run.communicate(timeout=60)
     finally:

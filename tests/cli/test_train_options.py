@@ -1,4 +1,4 @@
-"""The options of `train`: made from the fields of TrainSettings and ViTConfig, with their defaults."""
+"""The options of `train`, made from the fields of TrainSettings and ViTConfig."""
 
 import dataclasses
 import json

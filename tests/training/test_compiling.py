@@ -1,4 +1,4 @@
-"""compile="auto": tried in long runs only, kept only if faster, and never a reason for a run to fail."""
+"""compile="auto": tried in long runs, kept only if it is faster, never a reason for a failure."""
 
 import math
 import time

@@ -144,8 +144,9 @@ class Two(nn.Module):
 
 def test_what_is_kept_is_counted_once_each_and_without_parameters():
     kept = activation_bytes(Two(), (3, 2, 2), FP32)
-    # For each image: what enters the norm (40); the ReLU's result, which the last layer keeps too (40, once); the softmax (10);
-    # the label (8 bytes) and whether it counts (1 byte). The image itself is the batch's. Fixed: the norm's mean and deviation.
+    # For each image: the input of the norm (40); the ReLU's result, which the last layer keeps too
+    # (40, once); the softmax (10); the label (8 bytes) and whether it counts (1 byte). The image
+    # itself is the batch's. Fixed: the norm's mean and deviation.
     assert kept.each == 4 * (40 + 40 + 10) + 8 + 1
     assert kept.fixed == pytest.approx(4 * (2 * 40), abs=16)
     assert kept.largest == 4 * 40
@@ -360,7 +361,7 @@ def test_activations_are_checkpointed_only_where_16_images_would_not_fit(model):
     assert (small.micro_batch, small.checkpoint_activations) == (4, False)
 
 
-def test_wishes_are_followed_and_checked(model):
+def test_wishes_are_granted_and_checked(model):
     assert planned(model, 128, 2**34, checkpoint_activations=True).checkpoint_activations
     assert planned(model, 128, 2**34, micro_batch=24).accumulation == 6
     assert planned(model, 128, 2**34, micro_batch=500).micro_batch == 128
@@ -407,7 +408,7 @@ def test_without_a_number_for_free_memory_the_batch_stays_whole(model, monkeypat
     assert planned(model, 128, None, micro_batch=32, checkpoint_activations=True).accumulation == 4
 
 
-def test_out_of_memory_is_told_from_other_errors():
+def test_out_of_memory_is_distinguished_from_other_errors():
     with pytest.raises(RuntimeError) as error:
         torch.empty(2**60, dtype=torch.uint8)
     assert is_out_of_memory(error.value) and memory.is_out_of_memory is is_out_of_memory

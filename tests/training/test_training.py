@@ -1,4 +1,4 @@
-"""Training: schedule, precision, settings, the loop, checkpoints. Small data, small models; nothing here takes long."""
+"""Training: schedule, precision, settings, the loop, model files; with small data and models."""
 
 import dataclasses
 import json

@@ -1,4 +1,7 @@
-"""A run that is stopped and taken up again, shared between processes, cut into parts: the same weights each time."""
+"""A run that is stopped and resumed, shared between processes, or cut into micro-batches.
+
+The weights at its end are the same each time.
+"""
 
 import dataclasses
 import json
@@ -86,7 +89,7 @@ def equal(one, other):
 
 @muon
 def test_a_run_stopped_twice_ends_with_the_weights_of_one_that_was_not(data, tmp_path):
-    """Dropout, Muon, CutMix, RandAugment, an average of the weights, accumulation: all of it has a state."""
+    """Dropout, Muon, CutMix, RandAugment, EMA and accumulation all have a state to restore."""
     whole = fresh()
     expected = training.train(whole, data, FULL, progress=False)
     for after in (3, 7):
@@ -101,7 +104,7 @@ def test_a_run_stopped_twice_ends_with_the_weights_of_one_that_was_not(data, tmp
     assert history.stopped == "finished" and history.steps == expected.steps == 16
     assert equal(parts, whole), "resumed weights differ"
     for one, other in zip(history.rows, expected.rows, strict=True):
-        assert {**one, "minutes": 0} == {**other, "minutes": 0}, "and so do the looks on the way"
+        assert {**one, "minutes": 0} == {**other, "minutes": 0}, "and so do the evaluations"
 
 
 def test_a_checkpoint_of_another_run_is_refused_by_its_differences(data, tmp_path):
@@ -172,7 +175,8 @@ def test_a_gpu_that_fails_is_named_with_the_checkpoint_that_is_left(data, tmp_pa
     settings = TrainSettings(epochs=2, batch_size=64, precision="fp32", num_evaluations=1)
     with pytest.raises(
         RuntimeError,
-        match=r"the GPU failed after step \d: CUDA error: an illegal.*checkpoint \(step \d\) is whole",
+        match=r"the GPU failed after step \d: CUDA error: an illegal.*"
+        r"The last checkpoint \(step \d\) is whole",
     ):
         training.train(
             model, data, settings, progress=False, checkpointer=Checkpointer(tmp_path, seconds=1e-6)
@@ -197,7 +201,7 @@ def test_a_loss_that_is_no_number_never_takes_the_place_of_a_good_state(data, tm
     assert all(value.isfinite().all() for value in found["step"]["model"].values())
 
 
-def test_a_full_disk_is_told_and_training_goes_on(data, tmp_path, monkeypatch, capsys):
+def test_a_full_disk_is_reported_and_training_continues(data, tmp_path, monkeypatch, capsys):
     def full(*args, **kwargs):
         raise states.CheckpointNotSavedError(28, "no room: 3 MB wanted, 0 MB free")
 
@@ -225,7 +229,7 @@ def test_a_second_folder_holds_a_copy_and_at_the_end_the_results(data, tmp_path)
     checkpointer.finish()
     assert [p.name for p in (tmp_path / "drive").iterdir()] == ["run.json"]
     assert Checkpointer(tmp_path, copy_to=tmp_path).copy_to is None, (
-        "a run taken up where its copy lies is not copied onto itself"
+        "a run that is resumed where its copy is must not be copied onto itself"
     )
 
 
@@ -376,7 +380,7 @@ def test_outside_the_main_thread_a_run_needs_no_signals(data):
 
 @pytest.mark.slow
 def test_two_processes_that_read_files_have_the_loss_curve_of_one_with_all_in_memory(tmp_path):
-    """Through the command that a person types, over gloo: the same global batch, within 1e-4 in float32."""
+    """By the command line, over gloo: the same global batches, losses within 1e-4 in float32."""
     split = make_shapes(1200, seed=0)
     for i, (image, label) in enumerate(zip(split.images, split.labels.tolist())):
         folder = tmp_path / "pictures" / str(label)
@@ -470,7 +474,7 @@ def test_with_muon_a_recipe_trains_with_it_and_says_nothing(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_without_muon_who_asks_for_it_is_told_what_to_write(without_muon, data):
+def test_without_muon_an_explicit_wish_is_an_error_with_a_way_out(without_muon, data):
     assert training.recipe("cpu").train_settings(optimizer="muon").optimizer == "muon"
     settings = TrainSettings(epochs=1, optimizer="muon")
     with pytest.raises(ValueError, match="no Muon.*--optimizer adamw, or optimizer='adamw'"):

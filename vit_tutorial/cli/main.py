@@ -24,8 +24,8 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line, with its help."""
     top = argparse.ArgumentParser(
         prog="python -m vit_tutorial",
-        description="Train and look at small Vision Transformers. The lessons in notebooks/ explain "
-        "what each command does.",
+        description="Train and look at small Vision Transformers. "
+        "The lessons in notebooks/ explain what each command does.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -11,7 +11,7 @@ from ..training import load_model
 
 
 def load_by_name(name: str, pretrained: bool = True) -> nn.Module:
-    """The model `name`: a model file, the folder that train left, "timm:NAME" or "torchvision:NAME".
+    """The model `name`: a file, the folder that train left, "timm:NAME" or "torchvision:NAME".
 
     pretrained: False gives random weights, without a download. Raises ValueError for an unknown
     name, or when the weights cannot be downloaded; ModuleNotFoundError when the library is not

@@ -12,7 +12,7 @@ from ..training import TrainSettings
 
 @dataclasses.dataclass(frozen=True)
 class DataSource:
-    """Where images come from: what `data.load` is told."""
+    """Where images come from: the arguments of `data.load` that a command offers."""
 
     source: str = "shapes"  # shapes, cifar10, or the path of a folder of images
     image_size: int | None = None  # side in pixels that a folder's images are resized to

@@ -98,7 +98,7 @@ def memory_gib() -> float:
 
 
 def processes_here() -> int:
-    """Processes that train together on this machine, as their launcher counts them; 1 without one."""
+    """Processes that train together on this machine, as their launcher counts them; else 1."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 

@@ -8,17 +8,14 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def clone() -> Path | None:
-    """The repository's root, when the package runs from a clone of it; None when it is installed."""
+    """The repository's root if the package runs from a clone of it; None if it is installed."""
     root = PACKAGE.parent
-    return (
-        root
-        if (root / "pyproject.toml").is_file() and (root / "data" / "results").is_dir()
-        else None
-    )
+    is_clone = (root / "pyproject.toml").is_file() and (root / "data" / "results").is_dir()
+    return root if is_clone else None
 
 
 def home() -> Path | None:
-    """This user's home folder; None for a user who has none (HOME unset, no entry in /etc/passwd)."""
+    """This user's home folder, or None (HOME is unset, and the system knows no such user)."""
     try:
         return Path.home()
     except RuntimeError:
@@ -59,7 +56,7 @@ def data_root(root: str | Path | None = None) -> Path:
 
 
 def results_path(name: str) -> Path:
-    """The committed file data/results/`name`: in the repository, or packed into the installed package.
+    """The committed file data/results/`name`, in the repository or in the installed package.
 
     Raises FileNotFoundError, naming the files that are there, when it is not.
     """
@@ -95,7 +92,7 @@ def _committed(kind: str, name: str) -> Path:
 
 
 def find_cifar10(root: str | Path | None = None) -> Path | None:
-    """The CIFAR-10 in `data_root(root)`: the folder of the unpacked files, else the archive, or None.
+    """The CIFAR-10 in `data_root(root)`: the folder of unpacked files, else the archive, or None.
 
     Every byte is checked (md5, about half a second); nothing is downloaded.
     """

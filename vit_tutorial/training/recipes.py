@@ -7,9 +7,7 @@ from .runtime.muon import MUON_REPLACED, has_muon
 from .runtime.progress import report
 from .settings import TrainSettings
 
-DEFAULT_MODEL = (
-    "CIFAR-96x4/4"  # 0.3 million parameters: learns CIFAR-10 in minutes on two CPU cores
-)
+DEFAULT_MODEL = "CIFAR-96x4/4"  # 0.3 million parameters, for minutes on two CPU cores
 # What data/results/recipe.csv found best in every budget; a recipe adds what depends on the length.
 COMMON = dict(optimizer="muon", lr=3e-3, augment="flip_shift")
 

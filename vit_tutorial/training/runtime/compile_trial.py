@@ -66,7 +66,9 @@ class CompileTrial:
             with torch.random.fork_rng([images.device] if images.is_cuda else []):
                 self.step.use_compiled(True)
                 self.step.backward(images, labels)  # compiles; the next step drops these gradients
-        except Exception as error:  # no compiler, or an operation that it cannot do: go on without
+        except (
+            Exception
+        ) as error:  # no compiler, or an operation that it cannot do: continue without
             self.step.use_compiled(False)
             first = (str(error).splitlines() or [""])[0]
             self.reason = f"not compiled: {type(error).__name__}: {first}"
@@ -93,6 +95,6 @@ def why_compiled(step, trial: CompileTrial | None) -> str:
     """Whether a run uses torch.compile, and why. trial: None if its settings ask for none."""
     if trial:
         return trial.reason or "not compiled: the run was too short to time its steps"
-    asked = step.settings.compile != "auto"
-    why = "asked for" if asked else "timed before the run was stopped"
+    timed = step.settings.compile == "auto"
+    why = "timed before the run was stopped" if timed else "asked for"
     return f"{'' if step.compiled else 'not '}compiled, as {why}"
