@@ -18,6 +18,7 @@ import common
 
 from vit_tutorial import training
 from vit_tutorial.cli import run_folder
+from vit_tutorial.cli.run_spec import DataSource, RunSpec
 from vit_tutorial.model.config import STEMS
 
 
@@ -61,17 +62,18 @@ def main() -> None:
     table = common.SharedTable(args.out)
     name = args.recipe if args.stem == "patches" else f"{args.recipe}, {args.stem} stem"
     with common.images_in(args.data) as source, tempfile.TemporaryDirectory() as place:
-        images = {"source": source, "image_size": None, "root": None, "stream": None}
         for minutes in args.minutes or [training.recipe(args.recipe).minutes]:
             chosen = training.recipe(args.recipe, minutes)
             for seed in args.seeds:
+                spec = RunSpec(
+                    DataSource(str(source)),
+                    chosen.model,
+                    chosen.train_settings(minutes=minutes, seed=seed),
+                    chosen.config | {"stem": args.stem},
+                )
                 record = run_folder.start_run(
                     Path(place) / f"{minutes:g}_{seed}",
-                    images,
-                    chosen.model,
-                    chosen.config | {"stem": args.stem},
-                    chosen.train_settings(minutes=minutes, seed=seed),
-                    command="",
+                    spec,
                     progress=not args.quiet,
                     device=args.device,
                 )

@@ -5,13 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from vit_tutorial.cli.main import main
+from vit_tutorial.data import paths
 
 
 @pytest.fixture(scope="module")
@@ -145,20 +148,25 @@ def test_evaluate_on_other_classes_is_refused(trained, capsys):
     assert "dark, light" in refused(capsys, "evaluate", trained, "--data", "shapes")
 
 
-def test_help_says_what_a_newcomer_needs(capsys):
-    for words in (
-        ["--help"],
-        ["train", "--help"],
-        ["evaluate", "--help"],
-        ["show-patches", "--help"],
-        ["info", "--help"],
-    ):
-        with pytest.raises(SystemExit) as stop:
-            main(words)
-        assert stop.value.code == 0
-        assert len(capsys.readouterr().out) > 250
+HELP = {  # for each command, words that a newcomer looks for
+    (): ["train", "evaluate", "show-patches", "similarity", "info", "examples:", "--recipe t4"],
+    ("train",): ["--data", "cifar10", "--minutes", "--resume DIR", "Ctrl-C", "model.safetensors"],
+    ("evaluate",): ["model.safetensors", "accuracy", "cross-entropy", "--data"],
+    ("show-patches",): ["image", "--patch-size", "(default 16)", "--out", "patches.png"],
+    ("info",): ["--json", "device", "precision", "memory"],
+}
 
 
+@pytest.mark.parametrize("command", HELP)
+def test_help_says_what_a_newcomer_needs(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--help"])
+    assert stop.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert not [words for words in HELP[command] if words not in text]
+
+
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_usable_checkpoint(pictures, tmp_path, capsys):
     out = tmp_path / "run"
     words = [
@@ -175,7 +183,8 @@ def test_ctrl_c_leaves_a_usable_checkpoint(pictures, tmp_path, capsys):
         out,
     ]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    # A test run that was itself started in the background inherits an ignored Ctrl-C; a person's terminal does not ignore it.
+    # A test run that was started in the background ignores Ctrl-C, and its children would inherit
+    # that; a person's terminal does not.
     listen = (
         {}
         if os.name == "nt"
@@ -191,7 +200,7 @@ def test_ctrl_c_leaves_a_usable_checkpoint(pictures, tmp_path, capsys):
             and run.poll() is None
         ):
             time.sleep(0.1)
-        time.sleep(1.0)  # into the steps that follow the first look
+        time.sleep(1.0)  # into the steps that follow the first evaluation
         run.send_signal(signal.SIGINT)
         _, err = run.communicate(timeout=60)
     finally:
@@ -202,3 +211,40 @@ def test_ctrl_c_leaves_a_usable_checkpoint(pictures, tmp_path, capsys):
     assert record["stopped"] == "interrupted" and record["minutes"] < 3
     assert main(["evaluate", str(out), "--data", str(pictures)]) == 0
     assert f"test {record['test_accuracy']:.2%}" in capsys.readouterr().out
+
+
+def no_home(monkeypatch):
+    """A user without a home: HOME is unset, and the system knows no such user."""
+    monkeypatch.delenv("VIT_TUTORIAL_DATA", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("USERPROFILE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    pwd = pytest.importorskip("pwd", reason="only Unix has users without an entry")
+
+    def unknown(user):
+        raise KeyError(user)
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    with pytest.raises(RuntimeError):
+        Path.home()
+
+
+def test_a_user_without_a_home_gets_a_table_and_a_temporary_folder(monkeypatch, capsys):
+    no_home(monkeypatch)
+    assert main(["info"]) == 0
+    assert "data folder" in capsys.readouterr().out
+    monkeypatch.setattr(paths, "clone", lambda: None)  # as in an installed package
+    assert paths.data_root() == Path(tempfile.gettempdir()) / "vit_tutorial"
+    assert main(["info"]) == 0
+    assert str(paths.data_root()) in capsys.readouterr().out
+
+
+def test_a_user_without_a_home_is_told_which_path_cannot_be(monkeypatch, capsys):
+    no_home(monkeypatch)
+    monkeypatch.setenv("VIT_TUTORIAL_DATA", "~/data")
+    message = "VIT_TUTORIAL_DATA is '~/data', but this user has no such home folder"
+    with pytest.raises(ValueError, match=message):
+        paths.data_root()
+    assert message in refused(capsys, "info")
+    monkeypatch.setenv("VIT_TUTORIAL_DATA", "/somewhere")
+    assert paths.data_root() == Path("/somewhere").absolute()

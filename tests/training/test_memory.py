@@ -1,11 +1,13 @@
-"""Stochastic depth, activations computed twice, memory measured and planned, and the picture of cost."""
+"""Stochastic depth, activation checkpointing, memory measured and planned, the picture of cost."""
 
 import csv
 import dataclasses
 import json
 import math
+import types
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 import torch.nn.functional as F
@@ -23,6 +25,7 @@ from vit_tutorial.training.optimizers import make_optimizers
 from vit_tutorial.training.runtime import memory
 from vit_tutorial.training.runtime.activations import activation_bytes, is_out_of_memory
 from vit_tutorial.training.runtime.memory import WORKSPACE, parameter_bytes, plan_memory, step_bytes
+from vit_tutorial.training.runtime.muon import has_muon, muon_matrices
 
 ROOT = Path(__file__).parents[2]
 FP32, BF16 = choose_precision("cpu", "fp32"), choose_precision("cpu", "bf16")
@@ -50,15 +53,15 @@ def gradients(model, precision=FP32, images=8):
 # stochastic depth
 
 
-def test_drop_path_rate_rises_from_zero_in_even_steps_as_timm_does():
-    skips = [block.drop_path_rate for block in make(depth=5, drop_path_rate=0.4).encoder.blocks]
-    assert skips == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
-    assert skips == pytest.approx(
-        torch.linspace(0, 0.4, 5).tolist()
-    )  # timm.layers.calculate_drop_path_rates
-    assert [block.drop_path_rate for block in make(depth=1, drop_path_rate=0.4).encoder.blocks] == [
-        0
-    ]
+@pytest.mark.parametrize("depth, expected", [(5, [0, 0.1, 0.2, 0.3, 0.4]), (1, [0])])
+def test_drop_path_rate_rises_from_zero_in_even_steps_as_timm_does(depth, expected):
+    model = make(depth=depth, drop_path_rate=0.4)
+    rates = [block.drop_path_rate for block in model.encoder.blocks]
+    assert rates == pytest.approx(expected)
+    timm = pytest.importorskip("timm.layers", reason="timm is compared with")
+    if not hasattr(timm, "calculate_drop_path_rates"):
+        pytest.skip("this timm is too old to have calculate_drop_path_rates")
+    assert rates == pytest.approx(timm.calculate_drop_path_rates(0.4, depth))
 
 
 def test_a_branch_is_left_out_for_whole_images_and_scaled_up_for_the_others():
@@ -97,7 +100,7 @@ def test_configurations_written_before_the_field_still_load():
     assert ViTConfig(**old) == ViTConfig(**SMALL)
 
 
-# activations computed twice
+# activation checkpointing
 
 
 @pytest.mark.parametrize("precision", [FP32, BF16], ids=["fp32", "bf16"])
@@ -111,7 +114,7 @@ def test_configurations_written_before_the_field_still_load():
     ],
     ids=["plain", "random", "rotary", "every layer"],
 )
-def test_activations_computed_twice_give_the_same_gradients_bit_for_bit(changes, precision):
+def test_activation_checkpointing_gives_the_same_gradients_bit_for_bit(changes, precision):
     model = make(**changes)
     once = gradients(model, precision)
     calls = []
@@ -141,8 +144,9 @@ class Two(nn.Module):
 
 def test_what_is_kept_is_counted_once_each_and_without_parameters():
     kept = activation_bytes(Two(), (3, 2, 2), FP32)
-    # For each image: what enters the norm (40); the ReLU's result, which the last layer keeps too (40, once); the softmax (10);
-    # the label (8 bytes) and whether it counts (1 byte). The image itself is the batch's. Fixed: the norm's mean and deviation.
+    # For each image: the input of the norm (40); the ReLU's result, which the last layer keeps too
+    # (40, once); the softmax (10); the label (8 bytes) and whether it counts (1 byte). The image
+    # itself is the batch's. Fixed: the norm's mean and deviation.
     assert kept.each == 4 * (40 + 40 + 10) + 8 + 1
     assert kept.fixed == pytest.approx(4 * (2 * 40), abs=16)
     assert kept.largest == 4 * 40
@@ -164,10 +168,10 @@ def test_measuring_leaves_model_mode_buffers_and_random_state_alone():
     assert vit.encoder.checkpoint_activations is True
 
 
-def test_explicit_attention_keeps_the_weights_too_and_twice_keeps_little():
+def test_explicit_attention_keeps_the_weights_too_and_checkpointing_keeps_little():
     model = make(image_size=32, patch_size=2)  # 257 tokens
     fused = activation_bytes(model, (3, 32, 32), FP32).each
-    twice = activation_bytes(model, (3, 32, 32), FP32, checkpoint=True).each
+    twice = activation_bytes(model, (3, 32, 32), FP32, checkpointing=True).each
     for block in model.encoder.blocks:
         block.attention.fused = False
     explicit = activation_bytes(model, (3, 32, 32), FP32).each
@@ -193,13 +197,15 @@ MEASURED = {
     "fused, fp32": (dict(), 64, FP32, "adamw", False),
     "explicit, bf16": (dict(image_size=32, depth=2), 16, BF16, "adamw", False),
     "many parameters": (dict(dim=192, num_heads=3, depth=4), 2, FP32, "muon", False),
-    "computed twice": (dict(depth=8), 64, FP32, "adamw", True),
+    "checkpointing": (dict(depth=8), 64, FP32, "adamw", True),
 }
 
 
 @pytest.mark.parametrize("case", MEASURED)
 def test_the_estimate_is_within_a_quarter_of_what_torch_allocates(case):
     changes, images, precision, optimizer, twice = MEASURED[case]
+    if optimizer == "muon" and not has_muon():
+        pytest.skip("torch before 2.9 has no Muon")
     model = make(**changes)
     kept = activation_bytes(model, (3, *model.config.image_size), precision, twice)
     estimate = step_bytes(model, kept, images, optimizer=optimizer) - WORKSPACE
@@ -240,22 +246,48 @@ def test_the_estimate_holds_on_a_gpu():
     )
 
 
-def test_the_optimiser_and_an_average_are_counted():
+def test_the_optimizer_and_a_moving_average_are_counted():
     model = make()
     kept = activation_bytes(model, (3, 16, 16), FP32)
     adamw = step_bytes(model, kept, 64)
     own = sum(p.numel() for p in model.encoder.parameters() if p.ndim == 2) * 4
-    assert step_bytes(model, kept, 64, averaged=True) - adamw == parameter_bytes(model)
+    assert step_bytes(model, kept, 64, ema=True) - adamw == parameter_bytes(model)
     assert adamw - step_bytes(model, kept, 64, optimizer="muon") == own
     assert step_bytes(model, kept, 64, accumulated=True) - adamw == parameter_bytes(
         model
     )  # the gradients
 
 
-def test_free_memory_is_what_the_machine_says(monkeypatch, tmp_path):
-    free = free_bytes("cpu")
-    assert free is None or 2**20 < free < 2**50
-    files = {"/proc/meminfo": "MemTotal: 4000 kB\nMemAvailable:    3000 kB\n"}
+class NoEncoder(nn.Module):
+    """A model of another library: no encoder, but a head."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches, self.body, self.head = nn.Conv2d(3, 8, 4), nn.Linear(8, 8), nn.Linear(8, 10)
+
+
+def test_what_muon_takes_is_decided_in_one_place():
+    """The optimizer takes what the plan of the memory counts, with and without an encoder."""
+    if not has_muon():
+        pytest.skip("torch before 2.9 has no Muon")
+    vit, other = make(), NoEncoder()
+    kept = activation_bytes(vit, (3, 16, 16), FP32)
+    for model, names in ((vit, "encoder."), (other, "body.")):
+        muon, adamw = make_optimizers(model, TrainSettings(epochs=1, optimizer="muon"))
+        taken = {id(p) for p in muon.param_groups[0]["params"]}
+        assert taken == {id(p) for p in muon_matrices(model)}
+        assert taken == {
+            id(p) for n, p in model.named_parameters() if n.startswith(names) and p.ndim == 2
+        }
+        saved = step_bytes(model, kept, 8) - step_bytes(model, kept, 8, optimizer="muon")
+        assert saved == 4 * sum(p.numel() for p in muon.param_groups[0]["params"])
+
+
+def test_free_memory_is_what_the_machine_says(monkeypatch):
+    assert 2**20 < free_bytes("cpu") < 2**50
+    files = {}
+    available = types.SimpleNamespace(available=3000 * 1024)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: available)
 
     def read(path, *_, **__):
         if str(path) not in files:
@@ -268,8 +300,9 @@ def test_free_memory_is_what_the_machine_says(monkeypatch, tmp_path):
     assert free_bytes("cpu") == 1_500_000  # a container's limit
     files["/sys/fs/cgroup/memory.max"] = "max\n"
     assert free_bytes("cpu") == 3000 * 1024
-    files.clear()
-    assert free_bytes("cpu") is None and free_bytes("mps") is None
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert free_bytes("cpu") == 3000 * 1024 // 4  # processes that train together share it
+    assert free_bytes("mps") is None
 
 
 # planned
@@ -311,11 +344,14 @@ def test_a_batch_that_does_not_fit_goes_in_the_largest_equal_parts(model):
     assert (found.micro_batch, found.accumulation) == (64, 2)
 
 
-def test_activations_are_computed_twice_only_where_16_images_would_not_fit(model):
+def test_activations_are_checkpointed_only_where_16_images_would_not_fit(model):
     need = planned(model, 128, 2**40, micro_batch=16).bytes_needed
     found = planned(model, 128, need / 0.8 - 1)
     assert found.checkpoint_activations and found.micro_batch >= 16
-    assert "computed twice" in found.reason and "128 images at once would need" in found.reason
+    assert (
+        "activation checkpointing" in found.reason
+        and "128 images at once would need" in found.reason
+    )
     assert not planned(
         model, 128, need / 0.8 - 1, checkpoint_activations=False
     ).checkpoint_activations
@@ -325,7 +361,7 @@ def test_activations_are_computed_twice_only_where_16_images_would_not_fit(model
     assert (small.micro_batch, small.checkpoint_activations) == (4, False)
 
 
-def test_wishes_are_followed_and_checked(model):
+def test_wishes_are_granted_and_checked(model):
     assert planned(model, 128, 2**34, checkpoint_activations=True).checkpoint_activations
     assert planned(model, 128, 2**34, micro_batch=24).accumulation == 6
     assert planned(model, 128, 2**34, micro_batch=500).micro_batch == 128
@@ -348,18 +384,20 @@ def test_wishes_are_followed_and_checked(model):
 def test_where_not_one_image_fits_the_numbers_are_named(model):
     with pytest.raises(
         ValueError,
-        match=r"one image of 3 x 32 x 32 needs \d+ MiB, activations computed twice; 48 MiB",
+        match=r"one image of 3 x 32 x 32 needs \d+ MiB with activation checkpointing; 48 MiB",
     ) as said:
         planned(model, 128, 60 * MIB)
-    assert "80% of the 60 MiB that are free: take a smaller model" in str(said.value)
+    assert "80% of the 60 MiB that are free: use a smaller model" in str(said.value)
 
 
-def test_a_look_that_runs_out_of_memory_is_a_plain_error_too(model, monkeypatch):
+def test_a_measurement_that_runs_out_of_memory_is_a_plain_error_too(model, monkeypatch):
     def too_much(*_, **__):
         torch.empty(2**60, dtype=torch.uint8)
 
     monkeypatch.setattr(memory, "activation_bytes", too_much)
-    with pytest.raises(ValueError, match="not even a look at one image of 3 x 32 x 32 fits"):
+    with pytest.raises(
+        ValueError, match="not even one image of 3 x 32 x 32 can be measured in the 60 MiB"
+    ):
         planned(model, 128, 60 * MIB)
 
 
@@ -370,7 +408,7 @@ def test_without_a_number_for_free_memory_the_batch_stays_whole(model, monkeypat
     assert planned(model, 128, None, micro_batch=32, checkpoint_activations=True).accumulation == 4
 
 
-def test_out_of_memory_is_told_from_other_errors():
+def test_out_of_memory_is_distinguished_from_other_errors():
     with pytest.raises(RuntimeError) as error:
         torch.empty(2**60, dtype=torch.uint8)
     assert is_out_of_memory(error.value) and memory.is_out_of_memory is is_out_of_memory

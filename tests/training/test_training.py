@@ -1,7 +1,11 @@
-"""Training: schedule, precision, settings, the loop, checkpoints. Small data, small models; nothing here takes long."""
+"""Training: schedule, precision, settings, the loop, model files; with small data and models."""
 
 import dataclasses
+import json
 import math
+import os
+import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +14,8 @@ from safetensors.torch import save_file
 
 from vit_tutorial import VisionTransformer, ViTConfig, training
 from vit_tutorial.data import ImageData, Split, make_shapes
-from vit_tutorial.training import TrainSettings
+from vit_tutorial.training import TrainSettings, loop
+from vit_tutorial.training.step import Step
 
 TINY = ViTConfig(image_size=32, patch_size=8, dim=32, depth=2, num_heads=2, mlp_dim=64, pool="mean")
 
@@ -56,10 +61,16 @@ def test_schedule_meets_its_three_points_and_never_rises_after_the_peak(schedule
 
 
 @pytest.mark.parametrize(
-    "step, total, warmup", [(-1, 10, 1), (11, 10, 1), (5, 10, 10), (5, 10, -1)]
+    "step, total, warmup, message",
+    [
+        (-1, 10, 1, "step -1 lies outside the run: steps go from 0 to 10"),
+        (11, 10, 1, "step 11 lies outside the run: steps go from 0 to 10"),
+        (5, 10, 10, "a warm-up of 10 does not fit into a run of 10"),
+        (5, 10, -1, "a warm-up of -1 does not fit into a run of 10: it must be at least 0"),
+    ],
 )
-def test_schedule_refuses_steps_outside_the_run(step, total, warmup):
-    with pytest.raises(ValueError, match="10"):
+def test_schedule_refuses_steps_outside_the_run(step, total, warmup, message):
+    with pytest.raises(ValueError, match=message):
         training.learning_rate(step, total, warmup, 1.0)
 
 
@@ -74,15 +85,33 @@ def test_precision_is_chosen_by_compute_capability(monkeypatch):
             torch.cuda, "get_device_capability", lambda device=None, c=capability: c
         )
         assert training.choose_precision("cuda").name == expected
-    monkeypatch.setattr("vit_tutorial.training.runtime.precision.cpu_has_bf16", lambda: True)
-    assert training.choose_precision("cpu").name == "bf16"
-    monkeypatch.setattr("vit_tutorial.training.runtime.precision.cpu_has_bf16", lambda: False)
-    assert training.choose_precision("cpu").name == "fp32"
     assert training.choose_precision("cpu", "bf16").name == "bf16"
     with pytest.raises(ValueError, match="fp16"):
         training.choose_precision("cpu", "fp16")
     with pytest.raises(ValueError, match="did you mean 'bf16'"):
         training.choose_precision("cpu", "bf61")
+
+
+@pytest.mark.parametrize(
+    "flags, name, reason",
+    [
+        ("avx512f avx512_bf16 amx_bf16", "bf16", "this CPU has bf16 matrix units"),
+        ("avx512f avx512_bf16", "bf16", "this CPU has bf16 dot products"),
+        ("asimd bf16", "bf16", "this CPU has bf16 dot products"),
+        ("avx512f", "fp32", "no fast lower precision known on this cpu"),
+        (None, "fp32", "no fast lower precision known on this cpu"),  # not Linux
+    ],
+)
+def test_precision_is_chosen_by_what_the_cpu_has(monkeypatch, flags, name, reason):
+    def read_text(path):
+        if flags is None:
+            raise FileNotFoundError(path)
+        return f"processor: 0\nflags: fpu {flags} xsave\n"
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+    chosen = training.choose_precision("cpu")
+    assert (chosen.name, chosen.reason) == (name, reason)
+    assert training.cpu_has_bf16() is (name == "bf16")
 
 
 def test_only_fp16_scales_the_loss():
@@ -108,7 +137,7 @@ def test_only_fp16_scales_the_loss():
         (dict(epochs=1, schedule="cosin"), "did you mean 'cosine'"),
         (dict(epochs=1, augment="flip_shfit"), "did you mean 'flip_shift'"),
         (dict(epochs=1, precision="fp8"), "unknown precision 'fp8'"),
-        (dict(epochs=1, num_evaluations=0), "evaluations is 0"),
+        (dict(epochs=1, num_evaluations=0), "num_evaluations is 0"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_with_the_number(wrong, words):
@@ -116,6 +145,7 @@ def test_settings_that_cannot_work_are_refused_with_the_number(wrong, words):
         TrainSettings(**wrong)
 
 
+@pytest.mark.slow
 def test_a_run_learns_and_two_runs_of_the_same_seed_agree_bit_for_bit(data):
     settings = TrainSettings(epochs=6, batch_size=64, lr=3e-3, precision="fp32", num_evaluations=3)
     models = [fresh(), fresh()]
@@ -124,7 +154,9 @@ def test_a_run_learns_and_two_runs_of_the_same_seed_agree_bit_for_bit(data):
     assert first["step"] == 0 and first["validation_loss"] == pytest.approx(math.log(10), abs=0.1)
     assert last["validation_loss"] < first["validation_loss"] - 0.2
     assert last["step"] == 6 * (512 // 64) and last["epochs"] == pytest.approx(6)
-    assert len(histories[0].rows) == 4, "one look before the first step, and three evenly spread"
+    assert len(histories[0].rows) == 4, (
+        "one evaluation before the first step, and three evenly spread"
+    )
     for a, b in zip(models[0].parameters(), models[1].parameters()):
         assert torch.equal(a, b)
     other = fresh()
@@ -145,12 +177,26 @@ def test_training_leaves_the_global_random_state_alone(data):
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_a_budget_in_minutes_is_kept(data):
-    history = training.train(
-        fresh(), data, TrainSettings(minutes=0.05, batch_size=64, num_evaluations=2), progress=False
-    )
-    assert history.steps > 3
-    assert 0.04 < history.minutes < 0.1, f"{history.minutes * 60:.1f} s spent of a budget of 3 s"
+def test_a_budget_in_minutes_is_kept(data, monkeypatch):
+    """On a clock on which a step takes 1/8 s and an evaluation 1 s, 6 s hold 24 steps."""
+    now = [0.0]
+
+    def taking(seconds, work):
+        def timed(*args, **kwargs):
+            now[0] += seconds
+            return work(*args, **kwargs)
+
+        return timed
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(Step, "__call__", taking(0.125, Step.__call__))
+    monkeypatch.setattr(loop, "evaluate", taking(1.0, loop.evaluate))
+    settings = TrainSettings(minutes=0.1, batch_size=64, num_evaluations=2)
+    history = training.train(fresh(), data, settings, progress=False)
+    assert history.steps == 24  # 6 s less three evaluations: before, half-way and at the end
+    assert 60 * history.minutes == pytest.approx(6)
+    assert [60 * row["minutes"] for row in history.rows] == pytest.approx([1, 3.5, 6])
+    assert history.rows[-1]["lr"] < 0.01 * settings.lr, "the schedule came down"
 
 
 def test_weight_decay_touches_the_matrices_only():
@@ -239,7 +285,7 @@ def test_a_model_that_does_not_fit_the_data_is_refused(data, change, words):
         training.train(fresh(), data, TrainSettings(epochs=1, batch_size=1000), progress=False)
 
 
-def test_a_checkpoint_gives_the_same_logits_and_tells_where_it_came_from(data, tmp_path):
+def test_a_model_file_gives_the_same_logits_and_its_origin(data, tmp_path):
     model = fresh().eval()
     path = training.save_model(tmp_path / "deep" / "model.safetensors", model, data, seed=3)
     loaded, meta = training.load_model(path, config=TINY)
@@ -251,13 +297,13 @@ def test_a_checkpoint_gives_the_same_logits_and_tells_where_it_came_from(data, t
     )
 
 
-def test_a_checkpoint_of_another_configuration_is_refused_field_by_field(data, tmp_path):
+def test_a_model_file_of_another_configuration_is_refused_field_by_field(data, tmp_path):
     path = training.save_model(tmp_path / "model.safetensors", fresh(), data)
     with pytest.raises(ValueError, match="depth is 2 in the file, 3 here"):
         training.load_model(path, config=dataclasses.replace(TINY, depth=3))
 
 
-def test_files_that_are_no_checkpoint_are_refused(data, tmp_path):
+def test_files_that_are_no_model_file_are_refused(data, tmp_path):
     whole = training.save_model(tmp_path / "model.safetensors", fresh(), data)
     short = tmp_path / "short.safetensors"
     short.write_bytes(whole.read_bytes()[:-100])
@@ -271,17 +317,31 @@ def test_files_that_are_no_checkpoint_are_refused(data, tmp_path):
         training.load_model(tmp_path / "nowhere.safetensors")
 
 
-def test_a_failed_save_leaves_the_old_checkpoint_whole(data, tmp_path, monkeypatch):
+def test_a_failed_save_leaves_the_old_model_file_whole(data, tmp_path, monkeypatch):
     path = training.save_model(tmp_path / "model.safetensors", fresh(0), data)
     before = path.read_bytes()
 
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("vit_tutorial.training.model_file.save_file", full)
-    with pytest.raises(OSError, match="No space"):
-        training.save_model(path, fresh(1), data)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        with pytest.raises(OSError, match="No space"):
+            training.save_model(path, fresh(1), data)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_model_file_of_another_version_is_named_by_its_unknown_fields(data, tmp_path):
+    config = dataclasses.asdict(TINY) | {"stochastic_depth": 0.1, "position_at": "stem"}
+    header = json.dumps({"config": config, "notes": {}})
+    path = tmp_path / "old.safetensors"
+    save_file(fresh().state_dict(), path, metadata={"vit_tutorial": header})
+    with pytest.raises(
+        ValueError,
+        match="another version.*: its configuration has "
+        "stochastic_depth, position_at, which ViTConfig does not know",
+    ):
+        training.load_model(path)
 
 
 def test_splits_are_where_the_data_is(data):

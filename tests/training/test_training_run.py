@@ -1,4 +1,7 @@
-"""A run that is stopped and taken up again, shared between processes, cut into parts: the same weights each time."""
+"""A run that is stopped and resumed, shared between processes, or cut into micro-batches.
+
+The weights at its end are the same each time.
+"""
 
 import dataclasses
 import json
@@ -19,6 +22,7 @@ from vit_tutorial.data import ImageData, make_shapes
 from vit_tutorial.training import Checkpointer, TrainSettings
 from vit_tutorial.training.batches import Batches
 from vit_tutorial.training.optimizers import make_optimizers
+from vit_tutorial.training.recipes import default
 from vit_tutorial.training.runtime import checkpoint as states
 from vit_tutorial.training.runtime.clock import SYNC_EVERY, Clock
 from vit_tutorial.training.runtime.ema import ModelEMA
@@ -41,7 +45,7 @@ FULL = TrainSettings(
     precision="fp32",
     num_evaluations=3,
 )
-muon = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch has no Muon")
+muon = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="torch before 2.9 has no Muon")
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +89,7 @@ def equal(one, other):
 
 @muon
 def test_a_run_stopped_twice_ends_with_the_weights_of_one_that_was_not(data, tmp_path):
-    """Dropout, Muon, CutMix, RandAugment, an average of the weights, accumulation: all of it has a state."""
+    """Dropout, Muon, CutMix, RandAugment, EMA and accumulation all have a state to restore."""
     whole = fresh()
     expected = training.train(whole, data, FULL, progress=False)
     for after in (3, 7):
@@ -100,13 +104,13 @@ def test_a_run_stopped_twice_ends_with_the_weights_of_one_that_was_not(data, tmp
     assert history.stopped == "finished" and history.steps == expected.steps == 16
     assert equal(parts, whole), "resumed weights differ"
     for one, other in zip(history.rows, expected.rows, strict=True):
-        assert {**one, "minutes": 0} == {**other, "minutes": 0}, "and so do the looks on the way"
+        assert {**one, "minutes": 0} == {**other, "minutes": 0}, "and so do the evaluations"
 
 
-def test_a_state_of_another_run_is_refused_by_its_differences(data, tmp_path):
+def test_a_checkpoint_of_another_run_is_refused_by_its_differences(data, tmp_path):
     settings = TrainSettings(epochs=1, batch_size=64, precision="fp32")
     training.train(fresh(), data, settings, progress=False, checkpointer=Stopping(tmp_path, 3))
-    with pytest.raises(ValueError, match="lr is 0.001 in the state, 0.002 here"):
+    with pytest.raises(ValueError, match="lr is 0.001 in the checkpoint, 0.002 here"):
         training.train(
             fresh(),
             data,
@@ -114,7 +118,7 @@ def test_a_state_of_another_run_is_refused_by_its_differences(data, tmp_path):
             progress=False,
             checkpointer=Checkpointer(tmp_path),
         )
-    with pytest.raises(ValueError, match="dim is 32 in the state, 48 here"):
+    with pytest.raises(ValueError, match="dim is 32 in the checkpoint, 48 here"):
         training.train(
             fresh(dataclasses.replace(TINY, dim=48)),
             data,
@@ -155,10 +159,10 @@ def test_out_of_memory_halves_the_parts_and_the_run_goes_on(data, capsys):
     )
     history = training.train(model, data, settings, progress=False)
     assert history.steps == 4 and history.plan.micro_batch == 16
-    assert "going on with 16 images at once" in capsys.readouterr().err
+    assert "continuing with 16 images at once" in capsys.readouterr().err
 
 
-def test_a_gpu_that_disappears_is_named_with_the_state_that_is_left(data, tmp_path):
+def test_a_gpu_that_fails_is_named_with_the_checkpoint_that_is_left(data, tmp_path):
     model, calls = fresh(), []
 
     def forward(images, true_forward=model.forward):
@@ -171,7 +175,8 @@ def test_a_gpu_that_disappears_is_named_with_the_state_that_is_left(data, tmp_pa
     settings = TrainSettings(epochs=2, batch_size=64, precision="fp32", num_evaluations=1)
     with pytest.raises(
         RuntimeError,
-        match=r"the GPU failed after step \d: CUDA error: an illegal.*state \(step \d\) is whole",
+        match=r"the GPU failed after step \d: CUDA error: an illegal.*"
+        r"The last checkpoint \(step \d\) is whole",
     ):
         training.train(
             model, data, settings, progress=False, checkpointer=Checkpointer(tmp_path, seconds=1e-6)
@@ -196,7 +201,7 @@ def test_a_loss_that_is_no_number_never_takes_the_place_of_a_good_state(data, tm
     assert all(value.isfinite().all() for value in found["step"]["model"].values())
 
 
-def test_a_full_disk_is_told_and_training_goes_on(data, tmp_path, monkeypatch, capsys):
+def test_a_full_disk_is_reported_and_training_continues(data, tmp_path, monkeypatch, capsys):
     def full(*args, **kwargs):
         raise states.CheckpointNotSavedError(28, "no room: 3 MB wanted, 0 MB free")
 
@@ -224,7 +229,7 @@ def test_a_second_folder_holds_a_copy_and_at_the_end_the_results(data, tmp_path)
     checkpointer.finish()
     assert [p.name for p in (tmp_path / "drive").iterdir()] == ["run.json"]
     assert Checkpointer(tmp_path, copy_to=tmp_path).copy_to is None, (
-        "a run taken up where its copy lies is not copied onto itself"
+        "a run that is resumed where its copy is must not be copied onto itself"
     )
 
 
@@ -319,6 +324,7 @@ def test_processes_with_different_clocks_make_the_same_number_of_steps(monkeypat
     assert abs(steps(0.1) - 10 / 0.3) <= SYNC_EVERY
 
 
+@pytest.mark.slow
 def test_sigterm_ends_the_process_with_the_state_written(tmp_path):
     words = [
         "train",
@@ -372,8 +378,9 @@ def test_outside_the_main_thread_a_run_needs_no_signals(data):
     assert done[0].stopped == "finished"
 
 
+@pytest.mark.slow
 def test_two_processes_that_read_files_have_the_loss_curve_of_one_with_all_in_memory(tmp_path):
-    """Through the command that a person types, over gloo: the same global batch, within 1e-4 in float32."""
+    """By the command line, over gloo: the same global batches, losses within 1e-4 in float32."""
     split = make_shapes(1200, seed=0)
     for i, (image, label) in enumerate(zip(split.images, split.labels.tolist())):
         folder = tmp_path / "pictures" / str(label)
@@ -442,7 +449,64 @@ def test_two_processes_that_read_files_have_the_loss_curve_of_one_with_all_in_me
         assert two == pytest.approx(one, abs=1e-4)
 
 
-def test_presets_are_settings_that_work_and_say_what_they_cost():
+@pytest.fixture
+def without_muon(monkeypatch):
+    """torch as it was before 2.9."""
+    monkeypatch.delattr(torch.optim, "Muon", raising=False)
+
+
+def test_without_muon_a_recipe_trains_with_adamw_and_says_so(without_muon, capsys):
+    chosen = training.recipe("cpu")
+    assert chosen.settings["optimizer"] == "muon"
+    assert chosen.train_settings(epochs=1).optimizer == "adamw"
+    said = capsys.readouterr().err
+    assert (
+        said.count("\n") == 1 and "has no Muon (it came with 2.9): the recipe trains with" in said
+    )
+    assert chosen.train_settings(optimizer="adamw").optimizer == "adamw"
+    assert default().train_settings().optimizer == "adamw"
+    assert capsys.readouterr().err == "", "nothing was replaced"
+
+
+@muon
+def test_with_muon_a_recipe_trains_with_it_and_says_nothing(capsys):
+    assert training.recipe("cpu").train_settings().optimizer == "muon"
+    assert capsys.readouterr().err == ""
+
+
+def test_without_muon_an_explicit_wish_is_an_error_with_a_way_out(without_muon, data):
+    assert training.recipe("cpu").train_settings(optimizer="muon").optimizer == "muon"
+    settings = TrainSettings(epochs=1, optimizer="muon")
+    with pytest.raises(ValueError, match="no Muon.*--optimizer adamw, or optimizer='adamw'"):
+        training.train(fresh(), data, settings, progress=False)
+
+
+def test_a_run_stopped_by_its_own_callback_resumes_without_a_second_row(data, tmp_path):
+    """on_evaluation may stop a run: the evaluation before it is in the checkpoint, once."""
+    settings = TrainSettings(epochs=1, batch_size=64, precision="fp32", num_evaluations=4)
+
+    def stop(history):
+        if len(history.rows) == 3:
+            raise KeyboardInterrupt
+
+    undisturbed, resumed = fresh(), fresh()
+    expected = training.train(undisturbed, data, settings, progress=False)
+    training.train(
+        fresh(),
+        data,
+        settings,
+        progress=False,
+        on_evaluation=stop,
+        checkpointer=Checkpointer(tmp_path),
+    )
+    history = training.train(
+        resumed, data, settings, progress=False, checkpointer=Checkpointer(tmp_path)
+    )
+    rows = lambda history: [row | {"minutes": 0} for row in history.rows]
+    assert rows(history) == rows(expected) and equal(resumed, undisturbed)
+
+
+def test_recipes_are_settings_that_work_and_say_what_they_cost():
     for name, make in training.recipes().items():
         chosen = training.recipe(name)
         assert chosen.train_settings().minutes == chosen.minutes

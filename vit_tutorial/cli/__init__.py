@@ -1,1 +1,1 @@
-"""The command line: `python -m vit_tutorial COMMAND`. One module for each command; they parse and call."""
+"""The command line: `python -m vit_tutorial COMMAND`, with one module for each command."""

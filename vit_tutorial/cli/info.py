@@ -8,6 +8,7 @@ import torch
 from ..common.machine import gpu_error, hardware, memory_gib, pick_device, versions
 from ..common.needed import missing_packages
 from ..data import data_root, find_cifar10
+from ..data.paths import home
 from ..training import choose_precision
 
 
@@ -71,8 +72,8 @@ def describe() -> list[tuple[str, str, str]]:
 
 def _short(path: Path) -> str:
     """A path as a person writes it: relative to the clone (./) or to the home folder (~/)."""
-    for base, sign in ((Path(__file__).resolve().parents[2], "."), (Path.home(), "~")):
-        if path.is_relative_to(base):
+    for base, sign in ((Path(__file__).resolve().parents[2], "."), (home(), "~")):
+        if base and path.is_relative_to(base):
             return str(sign / path.relative_to(base))
     return str(path)
 

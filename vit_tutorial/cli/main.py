@@ -1,4 +1,4 @@
-"""The command line: python -m vit_tutorial COMMAND; its help lists them. It parses and calls."""
+"""The command line: python -m vit_tutorial COMMAND. Its help lists the commands."""
 
 import argparse
 import sys
@@ -24,7 +24,8 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line, with its help."""
     top = argparse.ArgumentParser(
         prog="python -m vit_tutorial",
-        description="Train and look at small Vision Transformers. The lessons in notebooks/ explain what each command does.",
+        description="Train and look at small Vision Transformers. "
+        "The lessons in notebooks/ explain what each command does.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -40,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; the exit status: 0, 2 for a mistake that the message names, 130 after Ctrl-C."""
+    """Run one command. The exit status: 0; 2 for a mistake, which is named; 130 after Ctrl-C."""
     args = parser().parse_args(argv)
     try:
         return args.run(args)
@@ -48,5 +49,5 @@ def main(argv: list[str] | None = None) -> int:
         print(f"vit_tutorial: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("vit_tutorial: stopped by Ctrl-C before there was anything to keep", file=sys.stderr)
+        print("vit_tutorial: stopped by Ctrl-C, with nothing to save yet", file=sys.stderr)
         return 130

@@ -1,4 +1,4 @@
-"""A model by its name: a file or folder of ours, timm's or torchvision's."""
+"""A model by its name: one that was trained here, or one of timm or torchvision."""
 
 import functools
 import importlib
@@ -11,10 +11,11 @@ from ..training import load_model
 
 
 def load_by_name(name: str, pretrained: bool = True) -> nn.Module:
-    """A model from a checkpoint of this package (a file, or the folder that train left), "timm:NAME" or "torchvision:NAME".
+    """The model `name`: a file, the folder that train left, "timm:NAME" or "torchvision:NAME".
 
-    pretrained: False takes the random start, and fetches nothing. Raises ValueError for an unknown name, or when the weights
-    cannot be fetched; ModuleNotFoundError when the library is not installed.
+    pretrained: False gives random weights, without a download. Raises ValueError for an unknown
+    name, or when the weights cannot be downloaded; ModuleNotFoundError when the library is not
+    installed.
     """
     library, colon, model = name.partition(":")
     if colon and library in ("timm", "torchvision"):
@@ -23,9 +24,9 @@ def load_by_name(name: str, pretrained: bool = True) -> nn.Module:
         )
         known = module.list_models()
         if model not in known:
-            near = nearest(model, known, count=3, cutoff=0.3)
+            near = " or ".join(nearest(model, known, count=3, cutoff=0.3))
             raise ValueError(
-                f"{library} has no model {model!r}: did you mean {' or '.join(near) or 'another library'}?"
+                f"{library} has no model {model!r}: did you mean {near or 'another library'}?"
             )
         if library == "torchvision":
             make = functools.partial(
@@ -40,7 +41,8 @@ def load_by_name(name: str, pretrained: bool = True) -> nn.Module:
                 raise
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise ValueError(
-                f"the weights of {name} could not be fetched ({reason}): --untrained shows the random start"
+                f"the weights of {name} could not be downloaded ({reason}): "
+                "--untrained shows the random start"
             ) from error
     path = Path(name)
     return load_model(path / "model.safetensors" if path.is_dir() else path)[0]

@@ -10,8 +10,9 @@ def data_options() -> argparse.ArgumentParser:
     data.add_argument(
         "--data",
         default="shapes",
-        help="shapes (made here, no download; the default), cifar10 (fetched once, 170 MB), or a folder of images: "
-        "FOLDER/train/CLASS/*.jpg and FOLDER/test/CLASS/*.jpg, or FOLDER/CLASS/*.jpg",
+        help="shapes (made here, no download; the default), cifar10 (downloaded once, 170 MB), "
+        "or a folder of images: FOLDER/train/CLASS/*.jpg and FOLDER/test/CLASS/*.jpg, or "
+        "FOLDER/CLASS/*.jpg",
     )
     data.add_argument(
         "--image-size",
@@ -23,12 +24,13 @@ def data_options() -> argparse.ArgumentParser:
         "--data-root",
         type=Path,
         metavar="DIR",
-        help="where downloads lie (default: VIT_TUTORIAL_DATA, or data/ in a clone)",
+        help="folder for downloads (default: VIT_TUTORIAL_DATA, or data/ in a clone)",
     )
     data.add_argument(
         "--stream",
         action=argparse.BooleanOptionalAction,
-        help="read a folder's images from disk as they are needed, or keep all in memory (default: what the memory allows)",
+        help="read a folder's images from disk as they are needed, or keep all in memory "
+        "(default: what the memory allows)",
     )
     data.add_argument(
         "--device",
@@ -38,15 +40,17 @@ def data_options() -> argparse.ArgumentParser:
     return data
 
 
+def source_from_args(args):
+    """The DataSource that the options name."""
+    from .run_spec import DataSource
+
+    return DataSource(
+        args.data, args.image_size, args.data_root and str(args.data_root), args.stream
+    )
+
+
 def load_data(args, seed: int = 0):
-    from .. import data
+    """The images that the options name, on their device."""
     from ..common import machine
 
-    return data.load(
-        args.data,
-        device=machine.pick_device(args.device),
-        seed=seed,
-        root=args.data_root,
-        image_size=args.image_size,
-        stream=args.stream,
-    )
+    return source_from_args(args).load(machine.pick_device(args.device), seed)

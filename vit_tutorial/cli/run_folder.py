@@ -1,4 +1,4 @@
-"""One training run and the folder that it leaves behind: weights, metrics, curves, and how to get them again or go on."""
+"""One training run and the folder that it leaves behind: weights, metrics, curves and run.json."""
 
 import dataclasses
 import datetime
@@ -7,64 +7,56 @@ from pathlib import Path
 
 import torch
 
-from .. import data as sources
 from .. import training
 from ..common import machine
 from ..common.files import write_rows, write_text
 from ..data import ImageData
 from ..inspection import plots
-from ..model import VisionTransformer, ViTConfig
+from ..model import VisionTransformer
+from ..training.runtime.processes import SINGLE_PROCESS, Processes
+from .run_spec import RunSpec
 
 
 def start_run(
-    out: Path,
-    images: dict,
-    model: str,
-    changes: dict,
-    settings: training.TrainSettings,
-    keeping: dict | None = None,
+    out: str | Path,
+    spec: RunSpec,
     *,
-    command: str,
     progress: bool = True,
     device: str = "auto",
-    processes=None,
+    processes: Processes = SINGLE_PROCESS,
 ) -> dict:
-    """Begin a run in the folder `out`; returns what run.json holds at its end.
+    """Begin a run in the folder `out`; what run.json holds at its end.
 
-    images: for `data.load` (source, image_size, root, stream). model, changes: for `ViTConfig.named`. keeping: for `Keep`.
-    Raises ValueError if `out` holds a run already or cannot be written to, and as `data.load` and `train` do.
+    Raises ValueError if `out` holds a run already or cannot be written to, and as `data.load` and
+    `train` do.
     """
-    processes = processes or training.init_processes(device)
+    out = Path(out)
     if processes.main:
         make_run_folder(out)
-    data = load(images, settings.seed, device, processes)
-    config = ViTConfig.named(
-        model,
-        image_size=data.image_size,
-        channels=data.channels,
-        num_classes=data.num_classes,
-        **changes,
-    )
-    record = {
-        "command": command,
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "stopped": "running",
-        "source": images | {"stream": data.train.streamed},  # going on must not decide anew
-        "keeping": keeping or {},
-        "config": dataclasses.asdict(config),
-        "settings": dataclasses.asdict(settings),
-        "processes": processes.count,
-    }
-    return _train_and_record(out, record, data, progress, processes)
+    data = load(spec, device, processes)
+    # Whether to stream was decided by the free memory; a resume must not decide anew.
+    source = dataclasses.replace(spec.source, stream=data.train.streamed)
+    spec = dataclasses.replace(spec, source=source)
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    record = spec.to_json() | {"date": now, "stopped": "running", "processes": processes.count}
+    return _train_and_record(out, spec, record, data, progress, processes)
 
 
-def resume_run(out: Path, *, progress: bool = True, device: str = "auto", processes=None) -> dict:
-    """Go on with the run in the folder `out`, with everything it was told then; returns what run.json holds at its end.
+def resume_run(
+    out: str | Path,
+    *,
+    progress: bool = True,
+    device: str = "auto",
+    processes: Processes = SINGLE_PROCESS,
+) -> dict:
+    """Resume the run in the folder `out` as it was asked for then; what run.json holds at its end.
 
-    The state that was written last counts; where there is none yet, the run begins again.
-    Raises ValueError when there is no run, or when it has finished; FileNotFoundError for data that is gone.
+    It continues from the last checkpoint; if there is none yet, it begins again.
+    Raises ValueError when there is no run, or when it is finished; FileNotFoundError when its data
+    is gone.
     """
-    path = Path(out) / "run.json"
+    out = Path(out)
+    path = out / "run.json"
     if not path.is_file():
         raise ValueError(
             f"there is no run in {out}: looked for {path.name}. Begin one with train --out {out}"
@@ -72,44 +64,36 @@ def resume_run(out: Path, *, progress: bool = True, device: str = "auto", proces
     record = json.loads(path.read_text(encoding="utf-8"))
     if record["stopped"] == "finished":
         raise ValueError(
-            f"the run in {out} is finished ({record['epochs']} passes): there is nothing to go on with"
+            f"the run in {out} is finished ({record['epochs']} epochs): nothing is left to resume"
         )
-    if "keeping" not in record:
-        raise ValueError(
-            f"the run in {out} was made by an older version, which wrote no state to go on from: train anew"
-        )
-    processes = processes or training.init_processes(device)
-    data = load(record["source"], record["settings"]["seed"], device, processes)
-    return _train_and_record(Path(out), record, data, progress, processes)
+    spec = RunSpec.from_json(record)
+    data = load(spec, device, processes)
+    return _train_and_record(out, spec, record, data, progress, processes)
 
 
-def load(images: dict, seed: int, device: str, processes) -> ImageData:
-    """The images, on this process's device."""
-    where = processes.device if processes.count > 1 else machine.pick_device(device)
-    told = {name: images[name] for name in ("root", "image_size", "stream")}
-    return sources.load(images["source"], device=where, seed=seed, **told)
+def load(spec: RunSpec, device: str, processes: Processes) -> ImageData:
+    """The images of a run, on this process's device."""
+    own = processes.device if processes.count > 1 else machine.pick_device(device)
+    return spec.source.load(own, spec.settings.seed)
 
 
-def _train_and_record(out: Path, record: dict, data: ImageData, progress: bool, processes) -> dict:
-    """Train, writing as it goes; the record with its results."""
-    settings, config = training.TrainSettings(**record["settings"]), ViTConfig(**record["config"])
+def _train_and_record(
+    out: Path, spec: RunSpec, record: dict, data: ImageData, progress: bool, processes: Processes
+) -> dict:
+    """Train and write results on the way; `record` with the results."""
+    config, settings = spec.model_config(data), spec.settings
     torch.manual_seed(settings.seed)
     model = VisionTransformer(config)
-    checkpointer = training.Checkpointer(out, **record["keeping"])
-    weights, main = out / "model.safetensors", processes.main
-    if main:
-        write_text(out / "run.json", json.dumps(record, indent=2) + "\n")
+    checkpointer = training.Checkpointer(out, seconds=spec.save_every, copy_to=spec.copy_to)
+    weights = out / "model.safetensors"
+    record = record | {"config": dataclasses.asdict(config)}
+    if processes.main:
+        write_json(out / "run.json", record)
 
-    def look(history):
+    def save_results(history):
+        notes = dict(seed=settings.seed, epochs=history.epochs, minutes=history.minutes)
         try:
-            training.save_model(
-                weights,
-                model,
-                data,
-                seed=settings.seed,
-                epochs=history.epochs,
-                minutes=history.minutes,
-            )
+            training.save_model(weights, model, data, **notes)
             write_rows(out / "metrics.csv", history.rows)
         except OSError as error:
             checkpointer.warn_not_saved(error)
@@ -119,20 +103,41 @@ def _train_and_record(out: Path, record: dict, data: ImageData, progress: bool, 
         data,
         settings,
         progress=progress,
-        on_evaluation=look,
+        on_evaluation=save_results,
         checkpointer=checkpointer,
         processes=processes,
     )
     test_loss, test_accuracy = training.evaluate(model, data.test, data, processes=processes)
+    record |= _results(history, model, data)
+    record |= {"test_loss": test_loss, "test_accuracy": test_accuracy}
+    if not processes.main:
+        return record
+    try:
+        in_header = ("command", "date", "minutes", "epochs", "hardware", "test_accuracy")
+        training.save_model(weights, model, data, **{name: record[name] for name in in_header})
+        write_rows(out / "metrics.csv", history.rows)
+        if len(history.rows) > 1:
+            plots.save(plots.curves(history.rows), out / "curves.png")
+        write_json(out / "run.json", record)
+    except OSError as error:
+        raise OSError(
+            f"the run ended, but its results could not be written to {out} ({error}). "
+            f"{checkpointer.recovery_hint()}: when {out} can be written to, "
+            f"--resume {out} continues from there"
+        ) from error
+    if history.stopped == "finished":
+        checkpointer.finish()
+    return record
+
+
+def _results(history: training.History, model, data: ImageData) -> dict:
+    """What a run did, for run.json."""
+    splits = ("train", "validation", "test")
     last = history.rows[-1] if history.rows else {}
-    record = record | {
+    return {
         "stopped": history.stopped,
         "data": data.provenance,
-        "images": {
-            "train": len(data.train),
-            "validation": len(data.validation),
-            "test": len(data.test),
-        },
+        "images": {split: len(getattr(data, split)) for split in splits},
         "parameters": sum(p.numel() for p in model.parameters()),
         "precision": history.precision.name,
         "memory": history.plan.reason,
@@ -142,45 +147,26 @@ def _train_and_record(out: Path, record: dict, data: ImageData, progress: bool, 
         "minutes": round(history.minutes, 3),
         "epochs": round(history.epochs, 3),
         "validation_accuracy": last.get("validation_accuracy"),
-        "test_loss": test_loss,
-        "test_accuracy": test_accuracy,
     }
-    if not main:
-        return record
-    try:
-        notes = {
-            k: record[k]
-            for k in ("command", "date", "minutes", "epochs", "hardware", "test_accuracy")
-        }
-        training.save_model(weights, model, data, **notes)
-        write_rows(out / "metrics.csv", history.rows)
-        if len(history.rows) > 1:
-            plots.save(plots.curves(history.rows), out / "curves.png")
-        write_text(out / "run.json", json.dumps(record, indent=2) + "\n")
-    except OSError as error:
-        more = f"{checkpointer.recovery_hint()}: once it can be written to, --resume {out} goes on from there"
-        raise OSError(
-            f"the run ended, but its results could not be written to {out} ({error}). {more}"
-        ) from error
-    if history.stopped == "finished":
-        checkpointer.finish()
-    return record
+
+
+def write_json(path: Path, record: dict) -> None:
+    write_text(path, json.dumps(record, indent=2) + "\n")
 
 
 def make_run_folder(out: Path) -> None:
-    """Make the folder `out`; ValueError if a run lies there already, or if nothing can be written there."""
+    """Make the folder `out`. ValueError if it holds a run already, or cannot be written to."""
     path = out / "run.json"
     if path.exists() or (out / "model.safetensors").exists():
-        unfinished = (
-            path.is_file()
-            and json.loads(path.read_text(encoding="utf-8")).get("stopped") != "finished"
-        )
-        more = f"go on with it (--resume {out}), " if unfinished else ""
+        stopped = "finished"
+        if path.is_file():
+            stopped = json.loads(path.read_text(encoding="utf-8")).get("stopped")
+        resume = "" if stopped == "finished" else f"resume it (--resume {out}), "
         raise ValueError(
-            f"{out} holds a run already: {more}give another folder with --out, or move this one away"
+            f"{out} holds a run already: {resume}give another folder with --out, "
+            "or move this one away"
         )
     try:
-        out.mkdir(parents=True, exist_ok=True)
         write_text(out / ".writable", "")
         (out / ".writable").unlink()
     except OSError as error:

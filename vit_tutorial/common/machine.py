@@ -2,10 +2,10 @@
 
 import os
 import platform
-import sys
 from importlib import metadata
 from pathlib import Path
 
+import psutil
 import torch
 
 from .validation import require_choice
@@ -24,10 +24,11 @@ LIBRARIES = (
 
 
 def pick_device(wish: str = "auto") -> torch.device:
-    """The device to train on: `wish` ("cpu", "cuda", "cuda:1", "mps"), or for "auto" a GPU that works, else the CPU.
+    """The device to train on: `wish` ("cpu", "cuda", "cuda:1", "mps"), or what "auto" chooses.
 
-    Apple's mps is used when asked for and not by itself: the lessons' numbers have not been checked on it.
-    Raises ValueError for a device that is unknown or is not there.
+    "auto" is a CUDA GPU that works, else the CPU. Apple's mps is used only when asked for: the
+    lessons' numbers have not been checked on it. Raises ValueError for a device that is unknown or
+    missing.
     """
     if wish == "auto":
         return torch.device("cuda" if torch.cuda.is_available() and gpu_error() is None else "cpu")
@@ -35,7 +36,7 @@ def pick_device(wish: str = "auto") -> torch.device:
     require_choice("device", kind, ("auto", "cpu", "cuda", "mps"))
     if index and not index.isdigit():
         raise ValueError(
-            f"device {wish!r} is not understood: the part after the colon is a number, as in 'cuda:0'"
+            f"device {wish!r} is unknown: after the colon comes a number, as in 'cuda:0'"
         )
     if kind == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -50,7 +51,10 @@ def pick_device(wish: str = "auto") -> torch.device:
 
 
 def gpu_error() -> str | None:
-    """Why the CUDA GPU cannot be used, or None when it computes: one too old for this torch is listed, and fails then."""
+    """Why the CUDA GPU cannot be used; None if it computes.
+
+    A GPU that is too old for this torch is listed as available and fails at its first kernel.
+    """
     try:
         torch.ones(2, 2, device="cuda").mm(torch.ones(2, 2, device="cuda")).sum().item()
     except RuntimeError as error:
@@ -59,7 +63,7 @@ def gpu_error() -> str | None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of this package, Python and the libraries that the lessons lean on; "not installed" where one is missing."""
+    """Versions of Python, this package and the libraries of the lessons, or "not installed"."""
     found = {"python": platform.python_version()}
     for name in ("vit_tutorial", *LIBRARIES):
         try:
@@ -70,13 +74,11 @@ def versions() -> dict[str, str]:
 
 
 def hardware(device: torch.device | None = None) -> str:
-    """One line for a table's provenance: the GPU's name when `device` is one, and the CPU with the cores torch uses."""
+    """For a table's provenance: the CPU with torch's threads, and the GPU if `device` is one."""
     line = f"{cpu_name()}, {torch.get_num_threads()} threads"
-    return (
-        f"{torch.cuda.get_device_name(device)} ({line})"
-        if device is not None and device.type == "cuda"
-        else line
-    )
+    if device is not None and device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)} ({line})"
+    return line
 
 
 def cpu_name() -> str:
@@ -86,65 +88,58 @@ def cpu_name() -> str:
         return next(
             line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
         )
-    except (OSError, StopIteration):  # not Linux, or a CPU that does not say
+    except (OSError, StopIteration):  # not Linux, or no such line
         return platform.processor() or platform.machine()
 
 
-def memory_gib() -> float | None:
-    """Main memory in GiB, or None where the system does not say."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    except (AttributeError, ValueError, OSError):
-        return None
+def memory_gib() -> float:
+    """Main memory in GiB."""
+    return psutil.virtual_memory().total / 2**30
 
 
 def processes_here() -> int:
-    """Processes that train together on this machine, as their launcher counts them; 1 without one."""
+    """Processes that train together on this machine, as their launcher counts them; else 1."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def cores() -> int:
     """This process's part of the cores that it may run on, at least 1."""
-    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, here // processes_here())
+    process = psutil.Process()
+    if hasattr(process, "cpu_affinity"):  # not on macOS
+        allowed = len(process.cpu_affinity())
+    else:
+        allowed = psutil.cpu_count() or 1
+    return max(1, allowed // processes_here())
 
 
 def free_bytes(device: torch.device | str) -> int | None:
-    """Bytes that this process can still get on `device`, or None where that is not known (MPS, or a system that does not say).
+    """Bytes that this process can still get on `device`, or None where that is not known (MPS).
 
-    On a GPU what the driver has, and what torch has put aside and does not use. On a CPU an equal part for each process of what
-    Linux calls available, or what the container's limit leaves, if that is less; on macOS, which does not tell, of all there is.
+    On a GPU: what the driver has free, and what torch has reserved and does not use. On a CPU: what
+    the system calls available, or what the container's limit leaves if that is less; an equal part
+    of it for each process that trains on this machine.
     """
     device = torch.device(device)
     if device.type == "cuda":
-        aside = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return torch.cuda.mem_get_info(device)[0] + aside
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + unused
     if device.type != "cpu":
         return None
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free = [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
-    except OSError:
-        free = (
-            [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-            if sys.platform == "darwin"
-            else []
-        )
-    return min((size // processes_here() for size in [*free, *_container()]), default=None)
+    return min([psutil.virtual_memory().available, *_container()]) // processes_here()
 
 
 def _container() -> list[int]:
-    """What the limits of a container leave, as Linux control groups (version 2, version 1) say it."""
+    """Bytes that the limits of a container leave, by Linux control groups (version 2, version 1).
+
+    psutil does not know them: it reports the whole machine.
+    """
+    version_1 = ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")
     left = []
-    for limit, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    ):
+    for names in (("memory.max", "memory.current"), version_1):
         try:
-            limit, used = (
-                Path("/sys/fs/cgroup", name).read_text().strip() for name in (limit, used)
-            )
+            limit, used = (Path("/sys/fs/cgroup", name).read_text().strip() for name in names)
         except OSError:
             continue
-        left += [max(0, int(limit) - int(used))] if limit.isdigit() else []
+        if limit.isdigit():  # else "max": no limit
+            left.append(max(0, int(limit) - int(used)))
     return left

@@ -1,39 +1,62 @@
-"""Where data lies: one setting for what is fetched, and a place for the results that are committed."""
+"""Where data lies: one setting for downloads, and the place of the committed results."""
 
 import os
+import tempfile
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def clone() -> Path | None:
-    """The repository's root, when the package runs from a clone of it; None when it is installed."""
+    """The repository's root if the package runs from a clone of it; None if it is installed."""
     root = PACKAGE.parent
-    return (
-        root
-        if (root / "pyproject.toml").is_file() and (root / "data" / "results").is_dir()
-        else None
-    )
+    is_clone = (root / "pyproject.toml").is_file() and (root / "data" / "results").is_dir()
+    return root if is_clone else None
+
+
+def home() -> Path | None:
+    """This user's home folder, or None (HOME is unset, and the system knows no such user)."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
+def expand(path: str | Path, what: str) -> Path:
+    """`path`, absolute, with the home folder in place of ~. what: the path's name, for the message.
+
+    Raises ValueError where there is no home folder.
+    """
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError as error:
+        raise ValueError(
+            f"{what} is {str(path)!r}, but this user has no such home folder: give an absolute path"
+        ) from error
 
 
 def data_root(root: str | Path | None = None) -> Path:
-    """The folder for what is fetched, absolute; it may not exist yet.
+    """The folder for downloads, absolute; it may not exist yet.
 
-    `root` if given, else the environment variable VIT_TUTORIAL_DATA if it is set, else data/ in a clone of the repository,
-    else this user's cache folder (~/.cache/vit_tutorial on Linux).
+    `root` if given, else the environment variable VIT_TUTORIAL_DATA if it is set, else data/ in a
+    clone of the repository, else this user's cache folder (~/.cache/vit_tutorial on Linux), or a
+    temporary folder for a user without a home. Raises ValueError for a ~ that means no folder.
     """
-    chosen = root or os.environ.get("VIT_TUTORIAL_DATA")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
+    if root:
+        return expand(root, "the data folder")
+    if chosen := os.environ.get("VIT_TUTORIAL_DATA"):
+        return expand(chosen, "VIT_TUTORIAL_DATA")
     if repository := clone():
         return repository / "data"
+    if home() is None and not os.environ.get("XDG_CACHE_HOME"):
+        return Path(tempfile.gettempdir()).absolute() / "vit_tutorial"
     import pooch  # here, because it takes a moment and the other ways do not need it
 
     return Path(pooch.os_cache("vit_tutorial")).absolute()
 
 
 def results_path(name: str) -> Path:
-    """The committed file data/results/`name`: in the repository, or packed into the installed package.
+    """The committed file data/results/`name`, in the repository or in the installed package.
 
     Raises FileNotFoundError, naming the files that are there, when it is not.
     """
@@ -41,7 +64,9 @@ def results_path(name: str) -> Path:
 
 
 def weights_path(name: str) -> Path:
-    """The committed weights data/weights/`name`, for `training.load_model`: in the repository, or in the installed package.
+    """The committed weights data/weights/`name`, for `training.load_model`.
+
+    In the repository, or packed into the installed package.
 
     Raises FileNotFoundError, naming the files that are there, when it is not.
     """
@@ -60,15 +85,16 @@ def _committed(kind: str, name: str) -> Path:
     )
     listed = f"There are: {', '.join(there)}" if there else "There is none"
     raise FileNotFoundError(
-        f"no committed {kind} {name!r} in {folder}. {listed}. They are made by the scripts in benchmarks/ of the repository; "
-        "if you expected this one, bring your clone or your installation up to date"
+        f"no committed {kind} {name!r} in {folder}. {listed}. They are made by the scripts in "
+        "benchmarks/ of the repository; if you expected this one, bring your clone or your "
+        "installation up to date"
     )
 
 
 def find_cifar10(root: str | Path | None = None) -> Path | None:
-    """The CIFAR-10 that lies under `data_root(root)`, each byte checked (md5, about half a second), or None. Never the network.
+    """The CIFAR-10 in `data_root(root)`: the folder of unpacked files, else the archive, or None.
 
-    The folder of the unpacked files, or else the archive.
+    Every byte is checked (md5, about half a second); nothing is downloaded.
     """
     from . import cifar10  # torchvision, for its checksums: only when somebody asks
 

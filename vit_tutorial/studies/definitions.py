@@ -5,7 +5,7 @@ import dataclasses
 from ..common.validation import require_choice
 from ..model import ViTConfig
 from ..model.config import IN_ATTENTION, POSITION_SITES, POSITIONS
-from ..training import TrainSettings
+from ..training import DEFAULT_MODEL, TrainSettings
 
 STUDIES = ("kinds", "start", "figure9")
 
@@ -107,7 +107,7 @@ def budget(
         config = dict(patch_size=8, dim=64, depth=2, num_heads=4, mlp_dim=128, pool="mean")
         settings = dict(epochs=12.0, lr=3e-3)
     else:
-        config = dataclasses.asdict(ViTConfig.named(model or "CIFAR-96x4/4", pool="mean"))
+        config = dataclasses.asdict(ViTConfig.named(model or DEFAULT_MODEL, pool="mean"))
         config = {
             key: config[key]
             for key in ("patch_size", "dim", "depth", "num_heads", "mlp_dim", "pool")

@@ -1,60 +1,48 @@
-"""A trained model as one file: safetensors, with the configuration in its header. Loading runs no code from the file."""
+"""A trained model as one safetensors file, with its configuration in the header."""
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
+from ..common.files import atomic_write
 from ..model import VisionTransformer, ViTConfig
 
 
 def save_model(path: str | Path, model: VisionTransformer, data=None, **notes) -> Path:
-    """Write `model` to `path`, whole or not at all (a temporary file, then os.replace), in the model's own dtype.
+    """Write `model` to `path`, whole or not at all, in the model's own dtype.
 
-    data: the ImageData it was trained on; its class names, mean and standard deviation go into the header, so that the file is
-    enough to classify an image. notes: anything else JSON can hold (seed, accuracy, ...).
-    Raises OSError when the disk is full or cannot be written to; a file that was there stays as it was.
+    data: the ImageData it was trained on; its class names, mean and standard deviation go into the
+    header, so that the file is enough to classify an image. notes: anything else JSON can hold.
+    Raises OSError when the disk is full or cannot be written to; an older file then stays as it
+    was.
     """
-    path = Path(path)
     header = {"config": dataclasses.asdict(model.config), "notes": notes}
     if data is not None:
-        header["data"] = {
-            "name": data.name,
-            "class_names": list(data.class_names),
-            "mean": list(data.mean),
-            "std": list(data.std),
-        }
-        header["data"]["provenance"] = data.provenance
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        tensors = {
-            name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()
-        }
-        save_file(tensors, temporary, metadata={"vit_tutorial": json.dumps(header)})
-        os.replace(temporary, path)
-    except SafetensorError as error:  # its way to say that the disk is full
-        raise OSError(f"{path} was not written: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+        stored = ("name", "class_names", "mean", "std", "provenance")
+        header["data"] = {name: getattr(data, name) for name in stored}
+    tensors = {n: value.detach().cpu().contiguous() for n, value in model.state_dict().items()}
+    with atomic_write(path) as file:
+        file.write(save(tensors, metadata={"vit_tutorial": json.dumps(header)}))
+    return Path(path)
 
 
 def load_model(
     path: str | Path, device: torch.device | str = "cpu", config: ViTConfig | None = None
 ) -> tuple[VisionTransformer, dict]:
-    """The model saved at `path`, float32, in evaluation mode, on `device`; and its header: config, notes, and data if there was.
+    """The model saved at `path`, float32, in evaluation mode, on `device`; and its header.
 
-    config: what you expect; a ValueError names every field in which the file differs. Also a ValueError for a file that is not
-    a checkpoint of this package or is cut short. FileNotFoundError when it is not there.
+    The header is a dict of config, notes, and data if it was given. config: what you expect.
+    Raises FileNotFoundError when there is no file; ValueError when the file is damaged, was not
+    written by `save_model` or by a version with other fields, or when its configuration is not
+    `config`.
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"no checkpoint at {path}")
+        raise FileNotFoundError(f"no model file at {path}")
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             header = (file.metadata() or {}).get("vit_tutorial")
@@ -65,21 +53,23 @@ def load_model(
         ) from error
     if header is None:
         raise ValueError(
-            f"{path} is a safetensors file, but vit_tutorial did not write it: its header has no configuration"
+            f"{path} is a safetensors file, but vit_tutorial did not write it: "
+            "its header has no configuration"
         )
     meta = json.loads(header)
+    known = [field.name for field in dataclasses.fields(ViTConfig)]
+    if unknown := [name for name in meta["config"] if name not in known]:
+        raise ValueError(
+            f"{path} was written by another version of vit_tutorial: its configuration has "
+            f"{', '.join(unknown)}, which ViTConfig does not know. Use that version, or train again"
+        )
     saved = ViTConfig(**meta["config"])
     if config is not None and config != saved:
-        fields = [
-            f.name
-            for f in dataclasses.fields(saved)
-            if getattr(saved, f.name) != getattr(config, f.name)
-        ]
-        listed = "; ".join(
-            f"{f} is {getattr(saved, f)!r} in the file, {getattr(config, f)!r} here" for f in fields
-        )
+        pairs = ((name, getattr(saved, name), getattr(config, name)) for name in known)
+        listed = "; ".join(f"{n} is {a!r} in the file, {b!r} here" for n, a, b in pairs if a != b)
         raise ValueError(
-            f"{path} holds another configuration: {listed}. Build the model with ViTConfig from the file, or train anew"
+            f"{path} holds another configuration: {listed}. "
+            "Build the model with the ViTConfig of the file, or train again"
         )
     model = VisionTransformer(saved)
     model.load_state_dict(tensors)

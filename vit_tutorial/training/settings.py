@@ -1,4 +1,4 @@
-"""What a training run is told: how long, how fast, in which precision. Checked when it is made."""
+"""What a training run is asked to do: how long, how fast, in which precision."""
 
 import dataclasses
 import math
@@ -14,83 +14,63 @@ OPTIMIZERS = ("adamw", "muon")
 
 @dataclasses.dataclass(frozen=True)
 class TrainSettings:
-    """How `train` runs. Give `minutes` or `passes`, one of the two; a ValueError says which number does not work.
+    """How `train` runs: give `minutes` or `epochs`. A ValueError names a number that cannot work.
 
-    minutes: a budget by the clock, evaluations on the validation images included; the schedule reaches zero when it is spent.
-    epochs: epochs; fractions are fine. batch_size: images a step, over all processes. warmup: the share of the run
-        spent warming up.
-    lr: the peak, of AdamW and of Muon alike (Muon's update is scaled to AdamW's usual size, Liu et al. 2025).
-    optimizer: "adamw", or "muon" for the matrices inside the encoder blocks and AdamW for the rest (Jordan et al. 2024).
-    weight_decay: how much; decay says on what: "matrices", the weights of linear layers and convolutions only (not biases, norms,
-        class token, positions), or "all", as AdamW(model.parameters()) does.
-    augment: "flip_shift" flips and shifts by up to `shift` pixels; "auto" does, except on `shapes`: it would break the pairs.
-    rand_augment_ops: operations of RandAugment an image, 0 for none, of strength `magnitude`, 0..10.
-    cutmix: the probability of CutMix.
-    ema_decay: decay of an exponential moving average of the weights, which is then what is evaluated and kept; 0 for none.
-    micro_batch: images at once in one process; the rest of the batch follows before the optimiser steps. checkpoint_activations:
-        compute activations twice and keep fewer. None for either: what the free memory asks for, see `memory.plan`.
-    compile: torch.compile, which costs a wait at the start (benchmarks/step.py --compile measures that and what it brings).
-        "auto" tries it in a run that lasts ten times as long as the wait, and keeps it if steps are faster. Such a run depends
-        on the clock: with it, and only with it, going on after a stop need not give the same bits.
-    precision: see `choose_precision`. evaluations: looks at the validation images, evenly spread, the last at the end.
+    The comments beside the fields are also the help of `python -m vit_tutorial train`. Muon takes
+    the same lr and weight decay as AdamW: its update is scaled to AdamW's usual size (Liu et al.
+    2025). A run with compile="auto" depends on the clock: resumed after a stop, and only then, it
+    need not give the same bits.
     """
 
-    minutes: float | None = None
-    epochs: float | None = None
-    batch_size: int = 128
-    lr: float = 1e-3
-    warmup: float = 0.1
-    schedule: str = "cosine"
-    optimizer: str = "adamw"
-    weight_decay: float = 0.05
-    decay: str = "matrices"
-    label_smoothing: float = 0.0
-    augment: str = "auto"
-    shift: int = 2
-    rand_augment_ops: int = 0
-    rand_augment_magnitude: float = 9
-    cutmix: float = 0.0
-    ema_decay: float = 0.0
-    micro_batch: int | None = None
-    checkpoint_activations: bool | None = None
-    compile: bool | str = False
-    precision: str = "auto"
-    seed: int = 0
-    num_evaluations: int = 10
+    minutes: float | None = None  # how long to train, evaluations included
+    epochs: float | None = None  # passes over the training images, instead of minutes; 0.5 is fine
+    batch_size: int = 128  # images a step, over all processes
+    lr: float = 1e-3  # peak of the learning rate, above 0
+    warmup: float = 0.1  # share of the run in which the learning rate rises to its peak, 0 to 1
+    schedule: str = "cosine"  # the way down to zero, cosine or linear; or constant
+    optimizer: str = "adamw"  # adamw, or muon for the encoder's matrices and adamw for the rest
+    weight_decay: float = 0.05  # a step shrinks a weight by this times lr; 0 or more
+    decay: str = "matrices"  # what decays: matrices (no biases, norms, tokens, positions), or all
+    label_smoothing: float = 0.0  # share of the target that is spread over all classes, 0 to 1
+    augment: str = "auto"  # flip_shift, none, or auto: flip_shift, but none on shapes
+    shift: int = 2  # pixels by which flip_shift moves an image at most
+    rand_augment_ops: int = 0  # RandAugment: operations an image, 0 for none
+    rand_augment_magnitude: float = 9  # RandAugment: strength of an operation, 0 to 10
+    cutmix: float = 0.0  # probability of CutMix for a batch, 0 to 1
+    ema_decay: float = 0.0  # decay of a moving average of the weights, such as 0.999; 0 for none
+    micro_batch: int | None = None  # images at once in one process; unless given, what fits
+    checkpoint_activations: bool | None = None  # less memory, slower; unless given, where needed
+    compile: bool | str = False  # torch.compile: yes, no, or auto (in long runs, if it is faster)
+    precision: str = "auto"  # fp32, bf16, fp16, or auto: what the device computes fast
+    seed: int = 0  # seed of the weights, the split, the batches and dropout
+    num_evaluations: int = 10  # on the validation images, evenly spread, the last one at the end
 
     def __post_init__(self):
         if (self.minutes is None) == (self.epochs is None):
             raise ValueError(
-                f"minutes is {self.minutes}, passes is {self.epochs}: give one of the two, and only one"
+                f"minutes is {self.minutes}, epochs is {self.epochs}: give one of the two, not both"
             )
         for name in ("minutes", "epochs", "lr"):
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):
                 raise ValueError(f"{name} is {value}: it must be a number above 0")
-        for name, top in (
-            ("warmup", 1),
-            ("label_smoothing", 1),
-            ("ema_decay", 1),
-            ("weight_decay", math.inf),
-        ):
-            if not 0 <= getattr(self, name) < top:
-                raise ValueError(
-                    f"{name} is {getattr(self, name)}: it must be at least 0 and below {top}"
-                )
-        for name, top in (("cutmix", 1), ("rand_augment_magnitude", 10)):
-            if not 0 <= getattr(self, name) <= top:
-                raise ValueError(f"{name} is {getattr(self, name)}: it goes from 0 to {top}")
-        require_int("batch_size", self.batch_size)
-        require_int("shift", self.shift, minimum=0)
-        require_int("rand_augment_ops", self.rand_augment_ops, minimum=0)
-        require_int("seed", self.seed, minimum=0)
-        require_int("num_evaluations", self.num_evaluations)
+        below = dict(warmup=1, label_smoothing=1, ema_decay=1, weight_decay=math.inf)
+        for name, top in below.items():
+            value = getattr(self, name)
+            if not 0 <= value < top:
+                raise ValueError(f"{name} is {value}: it must be at least 0 and below {top}")
+        for name, top in dict(cutmix=1, rand_augment_magnitude=10).items():
+            value = getattr(self, name)
+            if not 0 <= value <= top:
+                raise ValueError(f"{name} is {value}: it must lie between 0 and {top}")
+        for name in ("batch_size", "num_evaluations"):
+            require_int(name, getattr(self, name))
+        for name in ("shift", "rand_augment_ops", "seed"):
+            require_int(name, getattr(self, name), minimum=0)
         if self.micro_batch is not None:
             require_int("micro_batch", self.micro_batch)
         if not isinstance(self.compile, bool) and self.compile != "auto":
             raise ValueError(f"compile is {self.compile!r}: it is True, False or 'auto'")
-        require_choice("optimizer", self.optimizer, OPTIMIZERS)
-        require_choice("schedule", self.schedule, SCHEDULES)
-        require_choice("decay", self.decay, DECAYS)
-        require_choice("augment", self.augment, AUGMENTS)
-        require_choice("precision", self.precision, PRECISIONS)
+        choices = dict(schedule=SCHEDULES, optimizer=OPTIMIZERS, decay=DECAYS, augment=AUGMENTS)
+        for name, allowed in (choices | dict(precision=PRECISIONS)).items():
+            require_choice(name, getattr(self, name), allowed)

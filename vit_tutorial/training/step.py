@@ -1,45 +1,26 @@
-"""One step: forward, loss and backward in parts that fit into memory, then the optimisers and the average of the weights."""
+"""One step: forward, loss and backward in parts that fit into memory, then the optimizers."""
 
 import dataclasses
-import math
-import sys
 
 import torch
 import torch.nn.functional as F
 from torch import nn
-from tqdm import tqdm
 
-from ..data import ImageData
 from .optimizers import make_optimizers
 from .runtime.ema import ModelEMA
 from .runtime.memory import MemoryPlan, is_out_of_memory, plan_memory
-from .runtime.precision import Precision
-from .runtime.processes import Processes
-from .settings import TrainSettings
+from .runtime.progress import report
 
 
 class Step:
-    """Everything that a step changes: weights, optimisers, the scale of the loss, the average.
+    """Makes steps and holds what they change: weights, optimizers, loss scale, moving average.
 
-    Call it with images (b, C, H, W), labels (b,) or shares (b, num_classes), and a learning lr; it gives the mean loss, still
-    on the device, so that nothing waits for it.
+    size: this process's images of a batch. The other arguments are those of the run in loop.py.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        data: ImageData,
-        settings: TrainSettings,
-        precision: Precision,
-        size: int,
-        processes: Processes,
-    ):
-        self.model, self.settings, self.precision, self.processes = (
-            model,
-            settings,
-            precision,
-            processes,
-        )
+    def __init__(self, model: nn.Module, data, settings, precision, size: int, processes):
+        self.model, self.settings = model, settings
+        self.precision, self.processes = precision, processes
         self.optimizers = make_optimizers(model, settings)
         self.scaler = precision.scaler()
         self.ema = ModelEMA(model, settings.ema_decay)
@@ -48,78 +29,81 @@ class Step:
         self.compiled = False
 
     def prepare(self) -> None:
-        """MemoryPlan the memory, unless a restored state has a plan, and compile and share the model as the settings say."""
+        """Plan the memory, unless a restored state holds a plan; compile and wrap the model."""
         s, device = self.settings, next(self.model.parameters()).device
+        wishes = dict(micro_batch=s.micro_batch, checkpoint_activations=s.checkpoint_activations)
+        kept = dict(optimizer=s.optimizer, ema=s.ema_decay > 0)
         self.plan = self.plan or plan_memory(
-            *self._plan_args,
-            device=device,
-            precision=self.precision,
-            optimizer=s.optimizer,
-            averaged=s.ema_decay > 0,
-            micro_batch=s.micro_batch,
-            checkpoint_activations=s.checkpoint_activations,
+            *self._plan_args, device=device, precision=self.precision, **kept, **wishes
         )
         if hasattr(self.model, "encoder"):
             self.model.encoder.checkpoint_activations = self.plan.checkpoint_activations
         self.use_compiled(self.compiled or s.compile is True)
 
     def use_compiled(self, yes: bool) -> None:
-        """Go on with torch.compile, or without. The weights are the same ones; the last bits of what is computed are not."""
+        """Switch torch.compile on or off: the same weights, results equal but for the last bits."""
         self.compiled = yes
         self.forward = self.processes.wrap(torch.compile(self.model) if yes else self.model)
 
     def __call__(self, images: torch.Tensor, labels: torch.Tensor, lr: float) -> torch.Tensor:
+        """One step on images (b, C, H, W) with labels (b,) or class shares (b, num_classes).
+
+        Returns the mean loss. It stays on the device: to read it here would make the CPU wait.
+        """
         self.model.train()
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = lr
-        loss = self.backward_all(images, labels)
+        loss = self.backward(images, labels)
         for optimizer in self.optimizers:
-            self.scaler.step(optimizer)
-        self.scaler.update()
+            self.scaler.step(
+                optimizer
+            )  # fp16: skipped if a gradient overflowed; else optimizer.step()
+        self.scaler.update()  # fp16: a smaller scale after an overflow, in time a larger one
         self.ema.update(self.model)
         return loss
 
-    def backward_all(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Gradients of the mean loss over all images, in place of those that were there; the loss."""
-        loss = self._backward(images, labels)
-        while loss is None:  # outside the `except` that holds the tensors of the attempt
+    def backward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Replace the gradients by those of the mean loss over `images`; that loss."""
+        while (
+            loss := self._try_backward(images, labels)
+        ) is None:  # out of memory, in spite of the plan
+            self.plan = self.plan.halved(len(images))
             if images.is_cuda:
                 torch.cuda.empty_cache()
-            loss = self._backward(images, labels)
+            report(f"out of memory: continuing with {self.plan.micro_batch} images at once")
         return loss
 
-    def _backward(self, images, labels) -> torch.Tensor | None:
-        """Gradients of the mean loss over all images; the loss, or None if memory ran out and the plan was made smaller."""
-        for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none=True)
-        try:
-            return self._accumulate(images, labels)
-        except RuntimeError as error:  # the plan was wrong, or another program took memory: half as many images at once
-            half = self.plan.micro_batch // 2
-            if not is_out_of_memory(error) or not half or self.processes.count > 1:
-                raise
-            self.plan = dataclasses.replace(
-                self.plan, micro_batch=half, accumulation=math.ceil(len(images) / half)
-            )
-            tqdm.write(f"out of memory: going on with {half} images at once", file=sys.stderr)
-            return None
-
-    def _accumulate(self, images, labels) -> torch.Tensor:
+    def _try_backward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor | None:
+        """As `backward`, with the plan as it is; None if memory ran out."""
         size, whole, total = self.plan.micro_batch, len(images), 0
-        for first in range(0, whole, size):
-            part = slice(first, first + size)
-            with self.processes.sync_gradients(self.forward, last=first + size >= whole):
-                with self.precision.autocast():
-                    logits = self.forward(images[part])
-                    loss = F.cross_entropy(
-                        logits, labels[part], label_smoothing=self.settings.label_smoothing
-                    )
-                if size < whole:
-                    loss = loss * (len(images[part]) / whole)
-                self.scaler.scale(loss).backward()
-            total = total + loss.detach()
-        return total
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)  # None takes no memory during forward
+        try:
+            for first in range(0, whole, size):  # gradient accumulation: often one part, all images
+                part = slice(first, first + size)
+                # Several processes average their gradients once, after the last part.
+                with self.processes.sync_gradients(self.forward, last=first + size >= whole):
+                    with self.precision.autocast():
+                        logits = self.forward(images[part])
+                        loss = F.cross_entropy(
+                            logits, labels[part], label_smoothing=self.settings.label_smoothing
+                        )
+                    loss = loss * (
+                        len(images[part]) / whole
+                    )  # so that the parts add up to the mean
+                    self.scaler.scale(
+                        loss
+                    ).backward()  # fp16: scaled up, so small gradients survive
+                total = total + loss.detach()
+            return total
+        except RuntimeError as error:
+            # One image cannot be halved, and several processes would all have to halve at once.
+            if not is_out_of_memory(error) or size == 1 or self.processes.count > 1:
+                raise
+            return (
+                None  # the caller tries again, once the error has let go of this attempt's tensors
+            )
 
     def state(self) -> dict:
         return {

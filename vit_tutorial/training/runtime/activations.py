@@ -12,72 +12,76 @@ from .precision import Precision
 
 @dataclasses.dataclass(frozen=True)
 class Activations:
-    """Bytes kept for the backward pass: `fixed`, and for each image `each`; `largest`: the largest tensor of them, an image."""
+    """Bytes that autograd keeps until the backward pass."""
 
-    fixed: float
-    each: float
-    largest: float
+    fixed: float  # however many images there are
+    each: float  # for each image
+    largest: float  # of `each`, the largest tensor
 
     def bytes_for(self, images: int) -> float:
-        """Bytes at the peak of a step with `images` images: all that is kept, and two gradients of the largest."""
+        """Bytes at the peak of a step: what is kept, and two gradients of the largest tensor."""
         return self.fixed + images * (self.each + 2 * self.largest)
 
 
 def activation_bytes(
-    model: nn.Module, image_shape: tuple[int, int, int], precision: Precision, checkpoint=False
+    model: nn.Module, image_shape: tuple[int, int, int], precision: Precision, checkpointing=False
 ) -> Activations:
-    """What autograd keeps for the backward pass of `model` on images (C, H, W), measured on two and on four of them.
+    """What autograd keeps for the backward pass of `model` on images (C, H, W).
 
-    Counted are the storages that autograd saves, each once, without parameters and buffers; none is held while counting, so
-    that this takes no more memory than a forward pass without gradients. Works on the model's device; the model's weights,
-    buffers and mode, and the random state, are afterwards what they were. checkpoint: with activations computed twice
-    (`model.encoder.checkpoint_activations`): then what enters each block is kept, and the inside of one block at a time.
+    Measured on two and on four images, on the model's device. Counted are the storages that
+    autograd saves, each once, without parameters and buffers. None is held while counting, so this
+    takes no more memory than a forward pass without gradients. The model's weights, buffers and
+    mode and the random state are unchanged afterwards. checkpointing: with activation checkpointing
+    (`model.encoder.checkpoint_activations`), which keeps the input of each block, and the inside of
+    one block at a time.
     """
     whole = _measure(model, image_shape, precision, False)
-    if not checkpoint:
+    if not checkpointing:
         return whole
-    kept, depth = _measure(model, image_shape, precision, True), len(model.encoder.blocks)
-    inside = lambda name: getattr(kept, name) + (getattr(whole, name) - getattr(kept, name)) / depth
-    return Activations(inside("fixed"), inside("each"), whole.largest)
+    # The inside of a block is (whole - inputs) / depth: it comes and goes block by block.
+    inputs, depth = _measure(model, image_shape, precision, True), len(model.encoder.blocks)
+    with_one_block = lambda kept, all_kept: kept + (all_kept - kept) / depth
+    fixed = with_one_block(inputs.fixed, whole.fixed)
+    return Activations(fixed, with_one_block(inputs.each, whole.each), whole.largest)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that memory ran out: a GPU's, or the CPU's (which torch reports as a plain RuntimeError)."""
-    said = ("DefaultCPUAllocator", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+    """Whether memory ran out: a GPU's, or the CPU's (which torch reports as a RuntimeError)."""
+    phrases = ("DefaultCPUAllocator", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
     known = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    return known or (isinstance(error, RuntimeError) and any(words in str(error) for words in said))
+    by_message = isinstance(error, RuntimeError) and any(p in str(error) for p in phrases)
+    return known or by_message
 
 
-def _measure(model: nn.Module, image_shape, precision: Precision, checkpoint: bool) -> Activations:
+def _measure(model: nn.Module, image_shape, precision: Precision, checkpointing) -> Activations:
+    """What is fixed and what each image adds, from two and four images; or from one if need be."""
+    saved = lambda images: _saved(model, images, image_shape, precision, checkpointing)
     try:
-        (two, _), (four, largest) = (
-            _saved(model, images, image_shape, precision, checkpoint) for images in (2, 4)
-        )
+        (two, _), (four, largest) = saved(2), saved(4)
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
-        one, largest = _saved(model, 1, image_shape, precision, checkpoint)
+        one, largest = saved(1)
         return Activations(0, one, largest)
     each = (four - two) / 2
     return Activations(max(0, two - 2 * each), each, largest / 4)
 
 
 def _saved(
-    model: nn.Module, images: int, image_shape, precision: Precision, checkpoint: bool
+    model: nn.Module, images: int, image_shape, precision: Precision, checkpointing: bool
 ) -> tuple[int, int]:
     """Bytes of all storages that autograd saves for `images` images, and of the largest one."""
     device = next(model.parameters()).device
-    buffers = {
-        name: buffer.clone() for name, buffer in model.named_buffers()
-    }  # a BatchNorm counts on copies
+    # Copies of the buffers, so that a BatchNorm does not count these images.
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     own = {t.untyped_storage()._cdata for t in [*model.parameters(), *buffers.values()]}
     found = {}
 
     def pack(tensor):
         storage = tensor.untyped_storage()
-        if (
-            storage._cdata not in own
-        ):  # a weak reference frees the memory and keeps the address: no storage is taken for another
+        if storage._cdata not in own:
+            # A weak reference frees the memory but keeps the address from being used again, so that
+            # no storage is taken for another.
             found[storage._cdata] = (storage.nbytes(), StorageWeakRef(storage))
 
     modes = [(module, module.training) for module in model.modules()]
@@ -85,21 +89,18 @@ def _saved(
     try:
         model.train()
         if before is not None:
-            model.encoder.checkpoint_activations = checkpoint
+            model.encoder.checkpoint_activations = checkpointing
         with (
             torch.random.fork_rng([device] if device.type == "cuda" else []),
             torch.enable_grad(),
             precision.autocast(),
+            torch.autograd.graph.saved_tensors_hooks(pack, lambda nothing: None),
         ):
-            with torch.autograd.graph.saved_tensors_hooks(pack, lambda nothing: None):
-                batch = torch.zeros(images, *image_shape, device=device)
-                own.add(batch.untyped_storage()._cdata)
-                logits = torch.func.functional_call(model, buffers, (batch,))
-                F.cross_entropy(
-                    logits,
-                    torch.zeros(images, dtype=torch.long, device=device),
-                    label_smoothing=0.1,
-                )
+            batch = torch.zeros(images, *image_shape, device=device)
+            own.add(batch.untyped_storage()._cdata)
+            logits = torch.func.functional_call(model, buffers, (batch,))
+            labels = torch.zeros(images, dtype=torch.long, device=device)
+            F.cross_entropy(logits, labels, label_smoothing=0.1)
     finally:
         for module, training in modes:
             module.training = training

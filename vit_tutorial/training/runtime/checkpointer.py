@@ -1,33 +1,24 @@
-"""When and where the state of a run is written, and what happens when it cannot be."""
+"""When and where the checkpoints of a run are saved, and what happens when they cannot be."""
 
 import contextlib
-import dataclasses
-import os
 import shutil
-import sys
 import time
 from pathlib import Path
 
-from torch import nn
-from tqdm import tqdm
-
-from ...data import ImageData
-from ..settings import TrainSettings
+from ...common.files import atomic_write
 from . import checkpoint
+from .progress import report
 
-RESULTS = (
-    "run.json",
-    "metrics.csv",
-    "model.safetensors",
-    "curves.png",
-)  # what a run leaves behind, if it is there
+# What a run leaves behind, as far as it exists.
+RESULTS = ("run.json", "metrics.csv", "model.safetensors", "curves.png")
 
 
 class Checkpointer:
-    """Writes a run's state into `folder` every `seconds`, and a copy into `copy_to` (a Drive folder on Colab, say).
+    """Saves a checkpoint in `folder` every `seconds`, and a copy in `copy_to` (on Drive, say).
 
-    folder: None for nowhere. resume: False leaves a state that lies there alone until the first of this run replaces it.
-    When a state cannot be written (a full disk, a folder gone) it says so, and training goes on: stopping would lose more.
+    folder: None for no checkpoints. resume: False ignores a checkpoint that is already there, until
+    the first one of this run replaces it. When a checkpoint cannot be saved (the disk is full, the
+    folder is gone), this is reported and training continues: stopping would lose more.
     """
 
     def __init__(
@@ -38,36 +29,36 @@ class Checkpointer:
         resume: bool = True,
     ):
         if not seconds > 0:
-            raise ValueError(f"a state every {seconds} seconds: give a number above 0")
+            raise ValueError(f"a checkpoint every {seconds} seconds: give a number above 0")
         self.folder = None if folder is None else Path(folder)
         self.copy_to = None if copy_to is None or self._is_folder(copy_to) else Path(copy_to)
         self.seconds, self.resume = seconds, resume
-        self.last = ""
+        self.last = ""  # the label of the last checkpoint that was saved or loaded
         self._next = time.perf_counter() + seconds
 
     def should_save(self) -> bool:
-        """Whether it is time to write again."""
+        """Whether it is time for the next checkpoint."""
         return self.folder is not None and time.perf_counter() >= self._next
 
     def load(self) -> dict | None:
-        """The state to go on from, or None."""
+        """The state to resume from, or None."""
         if self.folder is None or not self.resume:
             return None
         try:
-            found, note = checkpoint.load_checkpoint(self.folder)
+            state, note = checkpoint.load_checkpoint(self.folder)
         except FileNotFoundError:
             return None
         if note:
-            tqdm.write(note, file=sys.stderr)
-        self.last = f"step {found['history']['steps']}"
-        return found
+            report(note)
+        self.last = f"step {state['history']['steps']}"
+        return state
 
-    def save(self, what: dict, label: str) -> None:
-        """Write `what`, or say why not."""
+    def save(self, state: dict, label: str) -> None:
+        """Save `state`, or report why that failed."""
         if self.folder is None:
             return
         try:
-            checkpoint.save_checkpoint(self.folder, what, label=label)
+            checkpoint.save_checkpoint(self.folder, state, label=label)
             self.last = label
             if self.copy_to:
                 checkpoint.copy_checkpoint(self.folder, self.copy_to, also=RESULTS)
@@ -76,67 +67,36 @@ class Checkpointer:
         self._next = time.perf_counter() + self.seconds
 
     def finish(self) -> None:
-        """The run is over: what was needed to go on is needed no more; the results go where the copies were."""
+        """The run is over: delete its checkpoints, and copy the results to `copy_to`."""
         if self.folder is None:
             return
         for folder in filter(None, (self.folder, self.copy_to)):
             for name in (checkpoint.CURRENT, checkpoint.PREVIOUS):
-                for path in (
-                    folder / name,
-                    *folder.glob(f".{name}.*.partial"),
-                ):  # the last may be a killed process's
+                unfinished = folder.glob(f".{name}.*.partial")  # of a process that was killed
+                for path in (folder / name, *unfinished):
                     with contextlib.suppress(OSError):
                         path.unlink(missing_ok=True)
         if self.copy_to:
             try:
-                self.copy_to.mkdir(parents=True, exist_ok=True)
                 for name in filter(lambda name: (self.folder / name).is_file(), RESULTS):
-                    partial = self.copy_to / f".{name}.partial"
-                    shutil.copyfile(self.folder / name, partial)
-                    os.replace(partial, self.copy_to / name)
+                    source = (self.folder / name).open("rb")
+                    with source, atomic_write(self.copy_to / name) as copy:
+                        shutil.copyfileobj(source, copy)
             except OSError as error:
-                tqdm.write(
-                    f"the results are in {self.folder}, but not in {self.copy_to}: {error}",
-                    file=sys.stderr,
-                )
-
-    def _is_folder(self, other: str | Path) -> bool:
-        """Whether `other` is the folder itself: a run that is taken up again where its copy lies."""
-        return self.folder is not None and Path(other).absolute() == self.folder.absolute()
+                report(f"the results are in {self.folder}, but not in {self.copy_to}: {error}")
 
     def warn_not_saved(self, error: OSError) -> None:
-        """Say that something could not be written, and that training goes on."""
-        tqdm.write(
-            f"{error}. Training goes on and tries again in {self.seconds:.0f} s", file=sys.stderr
-        )
+        """Report that something could not be written, and that training continues."""
+        report(f"{error}. Training continues, with another try in {self.seconds:.0f} s")
 
     def recovery_hint(self) -> str:
-        """What there is to go on from, as a sentence."""
-        if not self.last:
-            return (
-                "No state had been written yet"
-                if self.folder
-                else "No folder was given to keep a state in"
-            )
-        return f"The last state ({self.last}) is whole, in {self.folder}"
+        """What the run can be resumed from, as a sentence."""
+        if self.last:
+            return f"The last checkpoint ({self.last}) is whole, in {self.folder}"
+        if self.folder:
+            return "No checkpoint had been saved yet"
+        return "No folder was given for checkpoints"
 
-
-def check_same(state: dict, settings: TrainSettings, model: nn.Module, data: ImageData) -> None:
-    """Raise ValueError, naming each difference, unless `state` is of a run with these settings, configuration and data."""
-    here = {
-        "settings": dataclasses.asdict(settings),
-        "data": {"provenance": data.provenance, "images": len(data.train)},
-    }
-    if dataclasses.is_dataclass(model.config):
-        here["config"] = dataclasses.asdict(model.config)
-    plain = lambda value: list(value) if isinstance(value, tuple) else value
-    differences = [
-        f"{name} is {state[part].get(name)!r} in the state, {plain(value)!r} here"
-        for part, values in here.items()
-        for name, value in values.items()
-        if state[part] is not None and plain(state[part].get(name)) != plain(value)
-    ]
-    if differences:
-        raise ValueError(
-            f"the saved state is of another run: {'; '.join(differences)}. Take the same, or another folder"
-        )
+    def _is_folder(self, other: str | Path) -> bool:
+        """Whether `other` is the folder itself: a run that is resumed where its copy is."""
+        return self.folder is not None and Path(other).absolute() == self.folder.absolute()

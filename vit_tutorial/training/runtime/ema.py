@@ -1,4 +1,4 @@
-"""An exponential moving average of a model's weights: often better than the last weights, and never trained itself."""
+"""An exponential moving average (EMA) of a model's weights: often better than the last weights."""
 
 import contextlib
 
@@ -7,20 +7,22 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 
 class ModelEMA:
-    """decay: w' = decay w' + (1 - decay) w after each step (Polyak & Juditsky 1992), begun at the first; 0 for none."""
+    """w' = decay w' + (1 - decay) w after each step, begun with the first; decay 0 for no average.
+
+    Polyak & Juditsky 1992. The average is evaluated and saved; training continues with w itself.
+    """
 
     def __init__(self, model: nn.Module, decay: float):
         # On the model's device, but its counter on the CPU: a step on a GPU does not wait for it.
-        self._averaged = (
-            AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
-        )
+        average = get_ema_multi_avg_fn(decay) if decay else None
+        self._averaged = AveragedModel(model, multi_avg_fn=average) if decay else None
 
     def update(self, model: nn.Module) -> None:
         if self._averaged:
             self._averaged.update_parameters(model)
 
     def model(self, model: nn.Module) -> nn.Module:
-        """The averaged model, or `model` where there is none."""
+        """The averaged model, or `model` if there is no average."""
         return self._averaged.module if self._averaged else model
 
     def copy_to(self, model: nn.Module) -> None:
@@ -30,7 +32,7 @@ class ModelEMA:
 
     @contextlib.contextmanager
     def swapped(self, model: nn.Module):
-        """Inside, `model` has the averaged weights; afterwards its own again, bit for bit."""
+        """A context in which `model` has the averaged weights; afterwards its own, bit for bit."""
         if not self._averaged:
             yield
             return

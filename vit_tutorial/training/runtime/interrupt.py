@@ -1,20 +1,21 @@
-"""Ctrl-C and SIGTERM, heard between two steps: weights that are half updated would be no state to go on from."""
+"""Ctrl-C and SIGTERM, noticed between two steps: half-updated weights would be no checkpoint."""
 
 import signal
 import threading
 
 
 class Interrupt:
-    """A context. The first Ctrl-C sets `requested`; the second interrupts at once.
+    """A context. The first Ctrl-C sets `requested`; the second one interrupts at once.
 
-    saving: there is a state to write, so SIGTERM (a job scheduler's, or a runtime that is taken away) waits for the step and for
-    that too; on leaving the context the process then ends as SIGTERM ends it. Without it SIGTERM is left alone.
-    Outside the main thread, where Python takes no signals, it does nothing.
+    saving: a checkpoint will be saved, so SIGTERM (from a job scheduler, or a runtime that is taken
+    away) waits for the step and for the checkpoint too; the process then ends as SIGTERM ends it,
+    when the context is left. Otherwise SIGTERM is left alone. Does nothing outside the main thread,
+    where Python receives no signals.
     """
 
     def __init__(self, saving: bool = False):
         self.requested = False
-        self._heard = 0
+        self._received = 0
         self._numbers = (signal.SIGINT, signal.SIGTERM) if saving else (signal.SIGINT,)
 
     def __enter__(self) -> "Interrupt":
@@ -27,10 +28,10 @@ class Interrupt:
     def __exit__(self, *_) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        if self._heard == signal.SIGTERM:
+        if self._received == signal.SIGTERM:
             signal.raise_signal(signal.SIGTERM)
 
     def _handle(self, number, frame) -> None:
         if self.requested:
             raise KeyboardInterrupt
-        self.requested, self._heard = True, number
+        self.requested, self._received = True, number

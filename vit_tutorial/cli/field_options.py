@@ -1,0 +1,76 @@
+"""Command-line options made from the fields of a dataclass: name, type, comment and default."""
+
+import argparse
+import dataclasses
+import inspect
+import io
+import re
+import sys
+import tokenize
+import typing
+
+
+def field_comments(config: type) -> dict[str, str]:
+    """The comment beside each field in the source of a dataclass; "" for a field without one.
+
+    A comment may continue on the lines below its field. The name of a tuple in the class's module,
+    such as POSITIONS, is replaced by what it holds.
+    """
+    names = {field.name for field in dataclasses.fields(config)}
+    comments, name = dict.fromkeys(names, ""), None
+    source = inspect.getsource(config)  # dedent is not needed: the classes are at module level
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        first_of_line = token.line[: token.start[1]].strip() == ""
+        if token.type == tokenize.NAME and first_of_line:
+            name = token.string if token.line.lstrip().startswith(f"{token.string}:") else None
+        elif token.type == tokenize.NL and not token.line.strip():
+            name = None  # a comment after an empty line belongs to what follows
+        elif token.type == tokenize.COMMENT and name in names:
+            comments[name] = f"{comments[name]} {token.string.lstrip('# ')}".strip()
+    module = vars(sys.modules[config.__module__])
+    listed = lambda found: ", ".join(module[found[0]]) if found[0] in module else found[0]
+    return {name: re.sub(r"\b[A-Z_]{4,}S\b", listed, text) for name, text in comments.items()}
+
+
+def add_field_options(parser, config: type, names=None, **defaults) -> None:
+    """Add an option for each field of the dataclass `config` in `names` (all of them if None).
+
+    An option that is not given is None, so that a recipe can tell it from one that is. The help is
+    the field's comment and the default: that of `defaults`, else the field's own.
+    """
+    comments, types = field_comments(config), typing.get_type_hints(config)
+    for field in dataclasses.fields(config):
+        if names is None or field.name in names:
+            default = defaults.get(field.name, field.default)
+            parser.add_argument(
+                f"--{field.name.replace('_', '-')}",
+                help=_help(comments[field.name], default),
+                **_reading(types[field.name]),
+            )
+
+
+def given_options(args: argparse.Namespace, config: type) -> dict:
+    """The fields of `config` whose options were given, with their values."""
+    values = {field.name: getattr(args, field.name, None) for field in dataclasses.fields(config)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _help(comment: str, default) -> str:
+    shown = {True: "yes", False: "no"}[default] if isinstance(default, bool) else default
+    text = comment if default is None else f"{comment} (default {shown})"
+    return text.replace("%", "%%")
+
+
+def _reading(annotation) -> dict:
+    """How argparse reads a value of this type: int, float, str, and bool alone or beside str."""
+    types = set(typing.get_args(annotation) or (annotation,)) - {type(None)}
+    if types == {bool}:
+        return dict(action=argparse.BooleanOptionalAction)
+    if types == {bool, str}:  # --compile, --compile no, --compile auto
+        return dict(nargs="?", const=True, type=_yes_no, metavar="NAME")
+    (kind,) = types
+    return dict(type=kind, metavar={int: "N", float: "X", str: "NAME"}[kind])
+
+
+def _yes_no(text: str) -> bool | str:
+    return {"yes": True, "no": False}.get(text, text)

@@ -1,0 +1,71 @@
+"""What a training run is asked to do, as run.json holds it: enough to begin or resume it."""
+
+import dataclasses
+
+import torch
+
+from .. import data
+from ..data import ImageData
+from ..model import ViTConfig
+from ..training import TrainSettings
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSource:
+    """Where images come from: the arguments of `data.load` that a command offers."""
+
+    source: str = "shapes"  # shapes, cifar10, or the path of a folder of images
+    image_size: int | None = None  # side in pixels that a folder's images are resized to
+    root: str | None = None  # folder for downloads
+    stream: bool | None = None  # read a folder's images as needed; None: what the memory allows
+
+    def load(self, device: torch.device, seed: int = 0) -> ImageData:
+        """The images, on `device`. Raises ValueError and FileNotFoundError as `data.load` does."""
+        options = dict(image_size=self.image_size, root=self.root, stream=self.stream)
+        return data.load(self.source, device=device, seed=seed, **options)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSpec:
+    """A model by name, its data and its settings; a wrong name is refused before data is read."""
+
+    source: DataSource
+    model: str  # as in `ViTConfig.named`
+    settings: TrainSettings
+    changes: dict = dataclasses.field(default_factory=dict)  # to the model's configuration
+    save_every: float = 60.0  # seconds between two checkpoints
+    copy_to: str | None = None  # a second folder for each checkpoint
+    command: str = ""  # what a person typed
+    note: str = ""  # what this machine makes different from the recipe
+
+    def __post_init__(self):
+        size = self.source.image_size
+        ViTConfig.named(
+            self.model, **({} if size is None else {"image_size": size}), **self.changes
+        )
+
+    def model_config(self, images: ImageData) -> ViTConfig:
+        """The configuration of the model, for these images."""
+        shape = dict(image_size=images.image_size, channels=images.channels)
+        return ViTConfig.named(self.model, **shape, num_classes=images.num_classes, **self.changes)
+
+    def to_json(self) -> dict:
+        """As numbers, strings, lists and dicts; `from_json` reads it back."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: dict) -> "RunSpec":
+        """The RunSpec in `stored`, which may hold more, as run.json does.
+
+        Raises ValueError when it was written by a version with other fields.
+        """
+        try:
+            fields = {field.name: stored[field.name] for field in dataclasses.fields(cls)}
+            fields["source"] = DataSource(**fields["source"])
+            fields["settings"] = TrainSettings(**fields["settings"])
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"the run was made by another version of vit_tutorial ({error}): "
+                "resume it with that version, or train again"
+            ) from error
+        return cls(**fields)

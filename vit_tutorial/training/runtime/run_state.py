@@ -1,0 +1,46 @@
+"""What a checkpoint holds: everything that the rest of a run depends on, to the last bit."""
+
+import dataclasses
+
+import torch
+
+OF_HISTORY = ("rows", "steps", "epochs", "minutes")
+OF_RUN = ("loss_sum", "loss_count", "evals_done", "lr")  # since the last evaluation
+
+
+def get_run_state(run) -> dict:
+    """The state of `run`, the object that training/loop.py makes steps with."""
+    config, device = run.model.config, run.data.device
+    cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    return {
+        # These three are compared before a resume, see `check_same`.
+        "settings": dataclasses.asdict(run.settings),
+        "config": dataclasses.asdict(config) if dataclasses.is_dataclass(config) else None,
+        "data": {"provenance": run.data.provenance, "images": len(run.data.train)},
+        # These are restored.
+        "step": run.step.state(),
+        "batches": run.batches.state(),
+        "history": {name: getattr(run.history, name) for name in OF_HISTORY},
+        "run": {name: getattr(run, name) for name in OF_RUN},
+        "reserved": run.clock.reserved,
+        "random": {"cpu": torch.get_rng_state(), "cuda": cuda},  # dropout draws from these
+    }
+
+
+def restore_run_state(run, state: dict) -> None:
+    """Bring `run`, newly made with the same settings, to where `state` was taken."""
+    run.step.restore(state["step"])
+    run.batches.restore(state["batches"])
+    for target, part in ((run.history, state["history"]), (run, state["run"])):
+        for name, value in part.items():
+            setattr(target, name, value)
+    device = run.data.device
+    run.loss_sum = run.loss_sum.to(device)
+    run.clock.start(60 * run.history.minutes)
+    run.clock.reserved = state["reserved"]
+    if run.processes.main:
+        torch.set_rng_state(state["random"]["cpu"])
+        if state["random"]["cuda"] is not None and device.type == "cuda":
+            torch.cuda.set_rng_state(state["random"]["cuda"], device)
+    else:  # the state is the main process's: the others need new numbers, not those drawn before
+        torch.manual_seed(run.settings.seed + run.processes.rank + 1000 * run.history.steps)
