@@ -152,6 +152,7 @@ def test_without_muon_a_recipe_falls_back_before_data_is_read_and_notes_it(monke
     assert "--optimizer adamw" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed_from_its_folder_to_the_same_weights(tmp_path, monkeypatch):
     words = ["--epochs", 0.3, "--model", "CIFAR-32x1/8", "--precision", "fp32", "--device", "cpu"]
     asked = spec(*words, "--position", "sinusoidal_2d", "--num-evaluations", 2)
