@@ -96,10 +96,11 @@ def test_options_of_the_model_change_the_recipe(capsys):
     assert "compile is 'maybe': it is True, False or 'auto'" in capsys.readouterr().err
 
 
-def test_a_comment_may_go_on_below_its_field_and_name_a_tuple():
+def test_a_comment_is_beside_its_field_or_above_and_may_name_a_tuple():
     assert "learned_1d, learned_2d" in field_comments(Example)["kind"]
     assert field_comments(Example)["kind"].endswith("and no more")
     assert field_comments(Example)["plain"] == ""
+    assert field_comments(Example)["above"] == "Two lines above a field."
     assert field_comments(Example)["last"] == "a number (3)"
 
 
@@ -114,8 +115,12 @@ class Example:
     kind: str = "learned_1d"  # one of POSITIONS,
     #                           and no more
     plain: int = 1
+    # --- A heading.
+    # Two lines
+    # above a field.
+    above: int = 2
 
-    # Nor this one.
+    # Nor this one: the field has its own.
     last: int = 3  # a number (3)
 
     def method(self):
@@ -152,6 +157,7 @@ def test_without_muon_a_recipe_falls_back_before_data_is_read_and_notes_it(monke
     assert "--optimizer adamw" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed_from_its_folder_to_the_same_weights(tmp_path, monkeypatch):
     words = ["--epochs", 0.3, "--model", "CIFAR-32x1/8", "--precision", "fp32", "--device", "cpu"]
     asked = spec(*words, "--position", "sinusoidal_2d", "--num-evaluations", 2)

@@ -11,25 +11,33 @@ import typing
 
 
 def field_comments(config: type) -> dict[str, str]:
-    """The comment beside each field in the source of a dataclass; "" for a field without one.
+    """The comment of each field in the source of a dataclass; "" for a field without one.
 
-    A comment may continue on the lines below its field. The name of a tuple in the class's module,
-    such as POSITIONS, is replaced by what it holds.
+    It stands beside the field and may continue below, indented (#     like this), or else directly
+    above it. The name of a tuple in the class's module, such as POSITIONS, stands for its items.
     """
-    names = {field.name for field in dataclasses.fields(config)}
-    comments, name = dict.fromkeys(names, ""), None
-    source = inspect.getsource(config)  # dedent is not needed: the classes are at module level
+    beside = {field.name: [] for field in dataclasses.fields(config)}
+    above, pending, name = {}, [], None
+    source = inspect.getsource(config)
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        first_of_line = token.line[: token.start[1]].strip() == ""
-        if token.type == tokenize.NAME and first_of_line:
+        alone = not token.line[: token.start[1]].strip()  # the first on its line
+        if token.type == tokenize.NAME and alone:
             name = token.string if token.line.lstrip().startswith(f"{token.string}:") else None
+            above[name], pending = pending, []
         elif token.type == tokenize.NL and not token.line.strip():
-            name = None  # a comment after an empty line belongs to what follows
-        elif token.type == tokenize.COMMENT and name in names:
-            comments[name] = f"{comments[name]} {token.string.lstrip('# ')}".strip()
+            name, pending = None, []  # a comment before an empty line is of no field
+        elif token.type == tokenize.COMMENT and not token.string.startswith("# ---"):  # a heading
+            if alone and not token.string.startswith("#  "):
+                pending.append(token.string)
+            elif name in beside:
+                beside[name].append(token.string)
     module = vars(sys.modules[config.__module__])
     listed = lambda found: ", ".join(module[found[0]]) if found[0] in module else found[0]
-    return {name: re.sub(r"\b[A-Z_]{4,}S\b", listed, text) for name, text in comments.items()}
+    texts = {
+        name: " ".join(part.lstrip("# ") for part in parts or above.get(name, []))
+        for name, parts in beside.items()
+    }
+    return {name: re.sub(r"\b[A-Z_]{4,}S\b", listed, text) for name, text in texts.items()}
 
 
 def add_field_options(parser, config: type, names=None, **defaults) -> None:

@@ -56,18 +56,14 @@ class Step:
                 group["lr"] = lr
         loss = self.backward(images, labels)
         for optimizer in self.optimizers:
-            self.scaler.step(
-                optimizer
-            )  # fp16: skipped if a gradient overflowed; else optimizer.step()
+            self.scaler.step(optimizer)  # optimizer.step(); fp16: not if a gradient overflowed
         self.scaler.update()  # fp16: a smaller scale after an overflow, in time a larger one
         self.ema.update(self.model)
         return loss
 
     def backward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Replace the gradients by those of the mean loss over `images`; that loss."""
-        while (
-            loss := self._try_backward(images, labels)
-        ) is None:  # out of memory, in spite of the plan
+        while (loss := self._try_backward(images, labels)) is None:  # the plan asked for too much
             self.plan = self.plan.halved(len(images))
             if images.is_cuda:
                 torch.cuda.empty_cache()
@@ -89,21 +85,15 @@ class Step:
                         loss = F.cross_entropy(
                             logits, labels[part], label_smoothing=self.settings.label_smoothing
                         )
-                    loss = loss * (
-                        len(images[part]) / whole
-                    )  # so that the parts add up to the mean
-                    self.scaler.scale(
-                        loss
-                    ).backward()  # fp16: scaled up, so small gradients survive
+                    loss = loss * (len(images[part]) / whole)  # the parts add up to the mean
+                    self.scaler.scale(loss).backward()  # fp16: scaled, so small gradients survive
                 total = total + loss.detach()
             return total
         except RuntimeError as error:
             # One image cannot be halved, and several processes would all have to halve at once.
             if not is_out_of_memory(error) or size == 1 or self.processes.count > 1:
                 raise
-            return (
-                None  # the caller tries again, once the error has let go of this attempt's tensors
-            )
+            return None  # try again outside of `except`, which holds this attempt's tensors
 
     def state(self) -> dict:
         return {

@@ -192,9 +192,7 @@ def _replacing(path: Path):
         yield file
         if path.name == CURRENT and _label(path) is not None:  # a damaged one replaces no whole one
             file.flush()
-            os.fsync(
-                file.fileno()
-            )  # the new file must be on the disk before the old one moves away
+            os.fsync(file.fileno())  # on the disk, before the old one moves away
             os.replace(path, path.with_name(PREVIOUS))
 
 

@@ -66,9 +66,7 @@ class CompileTrial:
             with torch.random.fork_rng([images.device] if images.is_cuda else []):
                 self.step.use_compiled(True)
                 self.step.backward(images, labels)  # compiles; the next step drops these gradients
-        except (
-            Exception
-        ) as error:  # no compiler, or an operation that it cannot do: continue without
+        except Exception as error:  # no compiler, or it cannot do an operation of the model
             self.step.use_compiled(False)
             first = (str(error).splitlines() or [""])[0]
             self.reason = f"not compiled: {type(error).__name__}: {first}"
