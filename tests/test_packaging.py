@@ -38,6 +38,7 @@ COLAB = {
     "ipywidgets": "7.7.1",
     "pillow": "11.3.0",
     "filelock": "3.32.3",
+    "psutil": "5.9.5",
 }
 
 

@@ -204,5 +204,5 @@ def test_weights_that_cannot_be_fetched(monkeypatch):
         raise OSError("no route to host")
 
     monkeypatch.setattr(timm, "create_model", fails)
-    with pytest.raises(ValueError, match="could not be fetched .no route to host.: --untrained"):
+    with pytest.raises(ValueError, match="could not be downloaded .no route to host.: --untrained"):
         load_by_name("timm:vit_tiny_patch16_224")

@@ -22,7 +22,14 @@ def run(folder: Path, *sources: str, seconds: float) -> subprocess.CompletedProc
     for cell in nb.cells:
         cell.metadata["tags"] = ["nbval-ignore-output"]
     nbformat.write(nb, folder / "lesson.ipynb")
-    words = ["-p", "conftest", "--nbval", "--nbval-current-env", f"--nbval-cell-timeout={seconds}", "-rA"]
+    words = [
+        "-p",
+        "conftest",
+        "--nbval",
+        "--nbval-current-env",
+        f"--nbval-cell-timeout={seconds}",
+        "-rA",
+    ]
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-c", os.devnull]
     return subprocess.run(
         [*command, "--rootdir", folder, *words, "lesson.ipynb"],

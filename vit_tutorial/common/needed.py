@@ -8,7 +8,7 @@ import importlib.util
 
 _NAMES = "torch torchvision numpy matplotlib einops pooch requests safetensors tqdm ipywidgets"
 # What pyproject.toml asks for, as {name in Python: name for pip}; a test compares the two.
-NEEDED = {name: name for name in f"{_NAMES} filelock".split()} | {"PIL": "pillow"}
+NEEDED = {name: name for name in f"{_NAMES} filelock psutil".split()} | {"PIL": "pillow"}
 
 
 def missing_packages() -> list[str]:
