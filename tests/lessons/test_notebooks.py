@@ -14,7 +14,9 @@ import notebooks as tool
 
 ROOT = Path(__file__).parents[2]
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+COPIES = [*LESSONS, *sorted((ROOT / "notebooks" / "student").glob("*.ipynb"))]
 NAME = "07_trial"
+MAX_COLUMNS = 88
 
 
 @pytest.fixture
@@ -34,6 +36,22 @@ def lesson(tmp_path):
         ),
     ]
     return new_notebook(cells=cells), path
+
+
+def too_wide(text: str) -> list[str]:
+    """The lines of `text` that are wider than a page."""
+    return [line for line in text.split("\n") if len(line) > MAX_COLUMNS]
+
+
+def printed(cell) -> list[str]:
+    """What a reader sees as text of the stored outputs: stdout, and values that have no picture or HTML beside them."""
+    texts = []
+    for out in cell.outputs:
+        if out.output_type == "stream" and out.name == "stdout":
+            texts.append(out.text)
+        elif set(out.get("data", {})) == {"text/plain"}:
+            texts.append(out.data["text/plain"])
+    return texts
 
 
 def problems(lesson) -> str:
@@ -58,6 +76,31 @@ def test_lesson_survives_its_text_form(path, tmp_path):
     assert [(cell.id, cell.cell_type, cell.source, cell.metadata) for cell in new.cells] == [
         (cell.id, cell.cell_type, cell.source, cell.metadata) for cell in old.cells
     ]
+
+
+@pytest.mark.parametrize("path", COPIES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_code_is_as_wide_as_a_page(path):
+    """JupyterLab cuts a line at about 108 columns, and a page that is read side by side at fewer."""
+    cells = tool.code_cells(nbformat.read(path, as_version=4))
+    assert [line for cell in cells for line in too_wide(cell.source)] == []
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_stored_output_is_as_wide_as_a_page(path):
+    """Of what cells print or show as text. A progress bar (stderr) has its own width, and the package's source its own."""
+    wide = []
+    for cell in tool.code_cells(nbformat.read(path, as_version=4)):
+        if "inspect.getsource" not in cell.source:
+            wide += [line for text in printed(cell) for line in too_wide(text)]
+    assert wide == []
+
+
+def test_too_wide_finds_a_wide_line_of_code_and_of_output(lesson):
+    cell = lesson[0].cells[2]
+    assert too_wide(cell.source) == [] and [too_wide(text) for text in printed(cell)] == [[]]
+    cell.source, cell.outputs[0].text = "x" * 88 + "\n" + "y" * 89, "z" * 89 + "\n" + "z" * 88
+    assert too_wide(cell.source) == ["y" * 89]
+    assert [too_wide(text) for text in printed(cell)] == [["z" * 89]]
 
 
 def test_lessons_are_numbered_from_zero_each_number_once():
@@ -170,7 +213,8 @@ def test_text_form_keeps_ids_and_puts_setup_and_badge_in_place(lesson, tmp_path)
 
 def test_setup_cell_is_short_and_names_its_lesson():
     source = tool.setup_cell(Path("03_position_embeddings.ipynb"))
-    assert len(source.split("\n")) < 15
+    assert len([line for line in source.split("\n") if line.strip()]) < 15
+    assert too_wide(source) == []
     assert 'colab.setup(lesson="03")' in source
     compile(source, "setup", "exec")
 
