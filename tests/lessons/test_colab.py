@@ -23,7 +23,7 @@ def no_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
 
 
-# --- setup -------------------------------------------------------------------------------------------------------------
+# --- setup ---------------------------------------------------------------------------------------
 
 
 def test_setup_says_where_it_runs_and_twice_the_same(capsys, no_gpu):
@@ -82,7 +82,7 @@ def test_setup_leaves_a_gpu_that_this_torch_cannot_use(capsys, monkeypatch):
 
 
 def pretend_gpu(monkeypatch, capability, works):
-    """A GPU as far as torch's questions go; the one thing computed on it is computed on the CPU, or fails."""
+    """A GPU as far as torch's questions go; what is computed on it runs on the CPU, or fails."""
     ones = torch.ones
 
     def compute(*shape, device=None):
@@ -154,7 +154,7 @@ def test_colab_is_recognised_by_its_package(monkeypatch):
             sys.modules.pop(name, None)
 
 
-# --- a lone notebook ---------------------------------------------------------------------------------------------------
+# --- a lone notebook -----------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The lessons as files, and the tool that makes them. Their cells run elsewhere: pytest collects them through nbval."""
+"""The lessons as files, and the tool that makes them. pytest runs their cells through nbval."""
 
 import os
 import re
@@ -14,14 +14,17 @@ import notebooks as tool
 
 ROOT = Path(__file__).parents[2]
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+COPIES = [*LESSONS, *sorted((ROOT / "notebooks" / "student").glob("*.ipynb"))]
 NAME = "07_trial"
+MAX_COLUMNS = 88
 
 
 @pytest.fixture
 def lesson(tmp_path):
-    """A small lesson that `check` finds nothing wrong with: (notebook, path); nothing is written yet."""
+    """A small lesson that `check` finds nothing wrong with, not written yet: (notebook, path)."""
     path = tmp_path / f"{NAME}.ipynb"
-    title = f"# 07 · A trial\n\n{tool.badge(path)}\n\n**Time.** about 3 s on 2 CPU cores (measured never); on a GPU: 1 s on a T4."
+    time = "**Time.** about 3 s on 2 CPU cores (measured never); on a GPU: 1 s on a T4."
+    title = f"# 07 · A trial\n\n{tool.badge(path)}\n\n{time}"
     cells = [
         new_markdown_cell(title),
         new_code_cell(
@@ -36,13 +39,29 @@ def lesson(tmp_path):
     return new_notebook(cells=cells), path
 
 
+def too_wide(text: str) -> list[str]:
+    """The lines of `text` that are wider than a page."""
+    return [line for line in text.split("\n") if len(line) > MAX_COLUMNS]
+
+
+def printed(cell) -> list[str]:
+    """The stored outputs that are read as text: stdout, and values without picture or HTML."""
+    texts = []
+    for out in cell.outputs:
+        if out.output_type == "stream" and out.name == "stdout":
+            texts.append(out.text)
+        elif set(out.get("data", {})) == {"text/plain"}:
+            texts.append(out.data["text/plain"])
+    return texts
+
+
 def problems(lesson) -> str:
     nb, path = lesson
     nbformat.write(nb, path)
     return "\n".join(tool.check(path))
 
 
-# --- the lessons -------------------------------------------------------------------------------------------------------
+# --- the lessons ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
@@ -60,8 +79,33 @@ def test_lesson_survives_its_text_form(path, tmp_path):
     ]
 
 
+@pytest.mark.parametrize("path", COPIES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_code_is_as_wide_as_a_page(path):
+    """JupyterLab cuts a line at about 108 columns; two pages side by side cut it earlier."""
+    cells = tool.code_cells(nbformat.read(path, as_version=4))
+    assert [line for cell in cells for line in too_wide(cell.source)] == []
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_stored_output_is_as_wide_as_a_page(path):
+    """Of cells that print or show text; not of progress bars (stderr) nor the package's source."""
+    wide = []
+    for cell in tool.code_cells(nbformat.read(path, as_version=4)):
+        if "inspect.getsource" not in cell.source:
+            wide += [line for text in printed(cell) for line in too_wide(text)]
+    assert wide == []
+
+
+def test_too_wide_finds_a_wide_line_of_code_and_of_output(lesson):
+    cell = lesson[0].cells[2]
+    assert too_wide(cell.source) == [] and [too_wide(text) for text in printed(cell)] == [[]]
+    cell.source, cell.outputs[0].text = "x" * 88 + "\n" + "y" * 89, "z" * 89 + "\n" + "z" * 88
+    assert too_wide(cell.source) == ["y" * 89]
+    assert [too_wide(text) for text in printed(cell)] == [["z" * 89]]
+
+
 def test_lessons_are_numbered_from_zero_each_number_once():
-    """07, looking inside, is planned and not written: the one gap. A letter (06b) is for one that came in between."""
+    """07, looking inside, is not written yet: the one gap. A letter (06b) is for one in between."""
     names = [tool.number(path) for path in LESSONS]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"\d\d[a-z]?", name) for name in names)
@@ -70,7 +114,7 @@ def test_lessons_are_numbered_from_zero_each_number_once():
     assert set(range(max(numbers) + 1)) - numbers <= {7}
 
 
-# --- what `check` finds ------------------------------------------------------------------------------------------------
+# --- what `check` finds --------------------------------------------------------------------------
 
 
 def test_check_passes_a_good_lesson(lesson):
@@ -145,7 +189,7 @@ def test_check_finds_a_file_that_is_too_large(lesson):
     assert "bytes: at most" in problems(lesson)
 
 
-# --- making a lesson ---------------------------------------------------------------------------------------------------
+# --- making a lesson -----------------------------------------------------------------------------
 
 
 def test_text_form_keeps_ids_and_puts_setup_and_badge_in_place(lesson, tmp_path):
@@ -170,14 +214,16 @@ def test_text_form_keeps_ids_and_puts_setup_and_badge_in_place(lesson, tmp_path)
 
 def test_setup_cell_is_short_and_names_its_lesson():
     source = tool.setup_cell(Path("03_position_embeddings.ipynb"))
-    assert len(source.split("\n")) < 15
+    assert len([line for line in source.split("\n") if line.strip()]) < 15
+    assert too_wide(source) == []
     assert 'colab.setup(lesson="03")' in source
     compile(source, "setup", "exec")
 
 
 def test_execute_measures_and_starts_in_the_folder_of_the_lesson(tmp_path, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "Agg")  # a shell's setting must not take the figures away
-    source = "import os, sys, matplotlib.pyplot as plt; held = bytearray(200_000_000)\nplt.plot([1]); print(os.getcwd(), sys.prefix)"
+    source = "import os, sys, matplotlib.pyplot as plt; held = bytearray(200_000_000)\n"
+    source += "plt.plot([1]); print(os.getcwd(), sys.prefix)"
     nb = new_notebook(cells=[new_code_cell(source)])
     seconds, peak = tool.execute(nb, tmp_path)
     assert seconds > 0 and 200 < peak < 2000
@@ -205,8 +251,8 @@ def test_times_rewrite_the_line_and_keep_what_it_says_about_a_gpu(lesson, tmp_pa
         "torch": "2.6.0",
     }
     tool.write_times([row | {"date": "2026-01-02"}])
-    line = "**Time.** about 14 s on 4 CPU cores, 0.9 GB of memory at the peak (measured 2026-01-02: A CPU, torch 2.6.0)"
-    line += "; on a GPU: 1 s on a T4."
+    line = "**Time.** about 14 s on 4 CPU cores, 0.9 GB of memory at the peak "
+    line += "(measured 2026-01-02: A CPU, torch 2.6.0); on a GPU: 1 s on a T4."
     assert line in nbformat.read(path, as_version=4).cells[0].source.split("\n")
     assert f"# {line}" in (tmp_path / f"{NAME}.py").read_text(encoding="utf-8").split("\n")
     assert (
@@ -215,7 +261,7 @@ def test_times_rewrite_the_line_and_keep_what_it_says_about_a_gpu(lesson, tmp_pa
     assert problems((nbformat.read(path, as_version=4), path)) == ""
 
 
-# --- how strictly pytest compares the lessons --------------------------------------------------------------------------
+# --- how strictly pytest compares the lessons ----------------------------------------------------
 
 
 def run_pytest(folder: Path, *words: str) -> subprocess.CompletedProcess:
@@ -283,7 +329,7 @@ def test_student_copies_are_not_run(tmp_path):
 
 
 def test_kernel_of_a_lesson_is_the_environment_that_started_it(tmp_path):
-    """Also when that environment was started by its full path, so that no `python` of it is on PATH: as the README does."""
+    """Also when it was started by its full path and is not on PATH, as the README does it."""
     code = """
 import sys
 from jupyter_client.manager import start_new_kernel

@@ -1,16 +1,20 @@
-"""Try a lesson as Google Colab would run it: a lone notebook in an empty folder, with Colab's versions of the libraries.
+"""Run a lesson as Google Colab would: a lone notebook in an empty folder, Colab's libraries.
 
-    python tests/colab/emulate.py notebooks/01_patches.ipynb --python python3.13 --constraints constraints.txt
-    python tests/colab/emulate.py notebooks/01_patches.ipynb --quick
+    python tests/lessons/colab/emulate.py notebooks/01_patches.ipynb \\
+        --python python3.13 --constraints constraints.txt
+    python tests/lessons/colab/emulate.py notebooks/01_patches.ipynb --quick
 
-The first makes a virtual environment (several GB) that holds what a Colab runtime has of the package's needs, in the versions of
-the constraints file: a `pip freeze` of a runtime. Then it executes every cell, and compares `pip freeze` before and after:
-the one difference may be this package. --venv keeps the environment, so that the next run finds it there.
+The first makes a virtual environment (several GB) that holds what a Colab runtime has of the
+package's needs, in the versions of the constraints file: a `pip freeze` of a runtime. Then it
+executes every cell, and compares `pip freeze` before and after: the one difference may be this
+package. --venv keeps the environment, so that the next run finds it there.
 
---quick needs neither network nor another Python: in this environment, with the package hidden, it runs the lesson's set-up
-cell twice and looks at what was installed. tests/lessons/test_colab.py calls it.
+--quick needs neither network nor another Python: in this environment, with the package hidden, it
+runs the lesson's set-up cell twice and looks at what was installed. tests/lessons/test_colab.py
+calls it.
 
-In place of the repository's address, both install a wheel of this checkout. `google.colab` is a stub in both.
+In place of the repository's address, both install a wheel of this checkout. `google.colab` is a
+stub in both.
 """
 
 import argparse
@@ -51,7 +55,7 @@ def find_setup(nb):
 
 
 def run_lone(nb, folder: Path, kernel: str, environment: dict):
-    """Write the notebook alone into the empty `folder`, execute it there in place, and return it. Raises at the first error."""
+    """The notebook, executed alone in the empty `folder`. Raises at the first error."""
     assert not any(folder.iterdir()), f"{folder} is not empty"
     nbformat.write(nb, folder / "lesson.ipynb")
     NotebookClient(
@@ -60,14 +64,16 @@ def run_lone(nb, folder: Path, kernel: str, environment: dict):
     return nb
 
 
-# --- the quick part ----------------------------------------------------------------------------------------------------
+# --- the quick part ------------------------------------------------------------------------------
 
-# Runs in the kernel before anything else. The entries that hold this checkout (an editable install, PYTHONPATH) go.
+# Runs in the kernel before anything else: no entry of the path may hold this checkout (an editable
+# install, PYTHONPATH).
 HIDE = """
 import sys
 from pathlib import Path
 
-sys.path[:] = [entry for entry in sys.path if not (Path(entry or ".") / "vit_tutorial" / "__init__.py").exists()]
+package = Path("vit_tutorial", "__init__.py")
+sys.path[:] = [entry for entry in sys.path if not (Path(entry or ".") / package).exists()]
 """
 
 # Between the two runs of the set-up cell: from here on, a second installation would fail.
@@ -80,10 +86,11 @@ print(vit_tutorial.__file__)
 
 
 def quick(notebook: Path, wheel: Path, work: Path, make_folder: bool = False) -> dict:
-    """Run the lesson's set-up cell twice in this environment, with the package hidden and an empty place to install to.
+    """Run the lesson's set-up cell twice, with the package hidden and an empty place to install to.
 
-    make_folder: put a folder called vit_tutorial beside the notebook, as a clone in the same place would.
-    Returns {"printed": what the cells printed, a list of 3, "installed": names in the place to install to, "package": its file}.
+    make_folder: put a folder called vit_tutorial beside the notebook, as a clone there would.
+    Returns {"printed": what the cells printed, a list of 3, "installed": names in the place to
+    install to, "package": its file}.
     """
     lone, site, hide = (work / name for name in ("lone", "site", "hide"))
     for folder in (lone, site, hide):
@@ -110,7 +117,7 @@ def quick(notebook: Path, wheel: Path, work: Path, make_folder: bool = False) ->
     return {"printed": printed, "installed": installed, "package": printed[1].strip(), "site": site}
 
 
-# --- the whole ---------------------------------------------------------------------------------------------------------
+# --- the whole -----------------------------------------------------------------------------------
 
 
 def read_pins(constraints: Path) -> dict[str, str]:
@@ -165,7 +172,7 @@ def remove_package(executable: Path) -> None:
 
 
 def whole(notebook: Path, executable: Path, wheel: Path, work: Path) -> list[str]:
-    """Execute the lone notebook with that Python. Returns the lines by which `pip freeze` has changed, each with + or -."""
+    """Execute the lone notebook with that Python; how `pip freeze` changed, lines with + or -."""
     lone, kernel = work / "lone", work / "jupyter" / "kernels" / "colab"
     lone.mkdir()
     kernel.mkdir(parents=True)
@@ -197,7 +204,7 @@ def whole(notebook: Path, executable: Path, wheel: Path, work: Path) -> list[str
 
 
 def compare(notebook: Path, folder: Path) -> bool:
-    """Whether nbval, strictly, finds the notebook's stored outputs again under the kernel that `whole` has set up."""
+    """Whether nbval, strictly, finds the stored outputs again, under the kernel of `whole`."""
     folder.mkdir()
     nbformat.write(nbformat.read(notebook, as_version=4), folder / notebook.name)
     sanitize = ROOT / "tests" / "nbval_sanitize.cfg"

@@ -1,1 +1,1 @@
-"""Stands in for the package that a Colab runtime has, and whose presence is how Colab is recognised."""
+"""Stands in for the package by whose presence Colab is recognised."""
