@@ -6,9 +6,8 @@ import io
 import time
 from dataclasses import dataclass
 
-from vit_tutorial.checks import Verdict
-from vit_tutorial.checks.catalogue import get
-from vit_tutorial.checks.files import load_observations
+from vit_classroom.sandbox.wire import unpack_observations
+from vit_tutorial.checks import Verdict, get
 
 from . import Entry
 
@@ -47,7 +46,7 @@ def try_function(name: str, fn, seed: int) -> tuple[Verdict, float]:
 def remembering(name: str, seed: int = 0):
     """A function fn -> Verdict that makes what the library's own functions give only once: the same verdicts, sooner.
 
-    Its attribute `of_file` judges a file of observations, as `checks.judge_file` does.
+    Its attribute `of_bytes` judges packed observations, as the classroom does.
     """
     check = get(name)
     cases = check.draw(seed)
@@ -68,7 +67,7 @@ def remembering(name: str, seed: int = 0):
                 cases, check.observe(fn, cases)
             )  # what the learner's fn gives is not remembered
 
-    look.of_file = lambda path: quick.judge(cases, load_observations(path, len(cases)))
+    look.of_bytes = lambda data: quick.judge(cases, unpack_observations(data, len(cases)))
     return look
 
 
