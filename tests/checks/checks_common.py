@@ -13,7 +13,7 @@ SEEDS = (0, 7, 20_261)
 
 @functools.cache
 def judge(name: str, seed: int) -> Callable:
-    """The check called `name`. It remembers what the library's own functions give: tests share it."""
+    """The check called `name`. What the library's functions give is kept: hundreds of tests ask."""
     return remembering(name, seed)
 
 

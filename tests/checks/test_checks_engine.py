@@ -1,4 +1,4 @@
-"""The machinery of the checks: what is observed, what is told, and what no learner's code can leave behind."""
+"""The engine of the checks: what is observed, what is reported, and what no code leaves behind."""
 
 import pydoc
 import random
@@ -85,11 +85,12 @@ def test_no_trace_is_left():
         return patchify(images, P)
 
     torch.manual_seed(3), random.seed(3), np.random.seed(3)  # noqa: NPY002
-    before = torch.random.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    before = torch.random.get_rng_state(), random.getstate()
+    before_numpy = np.random.get_state()[1].tolist()  # noqa: NPY002
     checks.check_patchify(messy)
     assert torch.equal(before[0], torch.random.get_rng_state())
     assert before[1] == random.getstate()
-    assert before[2] == np.random.get_state()[1].tolist()  # noqa: NPY002
+    assert before_numpy == np.random.get_state()[1].tolist()  # noqa: NPY002
     assert torch.get_default_dtype() == torch.float32
     assert torch.zeros(1).device.type == "cpu"
     assert torch.is_grad_enabled()

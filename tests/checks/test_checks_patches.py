@@ -1,4 +1,4 @@
-"""check_patchify, check_unpatchify and check_linear_to_conv: every mistake named, every style accepted."""
+"""Patchify, unpatchify and linear_to_conv: every mistake named, every style accepted."""
 
 import copy
 import itertools

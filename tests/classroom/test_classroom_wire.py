@@ -1,4 +1,4 @@
-"""Cases and observations as bytes: observed in one process, judged in another, and never believed."""
+"""Cases and observations as bytes: observed in one process, judged in another, never believed."""
 
 import json
 import subprocess

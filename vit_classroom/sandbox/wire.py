@@ -42,7 +42,7 @@ def observe(name: str, fn: Callable, cases: bytes) -> bytes:
 
 
 def judge(name: str, seed: int, observed: bytes) -> Verdict:
-    """The verdict on what `observe` gave, for the same name and seed. Never raises for bad bytes."""
+    """The verdict on what `observe` gave, for the same name and seed. Bad bytes fail the check."""
     check = checks.get(name)
     cases = check.draw(seed)
     try:

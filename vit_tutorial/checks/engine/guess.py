@@ -1,4 +1,4 @@
-"""Answer a prediction: the learner writes a guess down before the cell runs, one line answers it."""
+"""Answer a prediction that the learner wrote down before the cell ran."""
 
 import ast
 import contextlib

@@ -63,7 +63,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A known mistake, recognised by what a function gives; how the function is written is never read.
+    """A known mistake. It is recognised by what a function gives; nobody reads how it is written.
 
     Where `detect` is None, a function has made the mistake when its values on all cases equal those
     of `buggy` or of one of the `variants`. With a `detect`, that decides, and then the `variants`.
@@ -83,7 +83,7 @@ class Mistake:
     def made_in(
         self, evidence: Evidence, observe_one: Callable[[Callable, Case], Observation]
     ) -> bool:
-        """The evidence shows this mistake. observe_one(fn, case): what a function gives on a case."""
+        """The evidence shows this mistake. observe_one(fn, case): what fn gives on a case."""
         if self.detect is not None and self.detect(evidence):
             return True
         alike = self.variants if self.detect is not None else (self.buggy, *self.variants)

@@ -8,7 +8,7 @@ from ...model import MLP, MultiHeadSelfAttention, VisionTransformer, ViTConfig
 
 
 class PartsOnly(VisionTransformer):
-    """A VisionTransformer whose parts work and whose shortcuts do not: composing is the exercise."""
+    """A VisionTransformer whose parts work and whose shortcuts fail: composing is the exercise."""
 
     def forward(self, images):
         raise NotImplementedError(

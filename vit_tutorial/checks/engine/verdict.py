@@ -13,7 +13,7 @@ class Verdict:
 
 
 class CheckFailed(AssertionError):
-    """A learner's function did not pass. The text says what came back, what was expected, and a hint.
+    """A learner's function did not pass. The text: what came back, what was expected, a hint.
 
     check: the check's name, such as "check_patchify".
     mistake: the known mistake's short name, such as "channel_first", or None.
@@ -25,7 +25,7 @@ class CheckFailed(AssertionError):
         self.mistake = mistake
 
     def _render_traceback_(self) -> list[str]:
-        """IPython asks for this. The frames of the check teach nothing: the message alone is shown."""
+        """For IPython: the message alone, since the frames of the check teach nothing."""
         return [
             f"CheckFailed in {line}" if i == 0 else line
             for i, line in enumerate(str(self).split("\n"))

@@ -16,7 +16,7 @@ def add(tokens: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
 
 
 def everywhere(e: Evidence, condition: Callable) -> bool:
-    """Something is wrong, yet every shape is right and condition(tokens, position, result) holds."""
+    """Something is wrong; all shapes are right, and condition(tokens, position, result) holds."""
     for case, actual, _ in e.compared():
         x, p = case.inputs["tokens"].double(), case.inputs["position"].double()
         y = actual.output
@@ -95,8 +95,8 @@ MISTAKES = (
     Mistake(
         name="patches_only",
         explanation=(
-            "Row 0, the class token's, came out as it went in. Its row of the position is part "
-            "of the table, too."
+            "Row 0, the class token's, came out unchanged. Its row of the position belongs to the "
+            "table, too."
         ),
         hint="T counts the class token. From which row on do you add?",
         # as if the position were added before the class token is joined
@@ -120,7 +120,8 @@ MISTAKES = (
     Mistake(
         name="reversed_order",
         explanation=(
-            "The rows of the position were added in reverse order: the last row to the first token."
+            "The rows of the position were added in reverse order: the last row went to the first "
+            "token."
         ),
         hint="Which row of the position belongs to token 0?",
         buggy=lambda tokens, position: tokens + position.flip(1),
@@ -128,9 +129,8 @@ MISTAKES = (
     Mistake(
         name="position_transposed",
         explanation=(
-            "The position was turned: what belongs to token t went to entry t of every token. "
-            "Where there are as many tokens as entries, nothing complains; elsewhere the "
-            "shapes do not fit."
+            "The position was transposed: what belongs to token t went to entry t of every token. "
+            "With as many tokens as entries nothing complains; otherwise the shapes do not fit."
         ),
         hint="Which axis of the position counts tokens, and which axis of the tokens does?",
         # a transpose to make shapes fit
@@ -152,13 +152,13 @@ MISTAKES = (
     ),
     Mistake(
         name="first_image_only",
-        explanation="Image 0 got its positions, the other images came out as they went in.",
-        hint=("Your line must hold for each image of the batch. Which index names only the first?"),
+        explanation="Image 0 got its positions; the other images came out unchanged.",
+        hint="Your line must work for every image of the batch. Which index picks only the first?",
         buggy=first_image_only,
     ),
     Mistake(
         name="multiplied",
-        explanation="The tokens were multiplied with the position. Asked for is a sum.",
+        explanation="The tokens were multiplied by the position. The exercise asks for a sum.",
         hint=(
             "What would a position near 0, as it is before training, do to the tokens in each case?"
         ),
@@ -170,26 +170,22 @@ MISTAKES = (
             f"The position was joined to the tokens: from {shape_in(e)} to {shape_out(e)}. "
             "Adding keeps the shape."
         ),
-        hint="The tokens must stay as many, and as wide. Which operation leaves both alone?",
+        hint="The number of tokens and their width must stay the same. Which operation keeps both?",
         # torch.cat, as for the class token
         buggy=lambda tokens, position: torch.cat([tokens, position.expand_as(tokens)], dim=2),
         detect=joined,
     ),
     Mistake(
         name="position_forgotten",
-        explanation="The tokens came back as they went in: no position was added.",
-        hint=(
-            "Does your function use its second argument? Is what you compute also what you return?"
-        ),
+        explanation="The tokens came back unchanged: no position was added.",
+        hint="Does your function use its second argument? Do you return what you compute?",
         # x + position without an assignment; attention alone cannot tell the order
         buggy=lambda tokens, position: tokens * 1,
     ),
     Mistake(
         name="added_twice",
         explanation="The position was added twice.",
-        hint=(
-            "How many of your lines add it? Does a line in place run before the one that returns?"
-        ),
+        hint="How many of your lines add it? Is there a += before the line that returns the sum?",
         # += and then a sum in the return
         buggy=lambda tokens, position: tokens + position + position,
         detect=lambda e: everywhere(e, lambda x, p, y: near(y, x + 2 * p)),
@@ -197,7 +193,7 @@ MISTAKES = (
     Mistake(
         name="one_position_for_all",
         explanation=(
-            "Every token got the same vector. So the tokens still cannot tell where they stand."
+            "Every token got the same vector. So the tokens still do not show where they are."
         ),
         hint="Which axis of the position did you average over, or pick one entry from?",
         # position.mean(1) or position[:, 0]
@@ -209,7 +205,10 @@ MISTAKES = (
     Mistake(
         name="position_scaled",
         explanation=lambda e: f"Your result is tokens + {factor(e):.4g} × position.",
-        hint=("Does the text ask for a factor? What would it change, if the position is learned?"),
+        hint=(
+            "Does the exercise ask for a factor? What would a factor change, when the position is "
+            "learned?"
+        ),
         # * 0.02, which belongs to the first draw of the table and not to each forward pass
         buggy=lambda tokens, position: tokens + 0.02 * position,
         detect=lambda e: everywhere(
@@ -220,7 +219,8 @@ MISTAKES = (
         name="tokens_scaled",
         explanation=lambda e: f"Your result is {token_factor(e):.4g} × tokens + position.{root(e)}",
         hint=(
-            "Does the text ask for a factor? Which model multiplies its embeddings, and does ViT?"
+            "Does the exercise ask for a factor? Which model multiplies its embeddings, and does "
+            "ViT?"
         ),
         # Vaswani et al. 2017, section 3.4, multiply word embeddings by the square root of
         # the width; ViT does not
@@ -232,11 +232,11 @@ MISTAKES = (
     Mistake(
         name="position_detached",
         explanation=(
-            "The values are right, and the tokens get their gradient. The position gets none: "
-            "it would stay as it was drawn."
+            "The values are right, and the tokens get their gradient. The position gets none: it "
+            "would never be learned."
         ),
         hint=(
-            "Which call takes the numbers without their history: .data, .detach(), "
+            "Which call takes the numbers and drops the gradient: .data, .detach(), "
             "torch.tensor(...), .numpy()?"
         ),
         # position.data; right only for a fixed table

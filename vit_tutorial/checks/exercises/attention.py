@@ -85,7 +85,7 @@ def masked(q, k, v, hidden):
 
 
 def strictly_later() -> tuple:
-    """The mask hides the token itself, too. The last token reads nothing: equal weights, nan, or 0."""
+    """The mask hides the token itself, too. The last one has equal weights, nan, or 0."""
 
     def masked_by(value, repair=lambda weights: weights):
         def buggy(q, k, v):
@@ -125,7 +125,10 @@ MISTAKES = (
             f"{math.sqrt(wide(e)):.3g} is the root of {wide(e)}, the width of all {heads(e)} "
             "heads together."
         ),
-        hint=("A score is a sum over the entries of one query. How many entries has a query here?"),
+        hint=(
+            "A score is a sum over the entries of one query. How many entries does a query have "
+            "here?"
+        ),
         # omihub777/ViT-CIFAR divides by it. With one head it makes no difference.
         buggy=lambda q, k, v: scaled(q, k, v, math.sqrt(q.shape[1] * q.shape[3])),
     ),
@@ -151,7 +154,7 @@ MISTAKES = (
         name="multiplied_by_root",
         explanation=lambda e: (
             f"Your scores are multiplied by the root of d = {width(e)}, where they should be "
-            "divided."
+            "divided by it."
         ),
         hint=(
             "Should a wider head make softmax sharper, or should its scores stay as spread out "
@@ -163,8 +166,8 @@ MISTAKES = (
     Mistake(
         name="scaled_after_softmax",
         explanation=lambda e: (
-            f"Each row of your weights adds to {1 / math.sqrt(width(e)):.3g}: softmax came "
-            "first, the division after it."
+            f"Each row of your weights adds to {1 / math.sqrt(width(e)):.3g}: softmax came first, "
+            "and the division after it."
         ),
         hint=(
             "What should a row of weights add to? Which step makes sure of that, and what must "
@@ -175,7 +178,8 @@ MISTAKES = (
     Mistake(
         name="softmax_over_queries",
         explanation=(
-            "The columns of your weights add to 1, the rows do not: softmax ran over the queries."
+            "The columns of your weights add to 1 and the rows do not: softmax ran over the "
+            "queries."
         ),
         hint=("Each query shares its attention among all keys. Along which axis do the keys lie?"),
         # softmax(dim=-2), or dim=1 left over from a version without batch and heads
@@ -194,7 +198,8 @@ MISTAKES = (
             "Your weights add to 1 over the images of the batch: softmax ran over axis 0."
         ),
         hint=(
-            "May what one image reads depend on the other images? Along which axis do the keys lie?"
+            "Should what one image reads depend on the other images? Along which axis do the keys "
+            "lie?"
         ),
         # softmax(dim=0), right for the scores of a single query
         buggy=lambda q, k, v: by_weights(scores(q, k).softmax(dim=0), v),
@@ -209,9 +214,7 @@ MISTAKES = (
     ),
     Mistake(
         name="scores_returned",
-        explanation=(
-            "The output is right. What you return as weights are the scores, from before softmax."
-        ),
+        explanation="The output is right. As weights you return the scores, from before softmax.",
         hint="A row of weights adds to 1. Which of your variables does?",
         buggy=lambda q, k, v: (scaled(q, k, v, math.sqrt(q.shape[3]))[0], scores(q, k)),
         variants=(lambda q, k, v: (scaled(q, k, v, math.sqrt(q.shape[3]))[0], q @ k.mT),),
@@ -219,11 +222,12 @@ MISTAKES = (
     Mistake(
         name="keys_reshaped",
         explanation=(
-            "Your keys were reshaped where their last two axes had to be exchanged: a column "
+            "Your keys were reshaped, and their last two axes should have been exchanged: a column "
             "mixes entries of several keys."
         ),
         hint=(
-            "Which operation exchanges two axes, and which only counts the same numbers out anew?"
+            "Which operation exchanges two axes, and which only fills the same numbers into a new "
+            "shape?"
         ),
         # k.view(B, h, d, T): the shape is right, so nothing complains.
         buggy=lambda q, k, v: by_weights(
@@ -236,12 +240,12 @@ MISTAKES = (
     Mistake(
         name="queries_and_keys_exchanged",
         explanation=(
-            "Your weights are those of the keys asking the queries: row i holds what key i "
-            "gives to each query."
+            "Queries and keys are exchanged in your weights: row i holds the weights of key i for "
+            "all queries."
         ),
         hint=(
-            "In row i stands what token i reads. Whose question is row i, and which of q and k "
-            "holds questions?"
+            "Row i holds what token i reads. Whose question is that, and which of q and k holds "
+            "the questions?"
         ),
         # k @ q.transpose(-2, -1)
         buggy=lambda q, k, v: by_weights(scores(k, q).softmax(dim=-1), v),
@@ -249,8 +253,8 @@ MISTAKES = (
     Mistake(
         name="weights_transposed",
         explanation=(
-            "Your weights are right, but they met the values the wrong way round: each token "
-            "gives where it should read."
+            "Your weights are right, but they were multiplied with the values the wrong way round: "
+            "each token gives where it should read."
         ),
         hint=(
             "Row i of the weights belongs to query i. Which product takes, for row i, a "
@@ -266,8 +270,8 @@ MISTAKES = (
         name="keys_read",
         explanation="Your output is the weighted sum of the keys. The values were not used.",
         hint=(
-            "What is found by, and what is handed over? Which of the three tensors does your "
-            "last product take?"
+            "Which tensor is compared with the queries, and which one is read? Which of them does "
+            "your last product take?"
         ),
         # weights @ k
         buggy=lambda q, k, v: by_weights(scores(q, k).softmax(-1), v, k),
@@ -278,7 +282,7 @@ MISTAKES = (
             "Each token reads from itself and the tokens before it only. No mask is asked for: "
             "patches have no future."
         ),
-        hint="Must patch 0 of an image not see patch 1? Where does your code take keys away?",
+        hint="Should patch 0 of an image not see patch 1? Where does your code hide keys?",
         # code taken from the decoder of a language model
         buggy=lambda q, k, v: masked(q, k, v, lambda i, j: j > i),
     ),
@@ -289,8 +293,8 @@ MISTAKES = (
             "wrong way round. No mask is asked for."
         ),
         hint=(
-            "Which entries does your mask keep, those that are True or those that are False? "
-            "And is there a need for it here?"
+            "Which entries does your mask keep, those that are True or those that are False? And "
+            "is a mask needed here?"
         ),
         # F.scaled_dot_product_attention keeps what is True, nn.MultiheadAttention hides it.
         buggy=lambda q, k, v: masked(q, k, v, lambda i, j: j < i),
@@ -298,17 +302,16 @@ MISTAKES = (
     ),
     Mistake(
         name="results_exchanged",
-        explanation=(
-            "Your two results are the right ones in the wrong order: the weights came first."
-        ),
-        hint="Asked for is (output, weights). What is the shape of each?",
+        explanation="Your two results are right, in the wrong order: the weights came first.",
+        hint="The exercise asks for (output, weights). What is the shape of each?",
         # return weights, output
         buggy=lambda q, k, v: scaled(q, k, v, math.sqrt(q.shape[3]))[::-1],
     ),
     Mistake(
         name="weights_not_returned",
         explanation=(
-            "Your function returned one tensor. Asked for are two: the output and the weights."
+            "Your function returned one tensor. The exercise asks for two: the output and the "
+            "weights."
         ),
         hint="Which second result does the caller want to look at?",
         # F.scaled_dot_product_attention returns the output alone.
@@ -321,8 +324,8 @@ MISTAKES = (
     Mistake(
         name="dropout_left_on",
         explanation=(
-            "Some of your weights are 0 and others too large: dropout is at work, and here "
-            "nothing is being trained."
+            "Some of your weights are 0 and others too large: dropout is on, and nothing is being "
+            "trained here."
         ),
         hint=(
             "F.dropout has a parameter that says whether this is training. What is it when you "

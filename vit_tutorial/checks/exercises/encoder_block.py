@@ -46,18 +46,18 @@ MISTAKES = (
     Mistake(
         name="post_norm",
         explanation=(
-            "Your norms come after the sums: the block of 2017 (post-norm). In a ViT they "
-            "stand in front of attention and MLP."
+            "Your norms come after the sums, as in the block of 2017 (post-norm). In a ViT they "
+            "come before attention and MLP."
         ),
-        hint="Follow the residual path from x to the end. Should anything stand on it?",
+        hint="Follow the residual path from x to the end. Should there be anything on it?",
         # Vaswani et al. 2017; nn.TransformerEncoderLayer unless norm_first=True
         buggy=lambda x, n1, a, n2, m: n2((z := n1(x + a(x))) + m(z)),
     ),
     Mistake(
         name="norm_after_the_part",
         explanation=(
-            "Your norms stand behind attention and MLP, in front of the sum. They belong in "
-            "front of attention and MLP."
+            "Your norms come after attention and MLP, before the sum. They belong before attention "
+            "and MLP."
         ),
         hint="What should attention read: the tokens as they are, or normalised?",
         # norm1(attention(x)) + x
@@ -75,33 +75,39 @@ MISTAKES = (
     Mistake(
         name="first_residual_forgotten",
         explanation=(
-            "Attention has no path around it: what leaves the first half does not hold x."
+            "Attention has no path around it: x is missing from what leaves the first half."
         ),
-        hint="Count the sums in your block. How many has equation 2, and how many equation 3?",
+        hint=(
+            "Count the sums in your block. How many are there in equation 2, and how many in "
+            "equation 3?"
+        ),
         buggy=lambda x, n1, a, n2, m: (z := a(n1(x))) + m(n2(z)),
     ),
     Mistake(
         name="second_residual_forgotten",
         explanation="The MLP has no path around it.",
-        hint="Count the sums in your block. How many has equation 2, and how many equation 3?",
+        hint=(
+            "Count the sums in your block. How many are there in equation 2, and how many in "
+            "equation 3?"
+        ),
         buggy=lambda x, n1, a, n2, m: m(n2(x + a(n1(x)))),
     ),
     Mistake(
         name="residual_doubled",
         explanation="x was added twice in the first half.",
-        hint="Does your attention step add x already when the next line adds it again?",
+        hint="Does your attention step add x, and then the next line again?",
         # x = x + attention(...), and then x + x around it
         buggy=lambda x, n1, a, n2, m: (z := 2 * x + a(n1(x))) + m(n2(z)),
     ),
     Mistake(
         name="second_residual_doubled",
         explanation="What enters the second half was added twice.",
-        hint="How often does equation 3 add z'?",
+        hint="How many times does equation 3 add z'?",
         buggy=lambda x, n1, a, n2, m: 2 * (z := x + a(n1(x))) + m(n2(z)),
     ),
     Mistake(
         name="residual_from_the_start",
-        explanation=("The second sum adds the block's input x, and not what the first half gave."),
+        explanation="The second sum adds the block's input x instead of what the first half gave.",
         hint="Which of your variables does the second path start from?",
         # one `residual = x` for both halves
         buggy=lambda x, n1, a, n2, m: x + m(n2(x + a(n1(x)))),
@@ -109,8 +115,8 @@ MISTAKES = (
     Mistake(
         name="residual_of_the_normed",
         explanation=(
-            "The path around each part starts behind the norm: normalised tokens are added, "
-            "and not the tokens."
+            "The path around each part starts after the norm, so the normalised tokens are added "
+            "instead of the tokens."
         ),
         hint="At which point does the path leave: before the norm, or after it?",
         # x = norm(x); x = x + attention(x)
@@ -127,7 +133,7 @@ MISTAKES = (
     ),
     Mistake(
         name="norms_exchanged",
-        explanation="norm2 stands in front of attention and norm1 in front of the MLP.",
+        explanation="norm2 comes before attention and norm1 before the MLP.",
         hint="Which norm belongs to which half?",
         buggy=lambda x, n1, a, n2, m: (z := x + a(n2(x))) + m(n1(z)),
     ),

@@ -26,7 +26,7 @@ def right_in_batches(model, images, labels, batch_size):
 
 
 def record_accuracy(value, inputs) -> tuple[dict, dict]:
-    """The accuracy, and what the model logged: mode, gradients, and whether batches were too large."""
+    """The accuracy, and what the model logged: mode, gradients, batches that were too large."""
     calls = inputs["model"].calls
     number = as_number(value)
     logged = {
@@ -198,12 +198,11 @@ MISTAKES = (
     Mistake(
         name="left_in_training_mode",
         explanation=(
-            "The model was called in training mode: dropout and batch norm were at work as in "
-            "training."
+            "The model was called in training mode: dropout and batch norm behaved as in training."
         ),
         hint=(
-            "Dropout and batch norm behave otherwise in training. Which call tells them that "
-            "this is none?"
+            "Dropout and batch norm behave differently in training. Which call tells them that "
+            "this is not training?"
         ),
         # Of all these lines, model.eval() is forgotten most often.
         buggy=lambda model, images, labels, size: (
@@ -217,7 +216,7 @@ MISTAKES = (
             "The accuracy is right, but gradients were recorded: memory grows with each batch "
             "for nothing."
         ),
-        hint="Will anybody call backward()? How does one tell PyTorch that nobody will?",
+        hint="Will anybody call backward()? How do you tell PyTorch that nobody will?",
         # evaluation loops without torch.no_grad() or torch.inference_mode()
         buggy=with_gradient,
         detect=lambda e: recorded_gradients(e) and accuracy_right(e),
@@ -225,8 +224,8 @@ MISTAKES = (
     Mistake(
         name="whole_set_at_once",
         explanation=lambda e: (
-            f"All {count(e)} images went through the model at once. At most {size(e)} at a time "
-            "are asked for."
+            f"All {count(e)} images went through the model at once. "
+            f"At most {size(e)} at a time are allowed."
         ),
         hint="What does batch_size say? What happens to memory with 10,000 images?",
         buggy=lambda model, images, labels, size: (
@@ -254,10 +253,10 @@ MISTAKES = (
     Mistake(
         name="last_batch_dropped",
         explanation=lambda e: (
-            f"The last, smaller batch was left out: {count(e) % size(e)} of {count(e)} images "
-            "were not looked at."
+            f"The last, smaller batch was left out: {count(e) % size(e)} of {count(e)} images were "
+            "never classified."
         ),
-        hint="What does drop_last do, or a division that throws the rest away?",
+        hint="What does drop_last do, or a division that drops the remainder?",
         # a loop over len(images) // batch_size, or a DataLoader with drop_last=True
         buggy=last_dropped,
         variants=(
@@ -269,8 +268,8 @@ MISTAKES = (
     Mistake(
         name="rest_not_counted_as_seen",
         explanation=(
-            "The images of the last, smaller batch were looked at, but you divided by the "
-            "number in whole batches."
+            "The images of the last, smaller batch were counted among the right answers, but you "
+            "divided by the number in full batches."
         ),
         hint="By how many images do you divide?",
         buggy=lambda model, images, labels, size: (
@@ -306,14 +305,14 @@ MISTAKES = (
     ),
     Mistake(
         name="percent",
-        explanation="Your number is a percentage. Asked for is a share from 0 to 1.",
+        explanation="Your number is a percentage. The exercise asks for a share from 0 to 1.",
         hint="Which unit does the caller expect?",
         # 100 * right / total
         buggy=lambda *inputs: 100 * evaluate(*inputs),
     ),
     Mistake(
         name="count_returned",
-        explanation="Your number is how many are right. Asked for is their share.",
+        explanation="Your number says how many are right. The exercise asks for their share.",
         hint="Of how many?",
         buggy=lambda model, images, labels, size: sum(
             right_in_batches(model.eval(), images, labels, size)
@@ -328,7 +327,7 @@ MISTAKES = (
     ),
     Mistake(
         name="first_batch_only",
-        explanation="Only the first batch was looked at.",
+        explanation="Only the first batch was used.",
         hint="In which iteration does your function return?",
         # a return inside the loop
         buggy=lambda model, images, labels, size: evaluate(
@@ -338,8 +337,8 @@ MISTAKES = (
     Mistake(
         name="returned_in_the_loop",
         explanation=(
-            "Your number is the right answers of the first batch, divided by all images: the "
-            "function returned too early."
+            "Your number is the right answers of the first batch, divided by the number of all "
+            "images: the function returned too early."
         ),
         hint="In which iteration does your function return? How far is that line indented?",
         # a return that slipped into the loop
@@ -353,7 +352,7 @@ MISTAKES = (
             "Each batch's share was multiplied by batch_size: the last, smaller batch counts "
             "for more images than it has."
         ),
-        hint="How many images has each batch?",
+        hint="How many images are in each batch?",
         # the mean over batches, half corrected
         buggy=lambda model, images, labels, size: (
             sum(
@@ -368,7 +367,7 @@ MISTAKES = (
     Mistake(
         name="last_batch_only",
         explanation="Your number is the accuracy of the last batch.",
-        hint="Which of your variables is set anew in each batch?",
+        hint="Which of your variables is overwritten in each batch?",
         # right = ... in the place of right += ...
         buggy=lambda model, images, labels, size: (
             right_in_batches(model.eval(), images, labels, size)[-1] / len(labels.split(size)[-1])
@@ -377,8 +376,7 @@ MISTAKES = (
     Mistake(
         name="argmax_over_images",
         explanation=(
-            "The largest logit was looked for among the images of the batch, and not among the "
-            "classes."
+            "The largest logit was taken over the images of the batch instead of over the classes."
         ),
         hint="Along which axis of the logits (images, classes) do the classes lie?",
         # argmax(0)
@@ -388,7 +386,7 @@ MISTAKES = (
     ),
     Mistake(
         name="loss_returned",
-        explanation="Your number is the cross-entropy. Asked for is the accuracy.",
+        explanation="Your number is the cross-entropy. The exercise asks for the accuracy.",
         hint="Which of the two does a person understand, and which does training follow?",
         # code taken from the training loop
         buggy=loss,

@@ -43,7 +43,10 @@ def general_mistakes(
         Mistake(
             name="not_written",
             explanation="This function is not written yet: it raises NotImplementedError.",
-            hint="Replace the line that raises by your own code, run that cell, then this one.",
+            hint=(
+                "Replace the line that raises the error with your own code, run that cell, then "
+                "this one."
+            ),
             buggy=not_written,
             detect=lambda e: all(
                 (actual.error or "").startswith("NotImplementedError") for actual in e.with_values()
@@ -52,7 +55,7 @@ def general_mistakes(
         Mistake(
             name="nothing_returned",
             explanation="Your function returned None.",
-            hint="What does a Python function give back when it has no return statement?",
+            hint="What does a Python function return when it has no return statement?",
             buggy=nothing,
             detect=lambda e: any(
                 kinds(actual) and set(kinds(actual)) == {"NoneType"} for actual in e.with_values()
@@ -76,10 +79,10 @@ def general_mistakes(
         ),
         Mistake(
             name="wrong_dtype",
-            explanation="The values are right, but not of the inputs' dtype.",
+            explanation="The values are right, but their dtype is not that of the inputs.",
             hint=(
-                "Which tensor did your function make itself, and of which dtype? The inputs carry "
-                "the one that is wanted."
+                "Which tensor did your function create, and with which dtype? The inputs have the "
+                "right one."
             ),
             # torch.zeros(...) without dtype, or .float() on the way
             buggy=spoiled(
@@ -93,12 +96,12 @@ def general_mistakes(
         Mistake(
             name="wrong_device",
             explanation=(
-                "On the CPU all is right. On another device, your result does not lie where the "
-                "inputs lie."
+                "On the CPU everything is right. On another device, your result is not where the "
+                "inputs are."
             ),
             hint=(
-                "Which tensor did your function make itself, and on which device? On a GPU the "
-                "next line would stop with an error."
+                "Which tensor did your function create, and on which device? On a GPU the next "
+                "line would stop with an error."
             ),
             # torch.zeros(...) or torch.arange(...) without device
             buggy=spoiled(

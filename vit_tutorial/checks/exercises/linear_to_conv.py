@@ -153,7 +153,7 @@ def only_wrong(e: Evidence, name: str) -> bool:
 
 
 def drawn(tensor: torch.Tensor | None, case) -> bool:
-    """Drawn by PyTorch for a new layer: within 1 / sqrt(inputs of a kernel). The cases' are larger."""
+    """Drawn by PyTorch for a new layer: within 1 / sqrt(inputs). Those of the cases are larger."""
     bound = case.inputs["linear"].state["weight"].shape[1] ** -0.5
     return tensor is not None and 0 < float(tensor.abs().max()) <= bound * 1.001
 
@@ -193,11 +193,11 @@ MISTAKES = (
     Mistake(
         name="written_without_no_grad",
         explanation=(
-            "You wrote into a parameter while gradients are recorded, and PyTorch refuses that."
+            "You wrote into a parameter while gradients are recorded. PyTorch does not allow that."
         ),
         hint=(
-            "Setting numbers by hand is nothing to learn from. How do you tell PyTorch to look "
-            "away for these lines?"
+            "Copying numbers by hand needs no gradient. How do you tell PyTorch not to record "
+            "these lines?"
         ),
         # It works in a notebook that has switched gradients off for all cells.
         buggy=written_with_gradients,
@@ -208,7 +208,7 @@ MISTAKES = (
     Mistake(
         name="not_a_convolution",
         explanation=lambda e: (
-            f"Your function returned: {kind(e.observation)}. Asked for is the layer "
+            f"Your function returned: {kind(e.observation)}. The exercise asks for the layer "
             "itself, an nn.Conv2d."
         ),
         hint="Make the layer, put the numbers into it, and return it. What did you return?",
@@ -221,9 +221,9 @@ MISTAKES = (
     Mistake(
         name="stride_forgotten",
         explanation=(
-            "The stride is 1: the kernel moves on pixel by pixel, and the patches overlap."
+            "The stride is 1: the kernel moves by one pixel at a time, and the patches overlap."
         ),
-        hint="Where must the kernel stand next, once it has seen the first patch?",
+        hint="Where must the kernel be next, once it has seen the first patch?",
         # stride=1 is the default of nn.Conv2d.
         buggy=lambda linear, P, C: convolve(linear, P, C, settings={"stride": 1}),
         detect=lambda e: (
@@ -245,12 +245,12 @@ MISTAKES = (
     Mistake(
         name="channel_first",
         explanation=(
-            "The kernel holds the linear layer's numbers, but in the order in which they lie. "
-            "A column of linear.weight stands for (row, column, channel) of a patch; the "
-            "kernel wants the channel first."
+            "The kernel holds the linear layer's numbers in their old order. The columns of "
+            "linear.weight run over (row, column, channel) of a patch; a kernel has the channel "
+            "first."
         ),
         hint=(
-            "Give the columns three axes first. Which axes have they, in which order, and "
+            "Split the columns into three axes first. Which axes are they, in which order, and "
             "which order does a kernel have?"
         ),
         # weight.reshape(D, C, P, P) is right only where patches are flattened channel by channel.
@@ -261,17 +261,13 @@ MISTAKES = (
     Mistake(
         name="kernel_transposed",
         explanation="In each kernel, rows and columns are exchanged.",
-        hint=(
-            "Of the two axes of length P, which one is the row? It stays in front of the column."
-        ),
+        hint="Of the two axes of length P, which one is the row? It comes before the column.",
         # permute(0, 3, 2, 1), the reverse order
         buggy=lambda linear, P, C: convolve(linear, P, C, kernel=lambda w: w.permute(0, 3, 2, 1)),
     ),
     Mistake(
         name="kernel_flipped",
-        explanation=(
-            "Each kernel is upside down and mirrored, as a convolution in mathematics has it."
-        ),
+        explanation="Each kernel is upside down and mirrored, as in the mathematical convolution.",
         hint=(
             "Does nn.Conv2d flip its kernel? Its documentation names the operation that it "
             "computes."
@@ -296,8 +292,8 @@ MISTAKES = (
     Mistake(
         name="fresh_weights",
         explanation=(
-            "The layer has the right sizes, but still the random numbers that PyTorch gave it "
-            "when it was made. None of the linear layer's weights is in it."
+            "The layer has the right sizes, but it still holds the random numbers that PyTorch "
+            "drew for it. None of the linear layer's weights is in it."
         ),
         hint="After making the layer: which line puts the linear layer's numbers in?",
         # also a copy into a temporary tensor: conv.weight.data.reshape(...).copy_(...)
@@ -309,14 +305,14 @@ MISTAKES = (
     Mistake(
         name="bias_dropped",
         explanation="The kernel is right, but the linear layer's bias is lost.",
-        hint="A linear layer computes x Wᵀ + b. Which part of it is not in your convolution?",
+        hint="A linear layer computes x Wᵀ + b. Which part of it is missing from your convolution?",
         buggy=lambda linear, P, C: convolve(linear, P, C, bias="none"),
     ),
     Mistake(
         name="fresh_bias",
         explanation=(
-            "The kernel is right. The bias is not the linear layer's: it still holds what "
-            "PyTorch drew when the layer was made."
+            "The kernel is right. The bias is not the linear layer's: it still holds the random "
+            "numbers that PyTorch drew for it."
         ),
         hint="A layer has two parameters. How many did you copy?",
         buggy=lambda linear, P, C: convolve(linear, P, C, bias="fresh"),
@@ -324,7 +320,9 @@ MISTAKES = (
     ),
     Mistake(
         name="bias_always_expected",
-        explanation=("With a bias all is right. This linear layer has none: linear.bias is None."),
+        explanation=(
+            "With a bias everything is right. This linear layer has none: linear.bias is None."
+        ),
         hint="What should the convolution have when the linear layer was made with bias=False?",
         # nn.Conv2d makes a bias by default.
         buggy=lambda linear, P, C: convolve(linear, P, C, bias="always"),
@@ -335,9 +333,10 @@ MISTAKES = (
     Mistake(
         name="three_channels_assumed",
         explanation=lambda e: (
-            f"With 3 channels all is right, else not: here channels is {e.inputs['channels']}."
+            "With 3 channels everything is right, with others it is not: here channels is "
+            f"{e.inputs['channels']}."
         ),
-        hint="Where is a 3 written in your code? Your function gets that number.",
+        hint="Where is a 3 in your code? Your function is given that number.",
         # nn.Conv2d(3, D, ...), copied from a model for colour images
         buggy=lambda linear, P, C: convolve(linear, P, 3),
         detect=lambda e: e.wrong_exactly_where(lambda case: case.inputs["channels"] != 3),

@@ -106,8 +106,8 @@ MISTAKES = (
             "several tokens."
         ),
         hint=(
-            "Before the merge the axes are (B, h, T, d). Which two must change places, so that "
-            "a token's heads lie side by side?"
+            "Before the merge the axes are (B, h, T, d). Which two must change places, so that a "
+            "token's heads are side by side?"
         ),
         # the classic: the shape is right, so nothing complains
         buggy=changed(merge=lambda z: z.reshape(z.shape[0], z.shape[2], -1)),
@@ -115,11 +115,11 @@ MISTAKES = (
     Mistake(
         name="heads_split_without_permute",
         explanation=(
-            "The heads were split by a bare reshape to (B, h, T, d): a head holds whole "
-            "tokens, and not a part of each token."
+            "The heads were split by a bare reshape to (B, h, T, d): a head holds whole tokens "
+            "instead of a part of each token."
         ),
         hint=(
-            "From (B, T, D), which axis is it that becomes h and d? What has to be exchanged "
+            "Starting from (B, T, D): which axis becomes h and d? Which axes must be exchanged "
             "afterwards?"
         ),
         # x.view(B, h, T, d), as often as the merge
@@ -131,11 +131,11 @@ MISTAKES = (
     Mistake(
         name="split_alone_without_permute",
         explanation=(
-            "The heads were split by a bare reshape to (B, h, T, d), and merged with an "
-            "exchange that does not undo it."
+            "The heads were split by a bare reshape to (B, h, T, d), and the merge exchanges axes, "
+            "which does not undo that."
         ),
         hint=(
-            "From (B, T, D), which axis is it that becomes h and d? What has to be exchanged "
+            "Starting from (B, T, D): which axis becomes h and d? Which axes must be exchanged "
             "afterwards?"
         ),
         buggy=changed(split=lambda p, h: p.reshape(p.shape[0], h, p.shape[1], -1)),
@@ -144,8 +144,7 @@ MISTAKES = (
         Mistake(
             name=name,
             explanation=(
-                f"The rows of w_qkv were taken as {words}. They are queries, then keys, then "
-                "values."
+                f"The rows of w_qkv were read as {words}. They are queries, then keys, then values."
             ),
             hint="Which third of the output does each of your three names get?",
             # v, k, q = ...; libraries that keep another order
@@ -166,8 +165,8 @@ MISTAKES = (
             "for all three."
         ),
         hint=(
-            "How many linear layers has self-attention in front of the scores? What can a "
-            "token not say when they are one?"
+            "How many linear layers does self-attention have before the scores? What can a token "
+            "not express when they are one?"
         ),
         # one linear layer for queries, keys and values
         buggy=changed(parts=lambda x, w, b, h: three(x, w, b, h, (0, 0, 0))),
@@ -179,7 +178,7 @@ MISTAKES = (
     Mistake(
         name="queries_are_keys",
         explanation=(
-            "Queries and keys are the same numbers, so token i asks token j what token j asks "
+            "Queries and keys are the same numbers, so token i scores token j as token j scores "
             "token i."
         ),
         hint="Which third of w_qkv makes the keys?",
@@ -198,16 +197,14 @@ MISTAKES = (
     ),
     Mistake(
         name="qkv_bias_forgotten",
-        explanation=(
-            "Everything is right but b_qkv: queries, keys and values came without their bias."
-        ),
+        explanation="Everything is right except b_qkv: queries, keys and values have no bias.",
         hint="Which inputs of the function does your code never read?",
         # vit-pytorch has no such bias, on purpose.
         buggy=changed(parts=lambda x, w, b, h: three(x, w, 0 * b, h)),
     ),
     Mistake(
         name="output_bias_forgotten",
-        explanation="Everything is right but b_out: it was not added at the end.",
+        explanation="Everything is right except b_out: it was not added at the end.",
         hint="Which inputs of the function does your code never read?",
         buggy=changed(project=lambda z, w, b: z @ w.T),
     ),
@@ -226,7 +223,7 @@ MISTAKES = (
             f"The scores are divided by the root of {sizes(e)[0]}, the width of the model. With "
             f"{sizes(e)[1]} heads a query has {sizes(e)[0] // sizes(e)[1]} entries."
         ),
-        hint="Which of the two widths is the one that a score is a sum over?",
+        hint="Which of the two widths is a score a sum over?",
         # omihub777/ViT-CIFAR has it. Every shape still comes out right.
         buggy=changed(attend=lambda q, k, v: scaled(q, k, v, math.sqrt(q.shape[1] * q.shape[3]))),
     ),
@@ -239,7 +236,8 @@ MISTAKES = (
     Mistake(
         name="softmax_over_queries",
         explanation=(
-            "Softmax ran over the queries: each column of the weights adds to 1, and not each row."
+            "Softmax ran over the queries: each column of the weights adds to 1 instead of each "
+            "row."
         ),
         hint=("Each query shares its attention among all keys. Along which axis do the keys lie?"),
         # softmax(dim=-2)
@@ -250,18 +248,18 @@ MISTAKES = (
     Mistake(
         name="one_head",
         explanation=lambda e: (
-            f"num_heads was ignored: your result is that of one head, here {sizes(e)[1]} are "
-            "asked for."
+            "num_heads was ignored: your result is that of one head, and here there are "
+            f"{sizes(e)[1]}."
         ),
-        hint="Where does num_heads enter your code?",
+        hint="Where does your code use num_heads?",
         buggy=lambda x, w_qkv, b_qkv, w_out, b_out, h: steps(x, w_qkv, b_qkv, w_out, b_out, 1),
     ),
     Mistake(
         name="heads_interleaved",
-        explanation="Head 0 got every h-th entry of a query, and not the first d entries.",
+        explanation="Head 0 got every h-th entry of a query instead of the first d entries.",
         hint=(
-            "The rows stand in head order: first all d entries of head 0. Which of h and d "
-            "comes first when you split the width?"
+            "The rows are in head order: first all d entries of head 0. Which of h and d comes "
+            "first when you split the width?"
         ),
         # view(B, T, d, h) in the place of view(B, T, h, d)
         buggy=changed(split=split_interleaved, merge=merge_interleaved),
@@ -290,10 +288,10 @@ MISTAKES = (
     Mistake(
         name="residual_added",
         explanation=(
-            "The input was added to the result. In this function there is no residual: the "
-            "block does that."
+            "The input was added to the result. This function has no residual: adding it is the "
+            "block's work."
         ),
-        hint="Is adding x the layer's work or the block's?",
+        hint="Does this layer add x, or does the block?",
         # code that was taken from a whole block
         buggy=lambda x, *rest: x + multi_head(x, *rest),
     ),

@@ -96,11 +96,11 @@ MISTAKES = (
     Mistake(
         name="channel_first",
         explanation=(
-            "Inside a patch your numbers stand channel by channel: all reds first, then all "
-            "greens. Asked for is pixel by pixel."
+            "Inside a patch your numbers are in channel order: all reds first, then all greens. "
+            "The exercise asks for pixel by pixel."
         ),
         hint=(
-            "Which of the three axes of a patch (row, column, channel) must change fastest, so "
+            "Which of the three axes of a patch (row, column, channel) must change fastest, and so "
             "come last before the reshape?"
         ),
         # image.unfold(...).unfold(...) and a permute that leaves the channel in front
@@ -109,8 +109,8 @@ MISTAKES = (
     Mistake(
         name="pixels_transposed",
         explanation=(
-            "Inside each patch, rows and columns of pixels are exchanged. The patches "
-            "themselves stand in the right order."
+            "Inside each patch, rows and columns of pixels are exchanged. The patches themselves "
+            "are in the right order."
         ),
         hint=(
             "Take one patch whose pixels are numbered row by row. In which order do your "
@@ -122,8 +122,8 @@ MISTAKES = (
     Mistake(
         name="patches_in_column_order",
         explanation=(
-            "Each patch is right, but they are numbered down the columns of the grid. Asked "
-            "for is row by row, as one reads."
+            "Each patch is right, but they are numbered down the columns of the grid. The exercise "
+            "asks for row by row, as we read."
         ),
         hint=(
             "Which patch is the second one: the one to the right of the first, or the one below it?"
@@ -134,8 +134,8 @@ MISTAKES = (
     Mistake(
         name="reshape_without_permute",
         explanation=(
-            "The numbers were poured into the new shape as they lie in memory: a patch holds "
-            "pieces from all over the image."
+            "The numbers were filled into the new shape in memory order: a patch holds pieces from "
+            "all over the image."
         ),
         hint=(
             "A reshape never moves a number. After splitting H into (rows, P) and W likewise, "
@@ -147,11 +147,11 @@ MISTAKES = (
     Mistake(
         name="unfold_as_it_is",
         explanation=(
-            "This is what F.unfold gives: the patches lie along the last axis, and each is "
-            "flattened channel by channel."
+            "This is what F.unfold gives: the patches are on the last axis, and each is flattened "
+            "channel by channel."
         ),
         hint=(
-            "Which axis must count the patches? And which of row, column and channel changes "
+            "Which axis should count the patches? And which of row, column and channel changes "
             "fastest inside a patch?"
         ),
         # as PyTorch's nn.Unfold documents it: (B, C*P*P, N)
@@ -160,8 +160,8 @@ MISTAKES = (
     Mistake(
         name="patches_last",
         explanation=(
-            "The numbers are right, but the patches lie along the last axis. Asked for are "
-            "rows: one patch, one row."
+            "The numbers are right, but the patches are on the last axis. The exercise asks for "
+            "one row for each patch."
         ),
         hint="Which axis will the next layer, a Linear, take as the features of a token?",
         # the axes of a convolution's output, where the grid comes last
@@ -187,10 +187,10 @@ MISTAKES = (
     Mistake(
         name="pixels_not_flattened",
         explanation=(
-            "You kept the axes of the pixels: each patch is still a small image. Asked for is "
-            "one row of numbers for each patch."
+            "You kept the axes of the pixels: each patch is still a small image. The exercise asks "
+            "for one row of numbers for each patch."
         ),
-        hint="How many axes has (B, N, P*P*C), and how many has your result?",
+        hint="How many axes does (B, N, P*P*C) have, and how many does your result have?",
         buggy=lambda images, P: patchify(images, P).unflatten(2, (P, P, images.shape[1])),
         detect=lambda e: all_shapes(
             e, lambda x, P: (len(x), count(x, P), P, P, x.shape[1]), ordered=False
@@ -199,8 +199,8 @@ MISTAKES = (
     Mistake(
         name="grid_not_flattened",
         explanation=(
-            "You kept the grid: one axis for its rows, one for its columns. Asked for is one "
-            "axis of N patches."
+            "You kept the grid: one axis for its rows, one for its columns. The exercise asks for "
+            "one axis of N patches."
         ),
         hint="A transformer reads a sequence. Which two axes of your result count patches?",
         buggy=lambda images, P: patchify(images, P).unflatten(
@@ -213,7 +213,7 @@ MISTAKES = (
     Mistake(
         name="batch_merged",
         explanation=(
-            "The patches of all images stand in one long list. Asked for is an axis for the "
+            "The patches of all images are in one long list. The exercise asks for an axis for the "
             "batch, then one for the patches."
         ),
         hint="How can the next layer know which patch belongs to which image?",
@@ -231,9 +231,9 @@ MISTAKES = (
     Mistake(
         name="three_channels_assumed",
         explanation=lambda e: (
-            f"Images of 3 channels come out right, others do not: here there are {channels(e)}."
+            f"Images with 3 channels come out right, others do not: here there are {channels(e)}."
         ),
-        hint="Where is a 3 written in your code? Which axis of the images knows that number?",
+        hint="Where is a 3 in your code? Which axis of the images has that size?",
         # P * P * 3 in the reshape
         buggy=three_channels_assumed,
         detect=lambda e: e.wrong_exactly_where(lambda case: case.inputs["images"].shape[1] != 3),
@@ -243,7 +243,7 @@ MISTAKES = (
         explanation=lambda e: (
             f"Square images come out right, others do not: here H and W are {sizes(e)}."
         ),
-        hint="How many patches fit down, and how many across? Does your code ask for both?",
+        hint="How many patches fit down, and how many across? Does your code use both?",
         # one side length for both directions
         buggy=square_images_assumed,
         detect=lambda e: e.wrong_exactly_where(

@@ -67,12 +67,11 @@ MISTAKES = (
     Mistake(
         name="appended",
         explanation=lambda e: (
-            f"The class token stands last, in row {rows(e)}. Asked for is row 0, before the "
-            "patches."
+            f"The class token is last, in row {rows(e)}. It belongs in row 0, before the patches."
         ),
         hint=(
-            "In which order do you hand the two parts to the function that joins them? Who "
-            "reads row 0 later?"
+            "In which order do you pass the two parts to the function that joins them? Who reads "
+            "row 0 later?"
         ),
         # torch.cat([x, class_token]), as one public tutorial has it, against its own table
         buggy=lambda tokens, cls: torch.cat([tokens, spread(tokens, cls)], dim=1),
@@ -80,8 +79,8 @@ MISTAKES = (
     Mistake(
         name="not_expanded",
         explanation=lambda e: (
-            f"With a batch of 1 all is right. Here are {batch(e)} images, and class_token is "
-            "made for 1."
+            f"With a batch of 1 everything is right. Here there are {batch(e)} images, and "
+            "class_token has a batch size of 1."
         ),
         hint=(
             "Joining along the tokens needs the same batch size in both parts. How does one "
@@ -103,8 +102,8 @@ MISTAKES = (
     Mistake(
         name="batch_flattened",
         explanation=lambda e: (
-            f"The tokens of all {batch(e)} images stand in one sequence now, with one class "
-            "token before them all."
+            f"The tokens of all {batch(e)} images are now in one sequence, with one class token "
+            "before them all."
         ),
         hint="Each image is a sequence of its own. Which axis did your reshape take away?",
         # view(1, -1, D), to make the batch sizes agree
@@ -113,10 +112,10 @@ MISTAKES = (
     Mistake(
         name="joined_along_batch",
         explanation=(
-            "The class token has become an image of its own: the batch grew by one, the "
+            "The class token has become an image of its own: the batch grew by one, and the "
             "sequences did not."
         ),
-        hint="Of the axes batch, tokens and width, along which one does the new token lie?",
+        hint="Of the axes batch, tokens and width, along which one is the new token added?",
         # torch.cat without dim joins along axis 0
         buggy=lambda tokens, cls: torch.cat([cls.expand(1, *tokens.shape[1:]), tokens], dim=0),
     ),
@@ -126,19 +125,19 @@ MISTAKES = (
             "Each token became twice as wide: the class token was joined to every patch, along "
             "the last axis."
         ),
-        hint="Of the axes batch, tokens and width, along which one does the new token lie?",
+        hint="Of the axes batch, tokens and width, along which one is the new token added?",
         # dim=-1 in torch.cat
         buggy=lambda tokens, cls: torch.cat([cls.expand_as(tokens), tokens], dim=2),
     ),
     Mistake(
         name="one_for_each_patch",
         explanation=lambda e: (
-            f"There are {tokens_of(e)} class tokens in front of {tokens_of(e)} patches. One is "
-            "enough."
+            f"There are {tokens_of(e)} class tokens in front of {tokens_of(e)} patches. Each image "
+            "needs one."
         ),
         hint=(
-            "How many class tokens has a sequence? Which of the sizes in your expand or repeat "
-            "is too large?"
+            "How many class tokens does a sequence have? Which of the sizes in your expand or "
+            "repeat is too large?"
         ),
         # class_token.expand_as(tokens), because then the shapes fit
         buggy=lambda tokens, cls: torch.cat([cls.expand_as(tokens), tokens], dim=1),
@@ -146,8 +145,7 @@ MISTAKES = (
     Mistake(
         name="first_patch_overwritten",
         explanation=(
-            "The class token took the place of patch 0, which is lost. The sequence must "
-            "become one longer."
+            "The class token replaced patch 0, which is lost. The sequence must become one longer."
         ),
         hint="How many rows does each image have before, and how many should it have after?",
         # x[:, 0] = class_token
@@ -156,8 +154,8 @@ MISTAKES = (
     Mistake(
         name="last_patch_lost",
         explanation=(
-            "The class token stands in front, and the last patch fell off the end. The "
-            "sequence must become one longer."
+            "The class token is in front, and the last patch is lost. The sequence must become one "
+            "longer."
         ),
         hint="How many rows does each image have before, and how many should it have after?",
         # The shape stays, so nothing after it complains.
@@ -176,11 +174,12 @@ MISTAKES = (
     Mistake(
         name="class_token_sized_by_batch",
         explanation=(
-            "Row 0 differs from image to image: your class token has one row for each place in "
-            "the batch. There is one token, and every image gets the same."
+            "Row 0 differs from image to image: your class token has one row for each image of the "
+            "batch. There is one class token, the same for all images."
         ),
         hint=(
-            "Could such a token serve a batch of another size? What does class_token hold already?"
+            "Could such a token be used for a batch of another size? What does class_token hold "
+            "already?"
         ),
         # nn.Parameter(torch.ones(batch_size, 1, embedding_dimension)), seen in a public course
         buggy=lambda tokens, cls: torch.cat([torch.randn_like(tokens[:, :1]), tokens], dim=1),
@@ -189,8 +188,8 @@ MISTAKES = (
     Mistake(
         name="fresh_token",
         explanation=(
-            "The patches stand in their places. Row 0 is the same for each image, but it is "
-            "not the class token you were given."
+            "The patches are in their places. Row 0 is the same for each image, but it is not the "
+            "class token you were given."
         ),
         hint=(
             "A token that is made inside the function is never learned. Where does the learned "
@@ -208,11 +207,11 @@ MISTAKES = (
     Mistake(
         name="class_token_detached",
         explanation=(
-            "The values are right, and the patches get their gradient. The class token gets "
-            "none: it would stay as it was drawn."
+            "The values are right, and the patches get their gradient. The class token gets none: "
+            "it would never be learned."
         ),
         hint=(
-            "Which call takes the token's numbers without its history: .data, .detach(), "
+            "Which call takes the token's numbers and drops the gradient: .data, .detach(), "
             "torch.tensor(...), .numpy()?"
         ),
         # class_token.data.expand(...)

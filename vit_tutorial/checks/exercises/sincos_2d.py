@@ -128,7 +128,7 @@ def slope(tensor: torch.Tensor | None, grid, dim) -> float | None:
 
 
 def slope_is(e: Evidence, slope_for: Callable, all_values: bool = True) -> bool:
-    """Something is wrong, and with frequencies exp(-i * slope_for(dim/4)) all tables would be right.
+    """Something is wrong, and all tables are right with frequencies exp(-i * slope_for(dim/4)).
 
     all_values: False where a width of 4, which has a single frequency, may hold anything.
     """
@@ -172,22 +172,22 @@ MISTAKES = (
     Mistake(
         name="interleaved",
         explanation=(
-            "In each half your sines and cosines alternate. Asked for are all sines first, "
+            "In each half your sines and cosines alternate. The exercise asks for all sines first, "
             "then all cosines."
         ),
         hint=(
-            "Both orders are in use. Which one does the text of the exercise ask for, and what "
-            "does your last reshape give?"
+            "Both orders are in use. Which one does the exercise ask for, and which does your last "
+            "reshape give?"
         ),
         # the formula of Vaswani et al. 2017, section 3.5: sine at 2i, cosine at 2i + 1
         buggy=lambda grid, dim: table(grid, dim, waves=interleaved),
     ),
     Mistake(
         name="cosines_first",
-        explanation="In each half the cosines stand first. Asked for are the sines first.",
+        explanation="In each half the cosines come first. The exercise asks for the sines first.",
         hint=(
-            "Row 0 of the table is position (0, 0). What is sin 0, what is cos 0, and what "
-            "stands first in yours?"
+            "Row 0 of the table is position (0, 0). What is sin 0, what is cos 0, and which comes "
+            "first in yours?"
         ),
         # timestep embeddings of diffusion models (cosine first), copied into a ViT
         buggy=lambda grid, dim: table(
@@ -196,8 +196,8 @@ MISTAKES = (
     ),
     Mistake(
         name="sines_only",
-        explanation="Where the cosines should stand, there are sines again.",
-        hint="What does each half hold behind its sines?",
+        explanation="Where the cosines should be, there are sines again.",
+        hint="What does each half hold after its sines?",
         # one line copied, one word not changed
         buggy=lambda grid, dim: table(
             grid, dim, waves=lambda angle: joined(angle.sin(), angle.sin())
@@ -206,8 +206,8 @@ MISTAKES = (
     Mistake(
         name="halves_exchanged",
         explanation=(
-            "The first half of each vector follows the column, the second the row. Asked for "
-            "is the row first."
+            "The first half of each vector follows the column, the second the row. The exercise "
+            "asks for the row first."
         ),
         hint=(
             "Take patch 1, the right neighbour of patch 0. Which half of its vector should "
@@ -219,8 +219,8 @@ MISTAKES = (
     Mistake(
         name="patches_in_column_order",
         explanation=(
-            "The vectors are right, but they stand in the order of the grid's columns. Patches "
-            "are numbered row by row."
+            "The vectors are right, but they are in the order of the grid's columns. Patches are "
+            "numbered row by row."
         ),
         hint="Which patch is number 1, the one to the right of patch 0 or the one below it?",
         # torch.meshgrid with indexing="xy", or repeat with the two axes in the other order
@@ -251,8 +251,8 @@ MISTAKES = (
     Mistake(
         name="one_dimensional",
         explanation=(
-            "Your vectors count the patches from 0 to N - 1 in one line. Asked for are rows "
-            "and columns, half of the width each."
+            "Your vectors number the patches from 0 to N - 1. The exercise asks for rows and "
+            "columns, half of the width each."
         ),
         hint="Patch 0 and the patch below it are neighbours. Can your vectors show that?",
         # the 1-D table of Vaswani et al. 2017 on the flattened grid
@@ -261,19 +261,17 @@ MISTAKES = (
     Mistake(
         name="row_in_both_halves",
         explanation="Both halves hold the row. All patches of one row have the same vector.",
-        hint="Which part of your code knows the column, and where does it end up?",
+        hint="Which part of your code computes the column, and where does it end up?",
         # one variable used twice
         buggy=lambda grid, dim: table(grid, dim, halves=lambda row, column: joined(row, row)),
     ),
     Mistake(
         name="added_not_joined",
         explanation=(
-            "Row and column were each given the whole width and then added. Asked for is half "
-            "of the width each, side by side."
+            "Row and column were each given the whole width and then added. The exercise asks for "
+            "half of the width each, side by side."
         ),
-        hint=(
-            "How wide is the part of the row, how wide that of the column, and how wide the result?"
-        ),
+        hint="How wide is the row's part, how wide is the column's, and how wide is the result?",
         # two 1-D tables, one +
         buggy=added_not_joined,
     ),
@@ -283,24 +281,22 @@ MISTAKES = (
             "There is one row too many: a row of zeros in front, for a class token. Here only "
             "the patches get a position."
         ),
-        hint=(
-            "How many rows has the grid times how many columns? How many vectors did you return?"
-        ),
+        hint="How many patches does the grid have? How many vectors did you return?",
         # MAE's get_2d_sincos_pos_embed with cls_token=True
         buggy=lambda grid, dim: torch.cat([torch.zeros(1, dim), sinusoidal_2d(grid, dim)]),
     ),
     Mistake(
         name="grid_not_flattened",
         explanation=(
-            "The vectors are right, but they still lie in a grid. Asked for is one axis with "
-            "rows * cols entries."
+            "The vectors are right, but they are still in a grid. The exercise asks for one axis "
+            "with rows * cols entries."
         ),
-        hint="How many axes does a table have that is added to a sequence of tokens?",
+        hint="How many axes does a table need that is added to a sequence of tokens?",
         buggy=lambda grid, dim: sinusoidal_2d(grid, dim).reshape(*grid, dim),
     ),
     Mistake(
         name="counted_from_one",
-        explanation="Your rows and columns count from 1. Asked for is a count from 0.",
+        explanation="Your rows and columns count from 1. The exercise counts from 0.",
         hint=(
             "What is the first number that your range gives? What should the vector of patch 0 be?"
         ),
@@ -324,7 +320,7 @@ MISTAKES = (
     Mistake(
         name="scaled_to_one",
         explanation=(
-            "Your rows and columns were divided by the size of the grid. Asked for are the "
+            "Your rows and columns were divided by the size of the grid. The exercise asks for the "
             "whole numbers 0, 1, 2, ..."
         ),
         hint=(
@@ -342,7 +338,7 @@ MISTAKES = (
         name="last_frequency_included",
         explanation=lambda e: (
             "Your frequencies run down to exactly 1/10000: i is divided by dim/4 - 1 = "
-            f"{quarter(e) - 1}. Asked for is dim/4 = {quarter(e)}."
+            f"{quarter(e) - 1}. The exercise divides by dim/4 = {quarter(e)}."
         ),
         hint="Does linspace include its last value? By what does the formula divide i?",
         # vit-pytorch's SimpleViT divides by dim // 4 - 1
@@ -381,8 +377,7 @@ MISTAKES = (
     Mistake(
         name="frequencies_rise",
         explanation=(
-            "Your frequencies grow from one to the next, up to nearly 10000. Asked for is that "
-            "they fall."
+            "Your frequencies grow from one to the next, up to nearly 10000. They should fall."
         ),
         hint=(
             "What is the sign of your exponent? The slowest wave should hardly turn within the "

@@ -58,12 +58,12 @@ MISTAKES = (
     Mistake(
         name="channel_first",
         explanation=(
-            "Your code reads a patch channel by channel. In these patches the three colours of "
-            "one pixel stand side by side."
+            "Your code reads a patch channel by channel. In these patches the three colours of one "
+            "pixel are side by side."
         ),
         hint=(
-            "In which order do the axes row, column and channel stand in a flattened patch? "
-            "The fastest one stands last."
+            "In which order are the axes row, column and channel in a flattened patch? The fastest "
+            "one is last."
         ),
         # as PyTorch's nn.Fold reads a column: (C, P, P)
         buggy=lambda patches, P, size: arrange(
@@ -73,11 +73,11 @@ MISTAKES = (
     Mistake(
         name="pixels_transposed",
         explanation=(
-            "Each patch lies in its place, but inside it rows and columns of pixels are exchanged."
+            "Each patch is in its place, but inside it rows and columns of pixels are exchanged."
         ),
         hint=(
-            "Of the two axes of length P, which one is the row of a pixel? It belongs beside "
-            "the grid's rows."
+            "Of the two axes of length P, which one is the row of a pixel? It belongs next to the "
+            "grid's rows."
         ),
         # the two axes of length P look alike
         buggy=lambda patches, P, size: arrange(split(patches, P, size), size, (0, 5, 1, 4, 2, 3)),
@@ -85,8 +85,8 @@ MISTAKES = (
     Mistake(
         name="patches_in_column_order",
         explanation=(
-            "Your code fills the grid column by column. Patch 1 lies to the right of patch 0, "
-            "not below it."
+            "Your code fills the grid column by column. Patch 1 is to the right of patch 0, not "
+            "below it."
         ),
         hint="Which of the grid's two sides must come first when N is split into two axes?",
         # split into (columns, rows)
@@ -94,12 +94,10 @@ MISTAKES = (
     ),
     Mistake(
         name="reshape_without_permute",
-        explanation=(
-            "The numbers were poured into the image as they lie in memory: no number was moved."
-        ),
+        explanation="The numbers were filled into the image in memory order: no number was moved.",
         hint=(
-            "A row of the image runs through several patches. Which axes must stand side by "
-            "side before H and W are joined?"
+            "A row of the image runs through several patches. Which axes must be side by side "
+            "before H and W are joined?"
         ),
         # the shape is right, so nothing complains
         buggy=lambda patches, P, size: patches.reshape(len(patches), -1, *size),
@@ -107,8 +105,8 @@ MISTAKES = (
     Mistake(
         name="grid_beside_grid",
         explanation=(
-            "The channels are in place, but the two grid axes stand together, and then the two "
-            "pixel axes. So the numbers of a patch lie one behind the other, not in a square."
+            "The channels are in place, but the two grid axes come together, and then the two "
+            "pixel axes. So the numbers of a patch form a line, not a square."
         ),
         hint="H is made of two axes: a row of the grid, then a row inside the patch. And W?",
         # a permute that only brings the channel to the front
@@ -117,8 +115,8 @@ MISTAKES = (
     Mistake(
         name="channel_last",
         explanation=(
-            "The picture is right, but its channels lie on the last axis. Asked for is (B, C, "
-            "H, W)."
+            "The picture is right, but its channels are on the last axis. The exercise asks for "
+            "(B, C, H, W)."
         ),
         hint="Who wants the channels last, matplotlib or PyTorch?",
         # first drafts that were looked at with imshow; UvA's and MAE's helpers permute
@@ -138,9 +136,9 @@ MISTAKES = (
     Mistake(
         name="three_channels_assumed",
         explanation=lambda e: (
-            f"Images of 3 channels come out right, others do not: here there are {channels(e)}."
+            f"Images with 3 channels come out right, others do not: here there are {channels(e)}."
         ),
-        hint=("How many numbers has a patch, and how many pixels? What follows for the channels?"),
+        hint="How many numbers does a patch have, and how many pixels? So how many channels?",
         # reshape(..., P, P, 3), as MAE's unpatchify has it
         buggy=lambda patches, P, size: arrange(
             split(patches, P, size, C=3), size, (0, 5, 1, 3, 2, 4)
@@ -153,8 +151,8 @@ MISTAKES = (
             f"Square images come out right, others do not: here (H, W) is {size_of(e)}."
         ),
         hint=(
-            "The number of patches alone does not tell the grid: 12 patches may be 3 x 4 or 2 "
-            "x 6. What does your function get?"
+            "The number of patches alone does not determine the grid: 12 patches may be 3 x 4 or 2 "
+            "x 6. What else is your function given?"
         ),
         # int(N ** 0.5) for both sides of the grid, as in MAE's unpatchify
         buggy=square_images_assumed,

@@ -107,11 +107,11 @@ MISTAKES = (
     Mistake(
         name="whole_model_called",
         explanation=(
-            "Your function calls the model itself. Asked for is the way through its parts."
+            "Your function calls the model itself. The exercise asks you to call its parts."
         ),
         hint=(
-            "Which parts has the model? print(model) lists them; in which order do images pass "
-            "through them?"
+            "Which parts does the model have? print(model) lists them. In which order do images "
+            "pass through them?"
         ),
         buggy=lambda images, model: model(images),
         detect=lambda e: all(
@@ -121,8 +121,7 @@ MISTAKES = (
     Mistake(
         name="class_token_appended",
         explanation=(
-            "The class token stands last, so every position meets the wrong token, and row 0 "
-            "is a patch."
+            "The class token is last, so every token gets the wrong position, and row 0 is a patch."
         ),
         hint="In which order do you join the class token and the patches?",
         # One public tutorial says "first" in its table and appends in its code.
@@ -133,8 +132,8 @@ MISTAKES = (
     Mistake(
         name="appended_and_read_last",
         explanation=(
-            "The class token stands last and is read there; the positions were learned with it "
-            "in front."
+            "The class token is last and is read there. The positions were learned with it in "
+            "front."
         ),
         hint="Whose position is row 0 of the table?",
         buggy=lambda images, model: model.head(
@@ -143,7 +142,7 @@ MISTAKES = (
     ),
     Mistake(
         name="last_token_read",
-        explanation="The head reads the last token, a patch. The class token stands first.",
+        explanation="The head reads the last token, a patch. The class token is first.",
         hint="Which row of the encoder's output is the class token's?",
         # z[:, -1], as in language models
         buggy=lambda images, model: model.head(
@@ -203,13 +202,10 @@ MISTAKES = (
     Mistake(
         name="position_before_the_class_token",
         explanation=(
-            "Positions were added before the class token had joined: the table has one row "
-            "more than there are tokens by then."
+            "The positions were added before the class token: the table has one row more than "
+            "there are tokens at that moment."
         ),
-        hint=(
-            "How many rows has the table, and how many tokens are there at the moment when you "
-            "add it?"
-        ),
+        hint="How many rows does the table have, and how many tokens are there when you add it?",
         # positions added to the patches, the class token joined afterwards
         buggy=position_first,
         detect=added_too_early,
@@ -220,7 +216,7 @@ MISTAKES = (
             "The patches got the first rows of the table, which begin with the class token's, "
             "and the class token got none."
         ),
-        hint="Whose position is row 0 of the table? When does the class token join?",
+        hint="Whose position is row 0 of the table? When is the class token put in front?",
         # position.table[:, :N], to make the shapes fit
         buggy=lambda images, model: model.head(
             model.norm(model.encoder(shifted(images, model)))[:, 0]
@@ -235,7 +231,7 @@ MISTAKES = (
     ),
     Mistake(
         name="norm_before_the_encoder",
-        explanation="The last LayerNorm was applied in front of the encoder.",
+        explanation="The last LayerNorm was applied before the encoder.",
         hint="Where does equation 4 put it?",
         buggy=lambda images, model: model.head(
             model.encoder(model.norm(stem(images, model)))[:, 0]
@@ -256,7 +252,7 @@ MISTAKES = (
     ),
     Mistake(
         name="encoder_forgotten",
-        explanation="The tokens went to the head without passing the encoder.",
+        explanation="The tokens went to the head without passing through the encoder.",
         hint="Which of the model's parts does your code never call?",
         buggy=lambda images, model: model.head(model.norm(stem(images, model))[:, 0]),
     ),
@@ -271,8 +267,8 @@ MISTAKES = (
     Mistake(
         name="class_token_for_one_image",
         explanation=lambda e: (
-            f"With a batch of 1 all is right. Here are {batch(e)} images, and the class token "
-            "is made for 1."
+            f"With a batch of 1 everything is right. Here there are {batch(e)} images, and the "
+            "class token has a batch size of 1."
         ),
         hint=(
             "Joining along the tokens needs the same batch size in both parts. How does one "
@@ -297,8 +293,8 @@ MISTAKES = (
     Mistake(
         name="dropout_in_evaluation",
         explanation=(
-            "In evaluation mode dropout was still at work: the same images give other logits "
-            "at the next call."
+            "Dropout was still on in evaluation mode: the same images give other logits at the "
+            "next call."
         ),
         hint=(
             "model.dropout knows the model's mode. What does F.dropout do when you do not tell it?"

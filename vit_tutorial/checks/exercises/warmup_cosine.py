@@ -56,7 +56,11 @@ def finite(actual) -> bool:
 
 
 def curve(step, total, warmup, peak, rise=None, after=None):
-    """The right curve; `rise` and `after` replace its two halves. done: 0 at the end of the warm-up, 1 at the end of the run."""
+    """The right curve, or another where `rise` or `after` replaces one of its two halves.
+
+    rise(step, warmup, peak) and after(done, peak), where `done` runs from 0 at the end of the
+    warm-up to 1 at the end of the run.
+    """
     if step < warmup:
         return (rise or (lambda s, w, p: p * s / w))(step, warmup, peak)
     done = (step - warmup) / (total - warmup)
@@ -71,7 +75,7 @@ MISTAKES = (
     Mistake(
         name="warmup_one_step_early",
         explanation=(
-            "Your warm-up is one step ahead: it begins at peak / warmup_steps, and is at the "
+            "Your warm-up is one step ahead: it begins at peak / warmup_steps, and reaches the "
             "peak one step too early."
         ),
         hint=(
@@ -98,8 +102,8 @@ MISTAKES = (
     Mistake(
         name="cosine_from_step_0",
         explanation=(
-            "Your cosine is counted from step 0: when the warm-up ends, it has fallen already, "
-            "and the rate jumps down."
+            "Your cosine starts at step 0: when the warm-up ends, it has already fallen, and the "
+            "rate jumps down."
         ),
         hint="At the end of the warm-up, how much of the cosine should be done?",
         # cos(pi * step / total_steps)
@@ -108,8 +112,8 @@ MISTAKES = (
     Mistake(
         name="cosine_over_the_whole_run",
         explanation=(
-            "Your cosine starts at the right step and is too long: at the end of the run it "
-            "has not reached 0."
+            "Your cosine starts at the right step and is too long: it has not reached 0 at the end "
+            "of the run."
         ),
         hint="How many steps are left after the warm-up?",
         # cos(pi * (step - warmup_steps) / total_steps)
@@ -129,7 +133,7 @@ MISTAKES = (
     Mistake(
         name="whole_period",
         explanation=(
-            "Your cosine comes back: in the middle it is 0, at the end at its peak again."
+            "Your cosine comes back: it is 0 in the middle, and at its peak again at the end."
         ),
         hint="How much of a cosine's period leads from its top to its bottom?",
         # cos(2 pi ...)
@@ -138,7 +142,8 @@ MISTAKES = (
     Mistake(
         name="quarter_period",
         explanation=(
-            "Your curve is a quarter of a cosine: it falls straight into 0, and has no gentle end."
+            "Your curve is a quarter of a cosine: it runs into 0 at full slope instead of "
+            "levelling off."
         ),
         hint="What are the slopes at both ends of half a cosine?",
         # cos(pi / 2 * ...)
@@ -147,7 +152,8 @@ MISTAKES = (
     Mistake(
         name="half_forgotten",
         explanation=(
-            "Behind the warm-up your rate is twice too high: 1 + cos reaches from 2 to 0."
+            "After the warm-up your rate is twice as high as it should be: 1 + cos runs from 2 to "
+            "0."
         ),
         hint="Between which two numbers does 1 + cos run?",
         buggy=changed(after=lambda done, p: p * (1 + math.cos(math.pi * done))),
@@ -161,7 +167,7 @@ MISTAKES = (
     Mistake(
         name="rises_at_the_end",
         explanation=(
-            "Your cosine is upside down: it starts at 0 behind the warm-up and ends at the peak."
+            "Your cosine is upside down: it starts at 0 after the warm-up and ends at the peak."
         ),
         hint="What should the rate be right after the warm-up?",
         # 1 - cos in the place of 1 + cos
@@ -180,7 +186,7 @@ MISTAKES = (
     Mistake(
         name="pi_forgotten",
         explanation=(
-            "Your rate falls by less than a quarter: half a turn is pi, and your cosine gets 1 "
+            "Your rate falls by less than a quarter: half a turn is pi, and your cosine is given 1 "
             "at the end of the run."
         ),
         hint="Which angle has the cosine -1?",
@@ -189,7 +195,10 @@ MISTAKES = (
     ),
     Mistake(
         name="linear_decay",
-        explanation="After the warm-up your rate falls in a line. Asked for is half a cosine.",
+        explanation=(
+            "After the warm-up your rate falls in a straight line. The exercise asks for half a "
+            "cosine."
+        ),
         hint="What should the slope be just after the warm-up?",
         # linear schedules
         buggy=changed(after=lambda done, p: p * (1 - done)),
@@ -203,8 +212,7 @@ MISTAKES = (
     Mistake(
         name="whole_numbers",
         explanation=(
-            "During the warm-up your rate is 0 until the peak: the division throws the "
-            "fraction away."
+            "During the warm-up your rate is 0 until the peak: the division drops the fraction."
         ),
         hint="What is 3 // 5?",
         # step // warmup_steps
@@ -212,7 +220,7 @@ MISTAKES = (
     ),
     Mistake(
         name="peak_forgotten",
-        explanation="Your function returns a share from 0 to 1: it was not multiplied by peak.",
+        explanation="Your function returns a share from 0 to 1: it is not multiplied by peak.",
         hint="Which input does your code never read?",
         # factors for torch.optim.lr_scheduler.LambdaLR, which multiplies by itself
         buggy=lambda s, t, w, p: curve(s, t, w, 1.0),
