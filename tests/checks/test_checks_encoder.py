@@ -200,7 +200,7 @@ def test_a_shortcut_through_the_model_composes_nothing(shortcut):
     )
 
 
-def test_an_overwritten_tensor_is_told_as_that():
+def test_an_overwritten_tensor_is_reported_as_such():
     def overwrites(x, n1, a, n2, m):
         x = x.clone()
         x += a(n1(x))

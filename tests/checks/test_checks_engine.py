@@ -262,7 +262,7 @@ def test_telling_difference_of_values(spoil, difference):
     assert difference in value_difference(spoil(expected), expected)
 
 
-def test_first_wrong_index_is_told():
+def test_the_first_wrong_index_is_reported():
     expected = torch.arange(6.0).reshape(2, 3)
     actual = expected.clone()
     actual[1, 1] = 9

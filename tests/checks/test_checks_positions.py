@@ -155,7 +155,7 @@ def test_an_unknown_mistake_is_reported_by_its_difference(fn, difference):
 
 
 @pytest.mark.parametrize("base", [50, 1_000, 100_000])
-def test_the_base_is_told(base):
+def test_the_base_is_reported(base):
     assert (
         f"base {base:.4g},"
         in verdict(NAME, lambda grid, dim: table(grid, dim, base=float(base))).message

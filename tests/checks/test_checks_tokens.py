@@ -249,7 +249,7 @@ def test_a_token_of_zeros_is_named_too():
     )
 
 
-def test_the_factor_is_told():
+def test_the_factor_is_reported():
     assert (
         "tokens + 0.1 × position" in verdict("check_add_position", lambda x, p: x + 0.1 * p).message
     )
