@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from vit_tutorial.checks import Verdict
 from .course import plan
 from .repair.repair import repair
 from .report import gradebook
-from .sandbox import isolation
+from .sandbox import isolation, wire
 from .sandbox.execute import GradingInterruptedError, Seen, Settings, attempt
 
 MOST_BYTES = 50_000_000
@@ -233,10 +232,8 @@ class Grader:
             return Verdict(False, None, f"The check failed. {problem or 'It was not reached.'}")
         if key not in seen.observed:
             return Verdict(False, None, f"{what}: {_missing(piece, problem)}")
-        with self.judging, tempfile.TemporaryDirectory(prefix="classroom-judge-") as folder:
-            path = Path(folder) / "observed.safetensors"
-            path.write_bytes(seen.observed[key])
-            verdict = checks.judge_file(piece.check, self._seed(piece.check), path)
+        with self.judging:
+            verdict = wire.judge(piece.check, self._seed(piece.check), seen.observed[key])
         if piece.hidden and not verdict.passed:
             return Verdict(False, verdict.mistake, "A hidden test of this exercise failed.")
         return verdict
@@ -255,13 +252,10 @@ class Grader:
         return (self.secret + sorted(checks.names()).index(check)) % 2**62
 
     def _cases(self, check: str) -> bytes:
-        """The file with the cases of a check."""
+        """The cases of a check, packed."""
         with self.judging:
             if check not in self.cases:
-                with tempfile.TemporaryDirectory(prefix="classroom-cases-") as folder:
-                    path = Path(folder) / "cases.safetensors"
-                    checks.write_cases(check, self._seed(check), path)
-                    self.cases[check] = path.read_bytes()
+                self.cases[check] = wire.draw_cases(check, self._seed(check))
             return self.cases[check]
 
 

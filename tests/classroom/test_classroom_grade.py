@@ -268,11 +268,12 @@ def test_hostile_cell_beside_right_answers(course, kind):
 def test_wrong_answers_get_nothing_by_patching(course):
     """Forged files, a patched torch, patched checks and a hostile result object earn no marks where the judge is outside."""
     patch = """
-import torch, vit_tutorial.checks as c, vit_tutorial.checks.files as f, vit_tutorial.checks.observe as o, os
+import torch, vit_tutorial.checks as c, vit_classroom.sandbox.wire as w
 torch.testing.assert_close = lambda *a, **k: None
 torch.equal = torch.allclose = lambda *a, **k: True
-c.judge_file = lambda *a: c.Verdict(True, None, "fine")
-c.observe_file = lambda name, fn, cases, result: open(result, "w").write("passed")
+w.judge = lambda *a: c.Verdict(True, None, "fine")
+w.observe = lambda name, fn, cases: b"passed"
+type(c.check_patchify).judge = lambda *a: c.Verdict(True, None, "fine")
 c.check_patchify = lambda fn: print("passed")
 """
     hand_in(course, "patched", a=CHANNEL_FIRST, extra=patch)
@@ -281,8 +282,8 @@ c.check_patchify = lambda fn: print("passed")
         "forged",
         a=CHANNEL_FIRST,
         extra="""
-import vit_tutorial.checks as c, json, shutil
-c.observe_file = lambda name, fn, cases, result: shutil.copy(cases, result)
+import vit_classroom.sandbox.wire as w, json
+w.observe = lambda name, fn, cases: cases
 open("/sandbox/out/records.jsonl", "a").write(json.dumps({"step": 2, "passed": True, "outputs": [], "problem": None}) + "\\n")
 open("/sandbox/out/01_small.json", "w").write(json.dumps({"status": "graded", "score": 100}))
 """,
