@@ -6,7 +6,7 @@ import os
 import zipfile
 from pathlib import Path
 
-import classroom_damage as damaged
+import damage as damaged
 import nbformat
 import pytest
 from classroom_lesson import lesson, solved
@@ -181,7 +181,7 @@ def test_names_that_fall_together_are_told(course, tmp_path):
      ("Name\n", "name"), ("x*[y]?", "x_y")],
 )  # fmt: skip
 def test_student_ids_are_safe_for_any_file_system(name, safe):
-    assert student_names.plain(name) == safe
+    assert student_names.student_id(name) == safe
 
 
 # --- which lesson, which file --------------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
-"""Damage as it happens to notebooks on their way to a teacher: damage(name, nb, seed) -> bytes of a file.
+"""Damage that happens to notebooks on their way to a teacher.
 
-`nb` is a solved student copy. UNCHANGED names the damage after which every answer must come through, word for word.
+`damage(nb, seed, cells, file)` gives the bytes of a damaged file. nb: a solved student copy. cells:
+names in CELLS, what happens to its cells, in order. file: a name in FILES, what happens to the file.
+Every answer must come through, word for word, except after "deleted" and `cut_off`.
 """
 
 import copy
@@ -11,7 +13,7 @@ import re
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-STUB = 'raise NotImplementedError("Write this function, then run the check below.")'
+from vit_classroom.course.student import STUB
 
 
 def is_answer(cell) -> bool:
@@ -370,7 +372,7 @@ def cut_off(nb, seed: int) -> bytes:
 
 
 def damage(nb, seed: int, cells=("none",), file: str = "utf8") -> bytes:
-    """The bytes of a file: `cells` names what happens to the cells, in order; `file` what happens to the file."""
+    """The bytes of the damaged file. `nb` itself is not changed."""
     nb, rng = copy.deepcopy(nb), random.Random(seed)
     for name in cells:
         nb = CELLS[name](nb, rng)
