@@ -1,8 +1,9 @@
-"""What the checks are worth: mistakes rejected and named, correct code accepted, seconds. Writes data/results/checks.csv.
+"""What the checks are worth: mistakes rejected and named, correct code accepted, seconds.
 
     python benchmarks/checks.py
 
-library: the known mistakes' own functions, with three seeds. corpus: tests/corpus, written without a look at the library.
+Writes data/results/checks.csv. library: the known mistakes' own functions, with three seeds.
+corpus: tests/checks/corpus, written without a look at the library.
 """
 
 import csv
@@ -12,12 +13,11 @@ from pathlib import Path
 
 import torch
 
-from vit_tutorial.checks import names
-from vit_tutorial.checks.catalogue import get
+from vit_tutorial import checks
 from vit_tutorial.common import machine
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "checks"))  # the corpus lives with the tests
+sys.path.insert(0, str(ROOT / "tests" / "checks"))  # the corpus is beside the tests
 
 from corpus import entries  # noqa: E402
 from corpus.measure import Outcome, remembering, try_function  # noqa: E402
@@ -26,16 +26,16 @@ SEEDS = (0, 7, 20_261)
 
 
 def row(name: str) -> dict:
-    mistakes = get(name).mistakes
-    looks = [remembering(name, seed) for seed in SEEDS]
-    said = {mistake.name: [look(mistake.wrong) for look in looks] for mistake in mistakes}
-    found = {
-        kind: [Outcome(entry, looks[0](entry.fn), 0.0) for entry in entries(name, kind)]
+    """One line of the table: what the check called `name` made of all functions."""
+    mistakes = checks.get(name).mistakes
+    judges = [remembering(name, seed) for seed in SEEDS]
+    verdicts = {mistake.name: [judge(mistake.buggy) for judge in judges] for mistake in mistakes}
+    corpus = {
+        kind: [Outcome(entry, judges[0](entry.fn), 0.0) for entry in entries(name, kind)]
         for kind in ("known", "unknown", "two", "right")
     }
-    rejected = lambda kind: sum(not outcome.verdict.passed for outcome in found[kind])
-    fair = lambda kind: sum(outcome.as_it_should_be for outcome in found[kind])
-    wrong_names = sum(not o.verdict.passed and not o.as_it_should_be for o in found["two"])
+    rejected = lambda kind: sum(not outcome.verdict.passed for outcome in corpus[kind])
+    fair = lambda kind: sum(outcome.as_it_should_be for outcome in corpus[kind])
     timed = [
         entry.fn for kind in ("known", "unknown", "right") for entry in entries(name, kind)[:3]
     ]
@@ -43,19 +43,19 @@ def row(name: str) -> dict:
     return {
         "check": name,
         "mistakes_known": len(mistakes),
-        "library_rejected": sum(not any(v.passed for v in verdicts) for verdicts in said.values()),
+        "library_rejected": sum(not any(v.passed for v in each) for each in verdicts.values()),
         "library_named": sum(
-            all(v.mistake == known for v in verdicts) for known, verdicts in said.items()
+            all(v.mistake == known for v in each) for known, each in verdicts.items()
         ),
-        "corpus_wrong": len(found["known"]),
+        "corpus_wrong": len(corpus["known"]),
         "corpus_rejected": rejected("known"),
         "corpus_named": fair("known"),
-        "unknown_wrong": len(found["unknown"]),
+        "unknown_wrong": len(corpus["unknown"]),
         "unknown_rejected": rejected("unknown"),
-        "two_at_once": len(found["two"]),
+        "two_at_once": len(corpus["two"]),
         "two_at_once_rejected": rejected("two"),
-        "two_at_once_named_wrongly": wrong_names,
-        "variants": len(found["right"]),
+        "two_at_once_named_wrongly": rejected("two") - fair("two"),
+        "variants": len(corpus["right"]),
         "variants_accepted": fair("right"),
         "seconds_slowest": f"{max(try_function(name, fn, 0)[1] for fn in timed):.2f}",
         "date": datetime.date.today().isoformat(),
@@ -66,7 +66,7 @@ def row(name: str) -> dict:
 
 def main() -> None:
     rows = []
-    for name in names():
+    for name in checks.names():
         rows.append(row(name))
         print("  ".join(str(value) for value in list(rows[-1].values())[:-3]), flush=True)
     with open(ROOT / "data" / "results" / "checks.csv", "w", newline="", encoding="utf-8") as file:

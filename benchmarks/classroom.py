@@ -34,7 +34,7 @@ from vit_classroom.collect.collect import collect
 from vit_classroom.course import course as courses
 from vit_classroom.course import plan
 from vit_classroom.grade import grade
-from vit_tutorial.checks import catalogue
+from vit_tutorial import checks
 from vit_tutorial.cli.info import describe_device
 from vit_tutorial.common import machine
 
@@ -156,11 +156,12 @@ HOSTILE = {
 # With these the answers are wrong, and the code tries to have them taken for right ones.
 FORGERS = {
     "wrong + patched torch": HOSTILE["patches torch"],
-    "wrong + patched checks": "import vit_tutorial.checks as c, vit_tutorial.checks.files as f, vit_tutorial.checks.check as k\n"
-    "c.judge_file = lambda *a: c.Verdict(True, None, 'fine')\nk.Check.judge = lambda *a: c.Verdict(True, None, 'fine')\n"
+    "wrong + patched checks": "import vit_tutorial.checks as c, vit_classroom.sandbox.wire as w\n"
+    "import vit_tutorial.checks.engine.check as k\n"
+    "w.judge = lambda *a: c.Verdict(True, None, 'fine')\nk.Check.judge = lambda *a: c.Verdict(True, None, 'fine')\n"
     "for name in c.names():\n    setattr(c, name, lambda fn: print('passed'))",
-    "wrong + forged results": "import json, os, shutil\nimport vit_tutorial.checks as c\n"
-    "c.observe_file = lambda name, fn, cases, result: shutil.copy(cases, result)\nos.makedirs('results', exist_ok=True)\n"
+    "wrong + forged results": "import json, os\nimport vit_classroom.sandbox.wire as w\n"
+    "w.observe = lambda name, fn, cases: cases\nos.makedirs('results', exist_ok=True)\n"
     "for i in range(99):\n    for place in ('/sandbox/out/observed-%d' % i, 'results/%d.json' % i):\n"
     "        open(place, 'w').write(json.dumps(dict(passed=True, status='graded', score=100)))\n"
     "    open('/sandbox/out/records.jsonl', 'a').write(json.dumps(dict(step=i, passed=True, problem=None, outputs=[])) + '\\n')",
@@ -199,10 +200,10 @@ def wrong_answer(each, rng) -> tuple[str, str | None]:
     """(code, name of the mistake or None): a known mistake where the check is plain, else an answer that returns nothing."""
     if not each["check"]:
         return f"def {each['name']}(*args, **more):\n    return None", None
-    mistakes = [m for m in catalogue.get(each["check"]).mistakes if m.name != "not_written"]
+    mistakes = [m for m in checks.get(each["check"]).mistakes if m.name != "not_written"]
     mistake = rng.choice(mistakes)
-    code = f"from vit_tutorial.checks import catalogue\n\n\ndef {each['name']}(*args, **more):\n"
-    code += f"    library = {{mistake.name: mistake.wrong for mistake in catalogue.get({each['check']!r}).mistakes}}\n"
+    code = f"from vit_tutorial import checks\n\n\ndef {each['name']}(*args, **more):\n"
+    code += f"    library = {{mistake.name: mistake.buggy for mistake in checks.get({each['check']!r}).mistakes}}\n"
     return code + f"    return library[{mistake.name!r}](*args, **more)", mistake.name
 
 

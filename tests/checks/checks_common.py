@@ -1,20 +1,19 @@
-"""What the tests of the single checks share: a verdict without printing, and the way through files."""
+"""What the tests of the single checks share: a verdict without printing, and the way over bytes."""
 
 import functools
 from collections.abc import Callable
-from pathlib import Path
 
 from corpus.measure import remembering
 
+from vit_classroom.sandbox import wire
 from vit_tutorial import checks
-from vit_tutorial.checks.catalogue import get
 
 SEEDS = (0, 7, 20_261)
 
 
 @functools.cache
 def judge(name: str, seed: int) -> Callable:
-    """The check called `name`, what the library's own functions give on its cases kept: hundreds of tests ask for the same."""
+    """The check called `name`. What the library's functions give is kept: hundreds of tests ask."""
     return remembering(name, seed)
 
 
@@ -23,16 +22,9 @@ def verdict(name: str, fn: Callable, seed: int = 0) -> checks.Verdict:
     return judge(name, seed)(fn)
 
 
-def verdict_through_files(name: str, fn: Callable, seed: int, folder: Path) -> checks.Verdict:
-    """The same, over files, as in grading."""
-    checks.write_cases(name, seed, folder / "cases")
-    checks.observe_file(name, fn, folder / "cases", folder / "result")
-    return checks.judge_file(name, seed, folder / "result")
-
-
 def mistakes(name: str) -> list[tuple]:
     """(check's name, mistake) for each known mistake, for parametrize."""
-    return [(name, mistake) for mistake in get(name).mistakes]
+    return [(name, mistake) for mistake in checks.get(name).mistakes]
 
 
 def mistake_id(value) -> str:
@@ -40,30 +32,30 @@ def mistake_id(value) -> str:
     return getattr(value, "name", str(value))
 
 
-def is_named(name: str, mistake, folder: Path) -> None:
-    """The mistake is rejected and named as itself, with each seed and through files; its words are complete."""
+def is_named(name: str, mistake) -> None:
+    """The mistake is rejected and named as itself, with each seed and over bytes, with its hint."""
     for seed in SEEDS:
-        found = verdict(name, mistake.wrong, seed)
+        found = verdict(name, mistake.buggy, seed)
         assert not found.passed and found.mistake == mistake.name, (seed, found.message)
-    checks.write_cases(name, 7, folder / "cases")
-    checks.observe_file(name, mistake.wrong, folder / "cases", folder / "result")
-    found = judge(name, 7).of_file(folder / "result")
+    found = judge(name, 7).of_bytes(wire.observe(name, mistake.buggy, wire.draw_cases(name, 7)))
     assert not found.passed and found.mistake == mistake.name, found.message
     hint = mistake.hint if mistake.name == "not_written" else f"Hint: {mistake.hint}"
-    assert hint in found.message and mistake.seen_in
+    assert hint in found.message
 
 
-def is_accepted(name: str, fn: Callable, folder: Path) -> None:
-    """A correct function passes with each seed and through files."""
+def is_accepted(name: str, fn: Callable) -> None:
+    """A correct function passes with each seed and over bytes, as in grading."""
     for seed in SEEDS:
         found = verdict(name, fn, seed)
         assert found.passed, found.message
-    found = verdict_through_files(name, fn, 5, folder)
+    found = wire.judge(name, 5, wire.observe(name, fn, wire.draw_cases(name, 5)))
     assert found.passed, found.message
 
 
-def names_one_of_two(name: str, both: Callable, one: str, two: str) -> None:
-    """Two mistakes at once are rejected, under one of the two names or none."""
-    found = verdict(name, both, SEEDS[1])
-    assert not found.passed
-    assert found.mistake in (one, two, None), found.message
+def rejects_both(name: str, both: Callable, named: str | None = None) -> None:
+    """Two mistakes at once are rejected: as the mistake `named`, or without a name, as most are."""
+    for seed in SEEDS[:2]:
+        found = verdict(name, both, seed)
+        assert not found.passed
+        assert found.mistake == named, (seed, found.message)
+        assert ("Hint: " if named else "Asked for: fn(") in found.message

@@ -1,24 +1,25 @@
 """check_attention and check_multi_head: every mistake named, every style accepted."""
 
 import itertools
+import re
 
 import einops
 import pytest
 import torch
 import torch.nn.functional as F
-from checks_common import is_accepted, is_named, mistake_id, mistakes, names_one_of_two, verdict
+from checks_common import is_accepted, is_named, mistake_id, mistakes, rejects_both, verdict
 from torch import nn
 
-from vit_tutorial.checks.mistakes import attention as library
-from vit_tutorial.checks.mistakes.heads import multi_head, steps, three
+from vit_tutorial.checks.exercises.attention import by_weights
+from vit_tutorial.checks.exercises.multi_head import multi_head, steps, three
 from vit_tutorial.model import MultiHeadSelfAttention
 
 ALL = [*mistakes("check_attention"), *mistakes("check_multi_head")]
 
 
 @pytest.mark.parametrize(("name", "mistake"), ALL, ids=mistake_id)
-def test_each_mistake_is_rejected_and_named(name, mistake, tmp_path):
-    is_named(name, mistake, tmp_path)
+def test_each_mistake_is_rejected_and_named(name, mistake):
+    is_named(name, mistake)
 
 
 def with_matmul(q, k, v):
@@ -138,8 +139,8 @@ STYLES = {
     [(n, f) for n, fs in STYLES.items() for f in fs],
     ids=lambda v: getattr(v, "__name__", v),
 )
-def test_each_style_is_accepted(name, fn, tmp_path):
-    is_accepted(name, fn, tmp_path)
+def test_each_style_is_accepted(name, fn):
+    is_accepted(name, fn)
 
 
 SCALES = {
@@ -149,20 +150,18 @@ SCALES = {
     "multiplied_by_root": lambda q: q.shape[3] ** -0.5,
 }
 READS = {
-    "softmax_over_queries": lambda s, q, k, v: library.by_weights(s.softmax(-2), v),
-    "softmax_over_heads": lambda s, q, k, v: library.by_weights(s.softmax(1), v),
-    "softmax_forgotten": lambda s, q, k, v: library.by_weights(s, v),
+    "softmax_over_queries": lambda s, q, k, v: by_weights(s.softmax(-2), v),
+    "softmax_over_heads": lambda s, q, k, v: by_weights(s.softmax(1), v),
+    "softmax_forgotten": lambda s, q, k, v: by_weights(s, v),
     "weights_transposed": lambda s, q, k, v: (s.softmax(-1).mT @ v, s.softmax(-1)),
-    "keys_read": lambda s, q, k, v: library.by_weights(s.softmax(-1), v, k),
-    "results_exchanged": lambda s, q, k, v: library.by_weights(s.softmax(-1), v)[::-1],
+    "keys_read": lambda s, q, k, v: by_weights(s.softmax(-1), v, k),
+    "results_exchanged": lambda s, q, k, v: by_weights(s.softmax(-1), v)[::-1],
 }
 
 
 @pytest.mark.parametrize(("one", "two"), list(itertools.product(SCALES, READS)))
 def test_two_mistakes_in_attention(one, two):
-    names_one_of_two(
-        "check_attention", lambda q, k, v: READS[two](q @ k.mT / SCALES[one](q), q, k, v), one, two
-    )
+    rejects_both("check_attention", lambda q, k, v: READS[two](q @ k.mT / SCALES[one](q), q, k, v))
 
 
 FIRST = {
@@ -183,13 +182,11 @@ SECOND = {
 
 @pytest.mark.parametrize(("one", "two"), list(itertools.product(FIRST, SECOND)))
 def test_two_mistakes_in_heads(one, two):
-    names_one_of_two(
-        "check_multi_head", lambda *inputs: steps(*inputs, **FIRST[one], **SECOND[two]), one, two
-    )
+    rejects_both("check_multi_head", lambda *inputs: steps(*inputs, **FIRST[one], **SECOND[two]))
 
 
 @pytest.mark.parametrize(
-    ("name", "fn", "told"),
+    ("name", "fn", "difference"),
     [
         (
             "check_attention",
@@ -210,16 +207,26 @@ def test_two_mistakes_in_heads(one, two):
         ("check_multi_head", lambda *a: multi_head(*a).roll(1, 1), "shifted by 1"),
     ],
 )
-def test_an_unknown_mistake_is_told_by_its_difference(name, fn, told):
+def test_an_unknown_mistake_is_reported_by_its_difference(name, fn, difference):
     found = verdict(name, fn)
     assert not found.passed and found.mistake is None, found.message
-    assert told in found.message and "Asked for: fn(" in found.message
+    assert difference in found.message and "Asked for: fn(" in found.message
 
 
-def test_numbers_of_the_wrong_scale_are_told():
-    found = verdict("check_attention", library.attention_mistakes()[0].wrong)
-    q = next(part for part in found.message.split() if part.startswith("("))
-    assert "the width of all" in found.message and "softmax(QK^T / " in found.message and q
+def test_a_scale_by_the_models_width_is_explained_with_this_cases_numbers():
+    def by_model_width(q, k, v):
+        weights = (q @ k.mT / (q.shape[1] * q.shape[3]) ** 0.5).softmax(-1)
+        return weights @ v, weights
+
+    message = verdict("check_attention", by_model_width).message
+    _, heads, _, width = map(int, re.search(r"q \((\d+), (\d+), (\d+), (\d+)\)", message).groups())
+    root = f"{(heads * width) ** 0.5:.3g}"
+    assert heads > 1  # with one head there is no mistake to explain
+    assert (
+        f"Your weights equal softmax(QK^T / {root}). {root} is the root of {heads * width}"
+        in message
+    )
+    assert f"the width of all {heads} heads together" in message
 
 
 def test_the_fused_call_alone_lacks_the_weights():

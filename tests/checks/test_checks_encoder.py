@@ -5,17 +5,17 @@ import itertools
 import pytest
 import torch
 import torch.nn.functional as F
-from checks_common import is_accepted, is_named, mistake_id, mistakes, names_one_of_two, verdict
+from checks_common import is_accepted, is_named, mistake_id, mistakes, rejects_both, verdict
 
-from vit_tutorial.checks.mistakes.encoder import block
-from vit_tutorial.checks.mistakes.forward import joined, stem, vit_forward
+from vit_tutorial.checks.exercises.encoder_block import encoder_block
+from vit_tutorial.checks.exercises.vit_forward import joined, stem, vit_forward
 
 ALL = [*mistakes("check_encoder_block"), *mistakes("check_vit_forward")]
 
 
 @pytest.mark.parametrize(("name", "mistake"), ALL, ids=mistake_id)
-def test_each_mistake_is_rejected_and_named(name, mistake, tmp_path):
-    is_named(name, mistake, tmp_path)
+def test_each_mistake_is_rejected_and_named(name, mistake):
+    is_named(name, mistake)
 
 
 def with_two_names(x, norm1, attention, norm2, mlp):
@@ -43,7 +43,7 @@ def in_place_on_copies(x, n1, a, n2, m):
 
 
 def image_by_image(x, n1, a, n2, m, dropout=0.0):
-    return torch.cat([block(image[None], n1, a, n2, m) for image in x])
+    return torch.cat([encoder_block(image[None], n1, a, n2, m) for image in x])
 
 
 def with_a_residual(x, n1, a, n2, m):
@@ -121,8 +121,8 @@ STYLES = {
     [(n, f) for n, fs in STYLES.items() for f in fs],
     ids=lambda v: getattr(v, "__name__", v),
 )
-def test_each_style_is_accepted(name, fn, tmp_path):
-    is_accepted(name, fn, tmp_path)
+def test_each_style_is_accepted(name, fn):
+    is_accepted(name, fn)
 
 
 HALVES = {
@@ -153,7 +153,7 @@ def test_two_mistakes_in_the_block(one, two):
     def both(x, n1, a, n2, m):
         return OTHERS[two](HALVES[one](x, n1, a), n2, m)
 
-    names_one_of_two("check_encoder_block", both, one, two)
+    rejects_both("check_encoder_block", both)
 
 
 STEMS = {
@@ -171,27 +171,25 @@ READS = {
 
 @pytest.mark.parametrize(("one", "two"), list(itertools.product(STEMS, READS)))
 def test_two_mistakes_in_the_whole(one, two):
-    names_one_of_two(
+    rejects_both(
         "check_vit_forward",
         lambda images, model: READS[two](model.encoder(STEMS[one](images, model)), model),
-        one,
-        two,
     )
 
 
 @pytest.mark.parametrize(
-    ("name", "fn", "told"),
+    ("name", "fn", "difference"),
     [
-        ("check_encoder_block", lambda *a: -block(*a), "wrong sign"),
-        ("check_encoder_block", lambda *a: block(*a).flip(1), "reverse order along axis 1"),
+        ("check_encoder_block", lambda *a: -encoder_block(*a), "wrong sign"),
+        ("check_encoder_block", lambda *a: encoder_block(*a).flip(1), "reverse order along axis 1"),
         ("check_vit_forward", lambda *a: vit_forward(*a) * 3, "times 3"),
         ("check_vit_forward", lambda *a: vit_forward(*a).T, "axes 0 and 1 exchanged"),
     ],
 )
-def test_an_unknown_mistake_is_told_by_its_difference(name, fn, told):
+def test_an_unknown_mistake_is_reported_by_its_difference(name, fn, difference):
     found = verdict(name, fn)
     assert not found.passed and found.mistake is None, found.message
-    assert told in found.message and "Asked for: fn(" in found.message
+    assert difference in found.message and "Asked for: fn(" in found.message
 
 
 @pytest.mark.parametrize("shortcut", ["forward", "representation", "tokens"])

@@ -1,4 +1,4 @@
-"""What the checks are worth on code that was written without a look at the library of mistakes (tests/corpus)."""
+"""What the checks are worth on code whose author had not seen the library of mistakes (corpus/)."""
 
 import time
 
@@ -15,7 +15,7 @@ SECONDS = 2.0
 
 @pytest.fixture(scope="module")
 def outcomes() -> dict[str, list[Outcome]]:
-    """By kind; each check remembers what the library's functions gave, so that all this takes seconds."""
+    """By kind. Each check remembers what the library's functions gave, so this takes seconds."""
     found = {"known": [], "unknown": [], "two": [], "right": []}
     for name in names():
         look = remembering(name)

@@ -6,17 +6,17 @@ import math
 import numpy as np
 import pytest
 import torch
-from checks_common import is_accepted, is_named, mistake_id, mistakes, names_one_of_two, verdict
+from checks_common import is_accepted, is_named, mistake_id, mistakes, rejects_both, verdict
 
-from vit_tutorial.checks.mistakes.positions import interleaved, joined, table
+from vit_tutorial.checks.exercises.sincos_2d import interleaved, joined, table
 from vit_tutorial.model.positions import sinusoidal_2d
 
 NAME = "check_sincos_2d"
 
 
 @pytest.mark.parametrize(("name", "mistake"), mistakes(NAME), ids=mistake_id)
-def test_each_mistake_is_rejected_and_named(name, mistake, tmp_path):
-    is_named(name, mistake, tmp_path)
+def test_each_mistake_is_rejected_and_named(name, mistake):
+    is_named(name, mistake)
 
 
 def with_loops(grid, dim):
@@ -101,8 +101,8 @@ STYLES = [
 
 
 @pytest.mark.parametrize("fn", STYLES)
-def test_each_style_is_accepted(fn, tmp_path):
-    is_accepted(NAME, fn, tmp_path)
+def test_each_style_is_accepted(fn):
+    is_accepted(NAME, fn)
 
 
 PARTS = {
@@ -133,12 +133,14 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("one", "two"), PAIRS)
-def test_two_mistakes(one, two):
-    names_one_of_two(NAME, lambda grid, dim: table(grid, dim, **PARTS[one] | PARTS[two]), one, two)
+def test_two_mistakes_in_the_table(one, two):
+    # A wrong base and a wrong exponent are together one wrong base.
+    named = one if (one, two) == ("another_base", "frequency_of_whole_width") else None
+    rejects_both(NAME, lambda grid, dim: table(grid, dim, **PARTS[one] | PARTS[two]), named)
 
 
 @pytest.mark.parametrize(
-    ("fn", "told"),
+    ("fn", "difference"),
     [
         (lambda grid, dim: sinusoidal_2d(grid, dim) * 2, "times 2"),
         (lambda grid, dim: sinusoidal_2d(grid, dim).flip(0), "reverse order along axis 0"),
@@ -146,10 +148,10 @@ def test_two_mistakes(one, two):
         (lambda grid, dim: sinusoidal_2d(grid, dim).T, "axes 0 and 1 exchanged"),
     ],
 )
-def test_an_unknown_mistake_is_told_by_its_difference(fn, told):
+def test_an_unknown_mistake_is_reported_by_its_difference(fn, difference):
     found = verdict(NAME, fn)
     assert not found.passed and found.mistake is None, found.message
-    assert told in found.message and "Asked for: fn(" in found.message
+    assert difference in found.message and "Asked for: fn(" in found.message
 
 
 @pytest.mark.parametrize("base", [50, 1_000, 100_000])

@@ -7,18 +7,18 @@ import math
 import numpy as np
 import pytest
 import torch
-from checks_common import is_accepted, is_named, mistake_id, mistakes, names_one_of_two, verdict
+from checks_common import is_accepted, is_named, mistake_id, mistakes, rejects_both, verdict
 from torch.utils.data import DataLoader, TensorDataset
 
-from vit_tutorial.checks.mistakes.evaluate import evaluate, right_in_batches
-from vit_tutorial.checks.mistakes.schedule import curve
+from vit_tutorial.checks.exercises.evaluate import evaluate, right_in_batches
+from vit_tutorial.checks.exercises.warmup_cosine import curve
 
 ALL = [*mistakes("check_warmup_cosine"), *mistakes("check_evaluate")]
 
 
 @pytest.mark.parametrize(("name", "mistake"), ALL, ids=mistake_id)
-def test_each_mistake_is_rejected_and_named(name, mistake, tmp_path):
-    is_named(name, mistake, tmp_path)
+def test_each_mistake_is_rejected_and_named(name, mistake):
+    is_named(name, mistake)
 
 
 def with_if(step, total_steps, warmup_steps, peak):
@@ -139,8 +139,8 @@ STYLES = {
     [(n, f) for n, fs in STYLES.items() for f in fs],
     ids=lambda v: getattr(v, "__name__", v),
 )
-def test_each_style_is_accepted(name, fn, tmp_path):
-    is_accepted(name, fn, tmp_path)
+def test_each_style_is_accepted(name, fn):
+    is_accepted(name, fn)
 
 
 RISES = {
@@ -158,11 +158,8 @@ FALLS = {
 
 @pytest.mark.parametrize(("one", "two"), list(itertools.product(RISES, FALLS)))
 def test_two_mistakes_in_the_schedule(one, two):
-    names_one_of_two(
-        "check_warmup_cosine",
-        lambda s, t, w, p: curve(s, t, w, p, RISES[one], FALLS[two]),
-        one,
-        two,
+    rejects_both(
+        "check_warmup_cosine", lambda s, t, w, p: curve(s, t, w, p, RISES[one], FALLS[two])
     )
 
 
@@ -180,21 +177,21 @@ def test_two_mistakes_in_evaluation(two):
     def both(model, images, labels, size):
         return COUNTS[two](right_in_batches(model.train(), images, labels, size), labels, size)
 
-    names_one_of_two("check_evaluate", both, "left_in_training_mode", two)
+    rejects_both("check_evaluate", both, "left_in_training_mode")
 
 
 @pytest.mark.parametrize(
-    ("name", "fn", "told"),
+    ("name", "fn", "difference"),
     [
         ("check_warmup_cosine", lambda *a: 0.7 * curve(*a), "times 0.7"),
         ("check_warmup_cosine", lambda *a: curve(*a) + 1.0, "plus 1"),
         ("check_evaluate", lambda *a: evaluate(*a) ** 2, "It is "),
     ],
 )
-def test_an_unknown_mistake_is_told_by_its_difference(name, fn, told):
+def test_an_unknown_mistake_is_reported_by_its_difference(name, fn, difference):
     found = verdict(name, fn)
     assert not found.passed and found.mistake is None, found.message
-    assert told in found.message and "Asked for: fn(" in found.message
+    assert difference in found.message and "Asked for: fn(" in found.message
 
 
 def test_a_number_is_asked_for_as_a_number():

@@ -161,13 +161,13 @@ for name, module in list(sys.modules.items()):
             if isinstance(value, type) and hasattr(value, 'judge'):
                 value.judge = fine
                 patched += 1
-assert patched > 10"""
+assert patched >= 3"""
 FORGE_RESULTS = """\
 import glob, json, os, shutil, sys
 for name, module in list(sys.modules.items()):
     if name.startswith(('vit_tutorial.checks', 'vit_classroom')):
         for word in [word for word in vars(module) if word.startswith('observe')]:
-            setattr(module, word, lambda *a, **k: None)
+            setattr(module, word, lambda *a, **k: a[-1])  # the cases themselves
 os.makedirs('results', exist_ok=True)
 passed = json.dumps(dict(passed=True, status='graded', score=100))
 for i in range(99):

@@ -1,24 +1,60 @@
 """Try a learner's function, and name the mistake.
 
-Each check_... takes the function, prints one line when it passes, and raises CheckFailed with `.mistake` and a hint when not.
-A function that changes the random state, the default dtype or the like leaves no trace on the next check.
+Each check takes the function, prints one line when it passes, and raises CheckFailed with
+`.mistake` and a hint when it does not: `checks.check_attention(my_attention)`. What a function does
+to random states, default dtypes and the like is undone before the next check.
+
+exercises/ holds one file for each exercise, engine/ the machinery that they share. An exercise is
+loaded when it is first asked for: `import vit_tutorial` stays light.
 """
 
-from .catalogue import names
-from .failure import CheckFailed, Verdict
-from .grading import judge_file, observe_file, write_cases
-from .guess import check_guess
-from .public import (
-    check_add_position,
-    check_attention,
-    check_encoder_block,
-    check_evaluate,
-    check_linear_to_conv,
-    check_multi_head,
-    check_patchify,
-    check_prepend_class_token,
-    check_sincos_2d,
-    check_unpatchify,
-    check_vit_forward,
-    check_warmup_cosine,
+import importlib
+
+from ..common.validation import require_choice
+from .engine.guess import check_guess
+from .engine.verdict import CheckFailed, Verdict
+
+# In the order of the lessons. check_attention is in exercises/attention.py, and so on.
+_CHECKS = (
+    "check_patchify",
+    "check_unpatchify",
+    "check_linear_to_conv",
+    "check_prepend_class_token",
+    "check_add_position",
+    "check_sincos_2d",
+    "check_attention",
+    "check_multi_head",
+    "check_encoder_block",
+    "check_vit_forward",
+    "check_warmup_cosine",
+    "check_evaluate",
 )
+__all__ = ["CheckFailed", "Verdict", "check_guess", "get", "names", *_CHECKS]
+
+
+def names() -> tuple[str, ...]:
+    """The names of the checks, in the order of the lessons."""
+    return _CHECKS
+
+
+def get(name: str):
+    """The check (engine/check.py) with this name.
+
+    Raises ValueError, with the nearest name, for an unknown one.
+    """
+    require_choice("check", name, _CHECKS)
+    exercise = importlib.import_module(
+        f".exercises.{name.removeprefix('check_')}", package=__name__
+    )
+    return getattr(exercise, name)
+
+
+def __getattr__(name: str):
+    """`checks.check_attention`, and `from vit_tutorial.checks import check_attention` (PEP 562)."""
+    if name in _CHECKS:
+        return get(name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,7 +1,8 @@
-"""Functions as learners write them, right and wrong, by somebody who had not seen the library of mistakes.
+"""Functions as learners write them, right and wrong.
 
-They say what the checks are worth: the library's own wrong functions are named by construction, these are not.
-Each function is an Entry, in the module of its subject: `known` has one mistake that the library lists, `unknown` one that it
+Their author had not seen the library of mistakes, so they show what the checks are worth: the
+library's own wrong functions are named by construction, these are not. Each function is an Entry in
+the module of its subject: `known` has one mistake that the library lists, `unknown` one that it
 does not list, `two` has two at once, `right` has none.
 """
 
@@ -14,11 +15,11 @@ MODULES = ("patches", "tokens", "positions", "attention", "encoder", "training")
 
 @dataclass(frozen=True)
 class Entry:
-    """kind: "known", "unknown", "two" or "right". names: the mistakes that may be named; None among them: no name is fine too."""
+    """One function, and what the check should make of it."""
 
     check: str
-    kind: str
-    names: tuple[str | None, ...]
+    kind: str  # "known", "unknown", "two" or "right"
+    names: tuple[str | None, ...]  # that the check may give; None: no name is fine, too
     fn: Callable
 
     @property

@@ -6,9 +6,8 @@ import io
 import time
 from dataclasses import dataclass
 
-from vit_tutorial.checks import Verdict
-from vit_tutorial.checks.catalogue import get
-from vit_tutorial.checks.files import load_observations
+from vit_classroom.sandbox.wire import unpack_observations
+from vit_tutorial.checks import Verdict, get
 
 from . import Entry
 
@@ -30,12 +29,12 @@ class Outcome:
 
     def __str__(self) -> str:
         said = "accepted" if self.verdict.passed else f"called {self.verdict.mistake}"
-        wanted = " or ".join(str(name) for name in self.entry.names) or "accepted"
-        return f"{self.entry.id} ({self.entry.kind}) was {said}; should be: {wanted}"
+        expected = " or ".join(str(name) for name in self.entry.names) or "accepted"
+        return f"{self.entry.id} ({self.entry.kind}) was {said}; should be: {expected}"
 
 
 def try_function(name: str, fn, seed: int) -> tuple[Verdict, float]:
-    """The verdict of the check called `name` on fn, and the seconds it took. What fn prints is swallowed."""
+    """The verdict of the check called `name` on fn, and the seconds. What fn prints is dropped."""
     start = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
         check = get(name)
@@ -45,9 +44,9 @@ def try_function(name: str, fn, seed: int) -> tuple[Verdict, float]:
 
 
 def remembering(name: str, seed: int = 0):
-    """A function fn -> Verdict that makes what the library's own functions give only once: the same verdicts, sooner.
+    """A function fn -> Verdict. It calls the library's own functions only once: the same, sooner.
 
-    Its attribute `of_file` judges a file of observations, as `checks.judge_file` does.
+    Its attribute `of_bytes` judges packed observations, as the classroom does.
     """
     check = get(name)
     cases = check.draw(seed)
@@ -68,7 +67,7 @@ def remembering(name: str, seed: int = 0):
                 cases, check.observe(fn, cases)
             )  # what the learner's fn gives is not remembered
 
-    look.of_file = lambda path: quick.judge(cases, load_observations(path, len(cases)))
+    look.of_bytes = lambda data: quick.judge(cases, unpack_observations(data, len(cases)))
     return look
 
 

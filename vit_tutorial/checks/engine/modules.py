@@ -1,14 +1,14 @@
-"""The kinds of modules that a case can hold, by name: a recipe is data, so it can cross from one process to another."""
+"""The kinds of modules that a case can hold, by name: a recipe is data, so it fits into a file."""
 
 import torch
 from torch import nn
 
-from ..common.validation import require_choice
-from ..model import MLP, MultiHeadSelfAttention, VisionTransformer, ViTConfig
+from ...common.validation import require_choice
+from ...model import MLP, MultiHeadSelfAttention, VisionTransformer, ViTConfig
 
 
 class PartsOnly(VisionTransformer):
-    """A VisionTransformer whose parts work and whose shortcuts do not: what is tried is how they are put together."""
+    """A VisionTransformer whose parts work and whose shortcuts fail: composing is the exercise."""
 
     def forward(self, images):
         raise NotImplementedError(
@@ -26,22 +26,22 @@ class PartsOnly(VisionTransformer):
         )
 
 
-class Notes(list):
-    """A list that a deep copy of its owner goes on writing into: a copied model is still the model that was handed over."""
+class CallLog(list):
+    """A list that a deep copy of its owner shares: calls of a copied model are still recorded."""
 
     def __deepcopy__(self, memo):
         return self
 
 
 class Probe(nn.Module):
-    """A small classifier that notes how it is called, and answers otherwise when it is called in training mode."""
+    """A small classifier that logs its calls, and answers differently in training mode."""
 
     def __init__(self, features: int, classes: int):
         super().__init__()
         self.norm = nn.BatchNorm1d(features)
         self.dropout = nn.Dropout(0.5)
         self.head = nn.Linear(features, classes)
-        self.calls: list[dict] = Notes()
+        self.calls: list[dict] = CallLog()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         self.calls.append(
@@ -53,15 +53,17 @@ class Probe(nn.Module):
         return self.head(self.dropout(self.norm(x) if not self.training or len(x) > 1 else x))
 
 
+_KINDS = {
+    "Linear": nn.Linear,
+    "LayerNorm": nn.LayerNorm,
+    "MultiHeadSelfAttention": MultiHeadSelfAttention,
+    "MLP": MLP,
+    "VisionTransformer": lambda **settings: PartsOnly(ViTConfig(**settings)),
+    "Probe": Probe,
+}
+
+
 def build_module(kind: str, settings: dict) -> nn.Module:
     """A fresh module of this kind. Raises ValueError for an unknown kind."""
-    kinds = {
-        "Linear": lambda **s: nn.Linear(**s),
-        "LayerNorm": lambda **s: nn.LayerNorm(**s),
-        "MultiHeadSelfAttention": lambda **s: MultiHeadSelfAttention(**s),
-        "MLP": lambda **s: MLP(**s),
-        "VisionTransformer": lambda **s: PartsOnly(ViTConfig(**s)),
-        "Probe": lambda **s: Probe(**s),
-    }
-    require_choice("kind of module", kind, tuple(kinds))
-    return kinds[kind](**settings)
+    require_choice("kind of module", kind, tuple(_KINDS))
+    return _KINDS[kind](**settings)

@@ -1,0 +1,1 @@
+"""What all checks share: cases, observing, comparing, judging. It knows no exercise."""

@@ -1,0 +1,100 @@
+"""A check: a learner's function is called on cases, compared with the right one, and named."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+from .case import Case, CaseMaker, Observation
+from .mistake import Evidence, Mistake
+from .observe import call_once, observe, preserved_torch_state, record_output
+from .problem import problem
+from .verdict import CheckFailed, Verdict
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Check:
+    """One exercise: its signature, its cases, the right function and the known mistakes.
+
+    A check is called with the learner's function. A grader takes the same steps one by one: `draw`
+    the cases, `observe` in a sandbox, `judge` outside. `judge` works on observations alone, so no
+    learner's code runs beside it.
+    """
+
+    name: str  # "check_patchify"
+    signature: str  # of the learner's function, with shapes, for messages and help()
+    cases: CaseMaker
+    reference: Callable  # the right function
+    mistakes: tuple[Mistake, ...]
+    record: Callable = field(default=record_output)  # (value, inputs) -> what is kept of a result
+    call: Callable = field(default=call_once)  # (fn, inputs) -> the value; most call fn once
+
+    def __post_init__(self):
+        # help(checks.check_attention) and checks.check_attention? show these.
+        object.__setattr__(self, "__name__", self.name)
+        text = (
+            "Try your function: one line when it passes, CheckFailed with a hint when it does not."
+        )
+        text += f"\n\nWrite {self.name}(my_function). Asked for: {self.signature}"
+        object.__setattr__(self, "__doc__", text)
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: write {self.name}(my_function) to try your function>"
+
+    def __call__(self, fn: Callable) -> None:
+        """Try fn: print one line when it passes.
+
+        Raises CheckFailed, with the mistake's name, when it does not pass, and TypeError when fn
+        cannot be called.
+        """
+        if not callable(fn):
+            raise TypeError(
+                f"{self.name} takes your function itself, got {type(fn).__name__}: "
+                f"write {self.name}(my_function), without brackets behind it"
+            )
+        with preserved_torch_state():  # a notebook may have made a GPU the default device
+            cases = self.draw(seed=0)
+            verdict = self.judge(cases, self.observe(fn, cases))
+        if not verdict.passed:
+            # "from None": what the learner's code raised is in the message, with its line.
+            raise CheckFailed(verdict.message, self.name, verdict.mistake) from None
+        print(verdict.message)
+
+    def draw(self, seed: int) -> list[Case]:
+        """The cases for a seed; another seed gives other numbers, and partly other sizes."""
+        return self.cases(torch.Generator().manual_seed(seed))
+
+    def observe(self, fn: Callable, cases: list[Case]) -> list[Observation]:
+        """What fn gives on each case."""
+        return [self.observe_one(fn, case) for case in cases]
+
+    def observe_one(self, fn: Callable, case: Case) -> Observation:
+        """What fn gives on one case."""
+        return observe(self.record, fn, case, self.call)
+
+    def judge(self, cases: list[Case], actual: list[Observation]) -> Verdict:
+        """Compare with the reference, and find the mistake's name."""
+        evidence = Evidence(cases, actual, self.observe(self.reference, cases))
+        wrong = [i for i in range(len(cases)) if not evidence.right(i)]
+        if not wrong:
+            return Verdict(True, None, f"{self.name}: passed, {len(cases)} cases")
+        mistake = next((m for m in self.mistakes if m.made_in(evidence, self.observe_one)), None)
+        message = self._message(evidence, mistake, wrong)
+        return Verdict(False, mistake.name if mistake else None, message)
+
+    def _message(self, evidence: Evidence, mistake: Mistake | None, wrong: list[int]) -> str:
+        if mistake and mistake.name == "not_written":
+            return f"{self.name}: {mistake.explanation}\n    {mistake.hint}"
+        i = wrong[0]
+        case = evidence.cases[i]
+        headline, detail = problem(case, evidence.actual[i], evidence.expected[i])
+        about = f" ({case.about})" if case.about else ""
+        verb = "is" if len(wrong) == 1 else "are"
+        lines = [
+            f"{self.name}: {headline}",
+            mistake.explain(evidence) if mistake else "",
+            detail,
+            f"Tried with {case}{about}; {len(wrong)} of {len(evidence.cases)} cases {verb} wrong.",
+            f"Hint: {mistake.hint}" if mistake else f"Asked for: {self.signature}",
+        ]
+        return "\n    ".join(line for line in lines if line)

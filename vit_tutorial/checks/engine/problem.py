@@ -1,0 +1,113 @@
+"""What is wrong with one observation, as a headline and a detail for the learner."""
+
+from .case import Case, Observation
+from .compare import close, shape_difference, value_difference
+
+
+def same_values(one: Observation, two: Observation) -> bool:
+    """The same tensors up to rounding (another dtype is allowed) and the same recorded "values"."""
+    return (
+        one.error is None
+        and two.error is None
+        and one.tensors.keys() == two.tensors.keys()
+        and one.facts.get("values") == two.facts.get("values")
+        and all(close(one.tensors[name], two.tensors[name], loose=True) for name in one.tensors)
+    )
+
+
+def problem(case: Case, actual: Observation, expected: Observation) -> tuple[str, str] | None:
+    """The first thing that is wrong in one case: (headline, detail). None when nothing is."""
+    if not case.has_values:
+        return _device_problem(actual)
+    if actual.error is not None:
+        line = actual.facts.get("line")
+        place = f"\n    in {line}" if line else ""
+        return "your function stopped with an error.", f"{actual.error}{place}"
+    values = actual.facts.get("values"), expected.facts.get("values")
+    if None not in values and values[0] != values[1]:  # a wrong stride explains a wrong shape
+        return _values_problem(*values)
+    for name in expected.tensors:
+        found = _tensor_problem(name, actual, expected)
+        if found:
+            return found
+    if values[0] != values[1]:
+        return _values_problem(*values)
+    return _side_effect_problem(actual, expected)
+
+
+def _device_problem(actual: Observation) -> tuple[str, str] | None:
+    """On the stand-in for a GPU the result must lie there; code may also refuse to run there."""
+    devices = {} if actual.error else actual.facts.get("devices", {})
+    stray = [device for device in devices.values() if device != "meta"]
+    if not stray:
+        return None
+    return (
+        "the result is on another device than the inputs.",
+        f"The inputs were on the device 'meta' (a stand-in for a GPU), the result on {stray[0]!r}.",
+    )
+
+
+def _tensor_problem(
+    name: str, actual: Observation, expected: Observation
+) -> tuple[str, str] | None:
+    right = expected.tensors[name]
+    mine = actual.tensors.get(name)
+    form = expected.facts.get("form")
+    what = "the result" if name == "output" and len(expected.tensors) == 1 else name
+    if mine is None:
+        kind = actual.facts.get("types", {}).get(name, "missing")
+        more = " A function without a return statement returns None." if kind == "NoneType" else ""
+        return f"{what} must be {form or 'a torch.Tensor'}.", f"It is: {kind}.{more}"
+    if mine.shape != right.shape:
+        return f"{what} has the wrong shape.", shape_difference(mine, right)
+    if not close(mine, right, loose=True):
+        wrong = "is not right" if form else "has the right shape, but not the right values"
+        return f"{what} {wrong}.", value_difference(mine, right)
+    if mine.dtype != right.dtype:
+        return f"{what} has the wrong dtype.", f"It is {mine.dtype}, expected {right.dtype}."
+    if not close(mine, right):
+        return (
+            f"{what} is less precise than its dtype.",
+            f"{value_difference(mine, right)} Was it computed in another dtype on the way?",
+        )
+    return None
+
+
+def _values_problem(actual, expected) -> tuple[str, str]:
+    """The first of the recorded values (such as a convolution's stride) that differs."""
+    actual, expected = actual or {}, expected or {}
+    name = next(name for name in {**expected, **actual} if actual.get(name) != expected.get(name))
+    return (
+        f"{name} is not as it should be.",
+        f"It is {actual.get(name)}, expected {expected.get(name)}.",
+    )
+
+
+def _side_effect_problem(actual: Observation, expected: Observation) -> tuple[str, str] | None:
+    """The values are right; what else did the call do, or leave undone?"""
+    facts = actual.facts
+    if facts.get("changed"):
+        names = " and ".join(facts["changed"])
+        return (
+            "your function changed its input.",
+            f"After the call, {names} held other numbers than before.",
+        )
+    if facts.get("detached"):
+        return (
+            "no gradient flows through your function.",
+            "The inputs require a gradient, the result does not: nothing before it could learn.",
+        )
+    if facts.get("backward_error"):
+        return (
+            "no gradient can be computed through your function.",
+            f"The backward pass stops with: {facts['backward_error']}. "
+            "The usual cause is a line that writes into a tensor.",
+        )
+    reached_by_none = expected.facts.get("no_gradient", [])
+    unreached = [name for name in facts.get("no_gradient", []) if name not in reached_by_none]
+    if unreached:
+        return (
+            "the gradient does not reach every input.",
+            f"No gradient reaches {' and '.join(unreached)}: training could never change it.",
+        )
+    return None

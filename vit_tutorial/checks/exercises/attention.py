@@ -1,0 +1,351 @@
+"""check_attention: attention for given queries, keys and values, with its weights."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from ...model import attention
+from ..engine.case import Case, choice, numbers
+from ..engine.check import Check
+from ..engine.mistake import Evidence, Mistake
+from ..engine.observe import record_named
+from .general import general_mistakes
+
+
+def record_pair(value, inputs) -> tuple[dict, dict]:
+    """(output, weights), a tuple or a list of two tensors."""
+    names = ("output", "weights")
+    if type(value) in (tuple, list) and len(value) == 2:
+        return record_named(names, tuple(value))
+    return record_named(names, (value,))
+
+
+def attention_cases(generator: torch.Generator) -> list[Case]:
+    """One head, one token, batch 1; sizes that hide a wrong axis; large scores; gradients."""
+
+    def case(about, B, h, T, d, dtype=torch.float32, scale=1.0, **more):
+        q, k, v = (numbers(generator, B, h, T, d, dtype=torch.float64) for _ in range(3))
+        inputs = {"q": q, "k": k, "v": v}
+        return Case(
+            about, {name: (scale * value).to(dtype) for name, value in inputs.items()}, **more
+        )
+
+    T, d = choice(generator, 5, 6, 7), choice(generator, 8, 9)
+    return [
+        case("", 2, 3, T, d),
+        case("batch of 1, one head", 1, 1, T, d),
+        case("as many tokens as entries", 2, 3, 4, 4),
+        case("as many heads as tokens", 2, 5, 5, 3),
+        case("one token", 2, 2, 1, 4),
+        case("large scores", 1, 2, T, d, scale=12.0),
+        case("float64", 2, 2, T, d, torch.float64),
+        case("with gradient", 1, 2, T, d, grad=True),
+        case("another device", 2, 2, T, d, device="meta"),
+    ]
+
+
+def shape(e: Evidence) -> tuple:
+    return tuple(e.inputs["q"].shape)
+
+
+def width(e: Evidence) -> int:
+    return shape(e)[3]
+
+
+def heads(e: Evidence) -> int:
+    return shape(e)[1]
+
+
+def wide(e: Evidence) -> int:
+    return heads(e) * width(e)
+
+
+def scores(q, k):
+    return q @ k.mT / math.sqrt(q.shape[3])
+
+
+def by_weights(weights, v, read=None):
+    return weights @ (v if read is None else read), weights
+
+
+def scaled(q, k, v, by):
+    return by_weights((q @ k.mT / by).softmax(dim=-1), v)
+
+
+def scaled_after(q, k, v):
+    return by_weights((q @ k.mT).softmax(dim=-1) / math.sqrt(q.shape[3]), v)
+
+
+def masked(q, k, v, hidden):
+    n = torch.arange(q.shape[2], device=q.device)
+    return by_weights(
+        scores(q, k).masked_fill(hidden(n[:, None], n), float("-inf")).softmax(-1).nan_to_num(), v
+    )
+
+
+def strictly_later() -> tuple:
+    """The mask hides the token itself, too. The last one has equal weights, nan, or 0."""
+
+    def masked_by(value, repair=lambda weights: weights):
+        def buggy(q, k, v):
+            n = torch.arange(q.shape[2], device=q.device)
+            weights = scores(q, k).masked_fill(n <= n[:, None], value).softmax(-1)
+            return by_weights(repair(weights), v)
+
+        return buggy
+
+    return masked_by(-1e9), masked_by(float("-inf")), masked_by(float("-inf"), torch.nan_to_num)
+
+
+def dropped(q, k, v):
+    return by_weights(F.dropout(scores(q, k).softmax(dim=-1), 0.3), v)
+
+
+def has_dropout(e: Evidence) -> bool:
+    """With several tokens, each weight is 0 or the right one times one factor above 1."""
+    factors, zeros = set(), 0
+    for case, actual, expected in e.compared():
+        if case.inputs["q"].shape[2] < 3 or case.about == "large scores":
+            continue
+        mine, right = actual.tensors.get("weights"), expected.tensors["weights"]
+        if mine is None or mine.shape != right.shape:
+            return False
+        kept = mine != 0
+        zeros += int((~kept).sum())
+        factors |= {round(f, 3) for f in (mine[kept] / right[kept]).double().flatten().tolist()}
+    return zeros > 0 and len(factors) == 1 and factors.pop() > 1
+
+
+MISTAKES = (
+    Mistake(
+        name="scale_by_model_width",
+        explanation=lambda e: (
+            f"Your weights equal softmax(QK^T / {math.sqrt(wide(e)):.3g}). "
+            f"{math.sqrt(wide(e)):.3g} is the root of {wide(e)}, the width of all {heads(e)} "
+            "heads together."
+        ),
+        hint=(
+            "A score is a sum over the entries of one query. How many entries does a query have "
+            "here?"
+        ),
+        # omihub777/ViT-CIFAR divides by it. With one head it makes no difference.
+        buggy=lambda q, k, v: scaled(q, k, v, math.sqrt(q.shape[1] * q.shape[3])),
+    ),
+    Mistake(
+        name="scale_by_d",
+        explanation=lambda e: (
+            f"Your weights equal softmax(QK^T / {width(e)}): the scores are divided by d = "
+            f"{width(e)} itself."
+        ),
+        hint=(
+            "The variance of a sum of d terms is d. Which number has the unit of the score itself?"
+        ),
+        # scale = dim_head ** -1
+        buggy=lambda q, k, v: scaled(q, k, v, q.shape[3]),
+    ),
+    Mistake(
+        name="no_scale",
+        explanation="Your weights equal softmax(QK^T): the scores are not divided by anything.",
+        hint=("How spread out are sums of d products? What does softmax do with scores like that?"),
+        buggy=lambda q, k, v: scaled(q, k, v, 1.0),
+    ),
+    Mistake(
+        name="multiplied_by_root",
+        explanation=lambda e: (
+            f"Your scores are multiplied by the root of d = {width(e)}, where they should be "
+            "divided by it."
+        ),
+        hint=(
+            "Should a wider head make softmax sharper, or should its scores stay as spread out "
+            "as before?"
+        ),
+        # scale = d ** 0.5 in the place of d ** -0.5
+        buggy=lambda q, k, v: scaled(q, k, v, 1 / math.sqrt(q.shape[3])),
+    ),
+    Mistake(
+        name="scaled_after_softmax",
+        explanation=lambda e: (
+            f"Each row of your weights adds to {1 / math.sqrt(width(e)):.3g}: softmax came first, "
+            "and the division after it."
+        ),
+        hint=(
+            "What should a row of weights add to? Which step makes sure of that, and what must "
+            "not come after it?"
+        ),
+        buggy=scaled_after,
+    ),
+    Mistake(
+        name="softmax_over_queries",
+        explanation=(
+            "The columns of your weights add to 1 and the rows do not: softmax ran over the "
+            "queries."
+        ),
+        hint=("Each query shares its attention among all keys. Along which axis do the keys lie?"),
+        # softmax(dim=-2), or dim=1 left over from a version without batch and heads
+        buggy=lambda q, k, v: by_weights((scores(q, k)).softmax(dim=-2), v),
+    ),
+    Mistake(
+        name="softmax_over_heads",
+        explanation="Your weights add to 1 over the heads: softmax ran over axis 1.",
+        hint=("Each query shares its attention among all keys. Along which axis do the keys lie?"),
+        # softmax(dim=1), right for (B, T) scores and wrong for (B, h, T, T)
+        buggy=lambda q, k, v: by_weights(scores(q, k).softmax(dim=1), v),
+    ),
+    Mistake(
+        name="softmax_over_batch",
+        explanation=(
+            "Your weights add to 1 over the images of the batch: softmax ran over axis 0."
+        ),
+        hint=(
+            "Should what one image reads depend on the other images? Along which axis do the keys "
+            "lie?"
+        ),
+        # softmax(dim=0), right for the scores of a single query
+        buggy=lambda q, k, v: by_weights(scores(q, k).softmax(dim=0), v),
+    ),
+    Mistake(
+        name="softmax_forgotten",
+        explanation=(
+            "Your weights are the scores themselves: they do not add to 1, and some are negative."
+        ),
+        hint="What turns any row of numbers into positive numbers that add to 1?",
+        buggy=lambda q, k, v: by_weights(scores(q, k), v),
+    ),
+    Mistake(
+        name="scores_returned",
+        explanation="The output is right. As weights you return the scores, from before softmax.",
+        hint="A row of weights adds to 1. Which of your variables does?",
+        buggy=lambda q, k, v: (scaled(q, k, v, math.sqrt(q.shape[3]))[0], scores(q, k)),
+        variants=(lambda q, k, v: (scaled(q, k, v, math.sqrt(q.shape[3]))[0], q @ k.mT),),
+    ),
+    Mistake(
+        name="keys_reshaped",
+        explanation=(
+            "Your keys were reshaped, and their last two axes should have been exchanged: a column "
+            "mixes entries of several keys."
+        ),
+        hint=(
+            "Which operation exchanges two axes, and which only fills the same numbers into a new "
+            "shape?"
+        ),
+        # k.view(B, h, d, T): the shape is right, so nothing complains.
+        buggy=lambda q, k, v: by_weights(
+            (q @ k.reshape(*k.shape[:2], k.shape[3], k.shape[2]) / math.sqrt(q.shape[3])).softmax(
+                -1
+            ),
+            v,
+        ),
+    ),
+    Mistake(
+        name="queries_and_keys_exchanged",
+        explanation=(
+            "Queries and keys are exchanged in your weights: row i holds the weights of key i for "
+            "all queries."
+        ),
+        hint=(
+            "Row i holds what token i reads. Whose question is that, and which of q and k holds "
+            "the questions?"
+        ),
+        # k @ q.transpose(-2, -1)
+        buggy=lambda q, k, v: by_weights(scores(k, q).softmax(dim=-1), v),
+    ),
+    Mistake(
+        name="weights_transposed",
+        explanation=(
+            "Your weights are right, but they were multiplied with the values the wrong way round: "
+            "each token gives where it should read."
+        ),
+        hint=(
+            "Row i of the weights belongs to query i. Which product takes, for row i, a "
+            "weighted sum of the values?"
+        ),
+        # weights.transpose(-2, -1) @ v
+        buggy=lambda q, k, v: (
+            scaled(q, k, v, math.sqrt(q.shape[3]))[1].mT @ v,
+            scaled(q, k, v, math.sqrt(q.shape[3]))[1],
+        ),
+    ),
+    Mistake(
+        name="keys_read",
+        explanation="Your output is the weighted sum of the keys. The values were not used.",
+        hint=(
+            "Which tensor is compared with the queries, and which one is read? Which of them does "
+            "your last product take?"
+        ),
+        # weights @ k
+        buggy=lambda q, k, v: by_weights(scores(q, k).softmax(-1), v, k),
+    ),
+    Mistake(
+        name="causal_mask",
+        explanation=(
+            "Each token reads from itself and the tokens before it only. No mask is asked for: "
+            "patches have no future."
+        ),
+        hint="Should patch 0 of an image not see patch 1? Where does your code hide keys?",
+        # code taken from the decoder of a language model
+        buggy=lambda q, k, v: masked(q, k, v, lambda i, j: j > i),
+    ),
+    Mistake(
+        name="mask_of_the_wrong_sign",
+        explanation=(
+            "Each token reads from itself and the tokens after it only: a causal mask the "
+            "wrong way round. No mask is asked for."
+        ),
+        hint=(
+            "Which entries does your mask keep, those that are True or those that are False? And "
+            "is a mask needed here?"
+        ),
+        # F.scaled_dot_product_attention keeps what is True, nn.MultiheadAttention hides it.
+        buggy=lambda q, k, v: masked(q, k, v, lambda i, j: j < i),
+        variants=strictly_later(),
+    ),
+    Mistake(
+        name="results_exchanged",
+        explanation="Your two results are right, in the wrong order: the weights came first.",
+        hint="The exercise asks for (output, weights). What is the shape of each?",
+        # return weights, output
+        buggy=lambda q, k, v: scaled(q, k, v, math.sqrt(q.shape[3]))[::-1],
+    ),
+    Mistake(
+        name="weights_not_returned",
+        explanation=(
+            "Your function returned one tensor. The exercise asks for two: the output and the "
+            "weights."
+        ),
+        hint="Which second result does the caller want to look at?",
+        # F.scaled_dot_product_attention returns the output alone.
+        buggy=F.scaled_dot_product_attention,
+        detect=lambda e: all(
+            list(actual.facts.get("types", {})) == ["output"] and actual.tensors
+            for actual in e.with_values()
+        ),
+    ),
+    Mistake(
+        name="dropout_left_on",
+        explanation=(
+            "Some of your weights are 0 and others too large: dropout is on, and nothing is being "
+            "trained here."
+        ),
+        hint=(
+            "F.dropout has a parameter that says whether this is training. What is it when you "
+            "leave it out?"
+        ),
+        # F.dropout(weights, p) drops by default, in evaluation too.
+        buggy=dropped,
+        detect=has_dropout,
+    ),
+)
+
+
+check_attention = Check(
+    name="check_attention",
+    signature=(
+        "fn(q, k, v), each (B, h, T, d) -> (output (B, h, T, d), weights (B, h, T, T)), "
+        "each row of weights adds to 1"
+    ),
+    cases=attention_cases,
+    reference=attention,
+    mistakes=MISTAKES + general_mistakes(attention, result=0, without=()),
+    record=record_pair,
+)

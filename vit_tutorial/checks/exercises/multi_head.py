@@ -1,0 +1,310 @@
+"""check_multi_head: multi-head self-attention, from joined weights to the output projection."""
+
+import math
+
+import torch
+
+from ...model import attention
+from ..engine.case import Case, choice, numbers
+from ..engine.check import Check
+from ..engine.mistake import Evidence, Mistake
+from .general import general_mistakes
+
+
+def multi_head(x, w_qkv, b_qkv, w_out, b_out, num_heads):
+    """(B, T, D) -> (B, T, D), the right function: `steps` with nothing changed."""
+    return steps(x, w_qkv, b_qkv, w_out, b_out, num_heads)
+
+
+def multi_head_cases(generator: torch.Generator) -> list[Case]:
+    """One head, heads of one entry, one token, batch 1; sizes that hide a wrong axis."""
+
+    def case(about, B, T, D, h, dtype=torch.float32, **more):
+        shapes = {"x": (B, T, D), "w_qkv": (3 * D, D), "b_qkv": (3 * D,)}
+        shapes |= {"w_out": (D, D), "b_out": (D,)}
+        inputs = {
+            name: numbers(generator, *shape, dtype=torch.float64) for name, shape in shapes.items()
+        }
+        inputs["w_qkv"] /= D**0.5
+        inputs["w_out"] /= D**0.5
+        inputs = {name: value.to(dtype) for name, value in inputs.items()}
+        return Case(about, inputs | {"num_heads": h}, **more)
+
+    T, h = choice(generator, 5, 7), choice(generator, 2, 3)
+    return [
+        case("", 2, T, 4 * h, h),
+        case("one head", 2, T, 6, 1),
+        case("batch of 1", 1, T, 4 * h, h),
+        case("as many tokens as entries", 2, 6, 6, 2),
+        case("as many tokens as heads", 2, 4, 12, 4),
+        case("heads of one entry", 2, T, 4, 4),
+        case("one token", 3, 1, 4 * h, h),
+        case("float64", 2, T, 4 * h, h, torch.float64),
+        case("with gradient", 1, T, 4 * h, h, grad=True),
+        case("another device", 2, T, 4 * h, h, device="meta"),
+    ]
+
+
+def steps(
+    x, w_qkv, b_qkv, w_out, b_out, h, parts=None, split=None, attend=None, merge=None, project=None
+):
+    q, k, v = (parts or three)(x, w_qkv, b_qkv, h)
+    q, k, v = ((split or into_heads)(part, h) for part in (q, k, v))
+    read = (attend or (lambda q, k, v: attention(q, k, v)[0]))(q, k, v)
+    merged = (merge or joined)(read)
+    return (project or (lambda z, w, b: z @ w.T + b))(merged, w_out, b_out)
+
+
+def three(x, w, b, h, order=(0, 1, 2)):
+    parts = (x @ w.T + b).chunk(3, dim=-1)
+    return tuple(parts[i] for i in order)
+
+
+def into_heads(part, h):
+    B, T, D = part.shape
+    return part.reshape(B, T, h, D // h).transpose(1, 2)  # (B, h, T, d)
+
+
+def joined(heads):
+    B, h, T, d = heads.shape
+    return heads.transpose(1, 2).reshape(B, T, h * d)
+
+
+def changed(**step):
+    return lambda x, w_qkv, b_qkv, w_out, b_out, h: steps(x, w_qkv, b_qkv, w_out, b_out, h, **step)
+
+
+def split_interleaved(part, h):
+    return part.reshape(*part.shape[:2], -1, h).permute(0, 3, 1, 2)
+
+
+def merge_interleaved(heads):
+    return heads.permute(0, 2, 3, 1).reshape(heads.shape[0], heads.shape[2], -1)
+
+
+def sizes(e: Evidence) -> tuple[int, int]:
+    inputs = e.inputs
+    return inputs["x"].shape[2], inputs["num_heads"]
+
+
+def scaled(q, k, v, by):
+    return (q @ k.mT / by).softmax(dim=-1) @ v
+
+
+def qkv_in_each_head(x, w, b, h):
+    B, T, D = x.shape
+    return tuple(
+        (x @ w.T + b).reshape(B, T, h, 3, D // h).permute(3, 0, 1, 2, 4).reshape(3, B, T, D)
+    )
+
+
+MISTAKES = (
+    Mistake(
+        name="heads_merged_without_permute",
+        explanation=(
+            "The heads were merged by a bare reshape: token 0 now holds what head 0 read for "
+            "several tokens."
+        ),
+        hint=(
+            "Before the merge the axes are (B, h, T, d). Which two must change places, so that a "
+            "token's heads are side by side?"
+        ),
+        # the classic: the shape is right, so nothing complains
+        buggy=changed(merge=lambda z: z.reshape(z.shape[0], z.shape[2], -1)),
+    ),
+    Mistake(
+        name="heads_split_without_permute",
+        explanation=(
+            "The heads were split by a bare reshape to (B, h, T, d): a head holds whole tokens "
+            "instead of a part of each token."
+        ),
+        hint=(
+            "Starting from (B, T, D): which axis becomes h and d? Which axes must be exchanged "
+            "afterwards?"
+        ),
+        # x.view(B, h, T, d), as often as the merge
+        buggy=changed(
+            split=lambda p, h: p.reshape(p.shape[0], h, p.shape[1], -1),
+            merge=lambda z: z.reshape(z.shape[0], z.shape[2], -1),
+        ),
+    ),
+    Mistake(
+        name="split_alone_without_permute",
+        explanation=(
+            "The heads were split by a bare reshape to (B, h, T, d), and the merge exchanges axes, "
+            "which does not undo that."
+        ),
+        hint=(
+            "Starting from (B, T, D): which axis becomes h and d? Which axes must be exchanged "
+            "afterwards?"
+        ),
+        buggy=changed(split=lambda p, h: p.reshape(p.shape[0], h, p.shape[1], -1)),
+    ),
+    *(
+        Mistake(
+            name=name,
+            explanation=(
+                f"The rows of w_qkv were read as {words}. They are queries, then keys, then values."
+            ),
+            hint="Which third of the output does each of your three names get?",
+            # v, k, q = ...; libraries that keep another order
+            buggy=changed(parts=lambda x, w, b, h, order=order: three(x, w, b, h, order)),
+        )
+        for name, words, order in (
+            ("keys_first", "keys, queries, values", (1, 0, 2)),
+            ("values_second", "queries, values, keys", (0, 2, 1)),
+            ("values_first", "values, keys, queries", (2, 1, 0)),
+            ("values_then_queries", "values, queries, keys", (1, 2, 0)),
+            ("keys_then_values", "keys, values, queries", (2, 0, 1)),
+        )
+    ),
+    Mistake(
+        name="shared_projection",
+        explanation=(
+            "Queries, keys and values are the same numbers: only one third of w_qkv was used, "
+            "for all three."
+        ),
+        hint=(
+            "How many linear layers does self-attention have before the scores? What can a token "
+            "not express when they are one?"
+        ),
+        # one linear layer for queries, keys and values
+        buggy=changed(parts=lambda x, w, b, h: three(x, w, b, h, (0, 0, 0))),
+        variants=(
+            changed(parts=lambda x, w, b, h: three(x, w, b, h, (1, 1, 1))),
+            changed(parts=lambda x, w, b, h: three(x, w, b, h, (2, 2, 2))),
+        ),
+    ),
+    Mistake(
+        name="queries_are_keys",
+        explanation=(
+            "Queries and keys are the same numbers, so token i scores token j as token j scores "
+            "token i."
+        ),
+        hint="Which third of w_qkv makes the keys?",
+        # a line copied and not changed
+        buggy=changed(parts=lambda x, w, b, h: three(x, w, b, h, (0, 0, 2))),
+        variants=(changed(parts=lambda x, w, b, h: three(x, w, b, h, (1, 1, 2))),),
+    ),
+    Mistake(
+        name="output_projection_missing",
+        explanation="The heads were merged and returned: w_out and b_out were not used.",
+        hint=(
+            "Which inputs of the function does your code never read? What do they do for the heads?"
+        ),
+        # easy to forget, since the shape is right already
+        buggy=changed(project=lambda z, w, b: z),
+    ),
+    Mistake(
+        name="qkv_bias_forgotten",
+        explanation="Everything is right except b_qkv: queries, keys and values have no bias.",
+        hint="Which inputs of the function does your code never read?",
+        # vit-pytorch has no such bias, on purpose.
+        buggy=changed(parts=lambda x, w, b, h: three(x, w, 0 * b, h)),
+    ),
+    Mistake(
+        name="output_bias_forgotten",
+        explanation="Everything is right except b_out: it was not added at the end.",
+        hint="Which inputs of the function does your code never read?",
+        buggy=changed(project=lambda z, w, b: z @ w.T),
+    ),
+    Mistake(
+        name="both_biases_forgotten",
+        explanation="Neither b_qkv nor b_out was added.",
+        hint="Which inputs of the function does your code never read?",
+        # x @ w.T in the place of F.linear(x, w, b)
+        buggy=changed(
+            parts=lambda x, w, b, h: three(x, w, 0 * b, h), project=lambda z, w, b: z @ w.T
+        ),
+    ),
+    Mistake(
+        name="scale_by_model_width",
+        explanation=lambda e: (
+            f"The scores are divided by the root of {sizes(e)[0]}, the width of the model. With "
+            f"{sizes(e)[1]} heads a query has {sizes(e)[0] // sizes(e)[1]} entries."
+        ),
+        hint="Which of the two widths is a score a sum over?",
+        # omihub777/ViT-CIFAR has it. Every shape still comes out right.
+        buggy=changed(attend=lambda q, k, v: scaled(q, k, v, math.sqrt(q.shape[1] * q.shape[3]))),
+    ),
+    Mistake(
+        name="no_scale",
+        explanation="The scores are not divided by anything.",
+        hint="How spread out are sums of d products, and what does softmax do with them?",
+        buggy=changed(attend=lambda q, k, v: scaled(q, k, v, 1.0)),
+    ),
+    Mistake(
+        name="softmax_over_queries",
+        explanation=(
+            "Softmax ran over the queries: each column of the weights adds to 1 instead of each "
+            "row."
+        ),
+        hint=("Each query shares its attention among all keys. Along which axis do the keys lie?"),
+        # softmax(dim=-2)
+        buggy=changed(
+            attend=lambda q, k, v: (q @ k.mT / math.sqrt(q.shape[3])).softmax(dim=-2) @ v
+        ),
+    ),
+    Mistake(
+        name="one_head",
+        explanation=lambda e: (
+            "num_heads was ignored: your result is that of one head, and here there are "
+            f"{sizes(e)[1]}."
+        ),
+        hint="Where does your code use num_heads?",
+        buggy=lambda x, w_qkv, b_qkv, w_out, b_out, h: steps(x, w_qkv, b_qkv, w_out, b_out, 1),
+    ),
+    Mistake(
+        name="heads_interleaved",
+        explanation="Head 0 got every h-th entry of a query instead of the first d entries.",
+        hint=(
+            "The rows are in head order: first all d entries of head 0. Which of h and d comes "
+            "first when you split the width?"
+        ),
+        # view(B, T, d, h) in the place of view(B, T, h, d)
+        buggy=changed(split=split_interleaved, merge=merge_interleaved),
+        variants=(changed(split=split_interleaved), changed(merge=merge_interleaved)),
+    ),
+    Mistake(
+        name="qkv_in_each_head",
+        explanation=(
+            "The rows of w_qkv were read head by head (queries, keys and values of head 0, "
+            "then of head 1, ...). They are all queries, then all keys, then all values."
+        ),
+        hint="In your reshape of 3D into three axes, which of 3, h and d comes first?",
+        # view(B, T, h, 3, d), which other libraries use
+        buggy=changed(parts=qkv_in_each_head),
+    ),
+    Mistake(
+        name="weight_not_transposed",
+        explanation=(
+            "w_out was applied as x @ w. A linear layer keeps its weight as (out, in), so that "
+            "it computes x @ w.T."
+        ),
+        hint=("What are the axes of a linear layer's weight? Square matrices hide the difference."),
+        # x @ w with a weight from nn.Linear
+        buggy=changed(project=lambda z, w, b: z @ w + b),
+    ),
+    Mistake(
+        name="residual_added",
+        explanation=(
+            "The input was added to the result. This function has no residual: adding it is the "
+            "block's work."
+        ),
+        hint="Does this layer add x, or does the block?",
+        # code that was taken from a whole block
+        buggy=lambda x, *rest: x + multi_head(x, *rest),
+    ),
+)
+
+
+check_multi_head = Check(
+    name="check_multi_head",
+    signature=(
+        "fn(x (B, T, D), w_qkv (3D, D), b_qkv (3D), w_out (D, D), b_out (D), num_heads h) -> "
+        "(B, T, D); the rows of w_qkv: all queries, all keys, all values, each in head order"
+    ),
+    cases=multi_head_cases,
+    reference=multi_head,
+    mistakes=MISTAKES + general_mistakes(multi_head, without=()),
+)

@@ -1,0 +1,233 @@
+"""check_prepend_class_token: put the class token in front of the patches."""
+
+import torch
+
+from ..engine.check import Check
+from ..engine.mistake import Evidence, Mistake
+from .general import general_mistakes
+from .inputs import token_cases
+
+
+def prepend(tokens: torch.Tensor, class_token: torch.Tensor) -> torch.Tensor:
+    """(B, N, D) and (1, 1, D) -> (B, N+1, D)."""
+    return torch.cat([class_token.expand(len(tokens), -1, -1), tokens], dim=1)
+
+
+def batch(e: Evidence) -> int:
+    return len(e.inputs["tokens"])
+
+
+def tokens_of(e: Evidence) -> int:
+    return e.inputs["tokens"].shape[1]
+
+
+def rows(e: Evidence) -> int:
+    return e.observation.output.shape[1] - 1
+
+
+def token_unused(e: Evidence) -> bool:
+    """No gradient reaches class_token: it was not used, or its numbers without their history."""
+    return any("class_token" in actual.facts.get("no_gradient", []) for actual in e.actual)
+
+
+def patches_right(e: Evidence) -> bool:
+    """In every case the shape is right, and the rows behind the first are the tokens."""
+    for _, actual, expected in e.compared():
+        mine, right = actual.output, expected.output
+        if mine is None or mine.shape != right.shape:
+            return False
+        if not torch.allclose(mine[:, 1:].double(), right[:, 1:].double(), rtol=1e-3, atol=1e-4):
+            return False
+    return True
+
+
+def first_row_differs(e: Evidence) -> bool:
+    """In some case, row 0 of one image is not that of another."""
+    outputs = [actual.output for actual in e.actual if actual.output is not None]
+    return any(
+        not torch.allclose(x[:, 0], x[:1, 0].expand_as(x[:, 0]), equal_nan=True) for x in outputs
+    )
+
+
+def spread(tokens, cls):
+    return cls.expand(len(tokens), -1, -1)
+
+
+def first_image_only(tokens, cls):
+    result = tokens.new_zeros(len(tokens), tokens.shape[1] + 1, tokens.shape[2])
+    result[0, 0], result[:, 1:] = cls[0, 0], tokens
+    return result
+
+
+def prepend_detached(tokens, cls):
+    return torch.cat([spread(tokens, cls.detach()), tokens], dim=1)
+
+
+MISTAKES = (
+    Mistake(
+        name="appended",
+        explanation=lambda e: (
+            f"The class token is last, in row {rows(e)}. It belongs in row 0, before the patches."
+        ),
+        hint=(
+            "In which order do you pass the two parts to the function that joins them? Who reads "
+            "row 0 later?"
+        ),
+        # torch.cat([x, class_token]), as one public tutorial has it, against its own table
+        buggy=lambda tokens, cls: torch.cat([tokens, spread(tokens, cls)], dim=1),
+    ),
+    Mistake(
+        name="not_expanded",
+        explanation=lambda e: (
+            f"With a batch of 1 everything is right. Here there are {batch(e)} images, and "
+            "class_token has a batch size of 1."
+        ),
+        hint=(
+            "Joining along the tokens needs the same batch size in both parts. How does one "
+            "token serve many images?"
+        ),
+        buggy=lambda tokens, cls: torch.cat([cls, tokens], dim=1),
+        detect=lambda e: (
+            e.wrong_exactly_where(lambda case: len(case.inputs["tokens"]) != 1)
+            and e.observation.error is not None
+        ),
+    ),
+    Mistake(
+        name="first_image_only",
+        explanation="Image 0 has the class token in row 0. In all other images row 0 is zero.",
+        hint="Which of your lines writes the token? For how many images?",
+        # x[0, 0] = class_token on a tensor of zeros
+        buggy=first_image_only,
+    ),
+    Mistake(
+        name="batch_flattened",
+        explanation=lambda e: (
+            f"The tokens of all {batch(e)} images are now in one sequence, with one class token "
+            "before them all."
+        ),
+        hint="Each image is a sequence of its own. Which axis did your reshape take away?",
+        # view(1, -1, D), to make the batch sizes agree
+        buggy=lambda tokens, cls: torch.cat([cls, tokens.reshape(1, -1, tokens.shape[2])], dim=1),
+    ),
+    Mistake(
+        name="joined_along_batch",
+        explanation=(
+            "The class token has become an image of its own: the batch grew by one, and the "
+            "sequences did not."
+        ),
+        hint="Of the axes batch, tokens and width, along which one is the new token added?",
+        # torch.cat without dim joins along axis 0
+        buggy=lambda tokens, cls: torch.cat([cls.expand(1, *tokens.shape[1:]), tokens], dim=0),
+    ),
+    Mistake(
+        name="joined_along_width",
+        explanation=(
+            "Each token became twice as wide: the class token was joined to every patch, along "
+            "the last axis."
+        ),
+        hint="Of the axes batch, tokens and width, along which one is the new token added?",
+        # dim=-1 in torch.cat
+        buggy=lambda tokens, cls: torch.cat([cls.expand_as(tokens), tokens], dim=2),
+    ),
+    Mistake(
+        name="one_for_each_patch",
+        explanation=lambda e: (
+            f"There are {tokens_of(e)} class tokens in front of {tokens_of(e)} patches. Each image "
+            "needs one."
+        ),
+        hint=(
+            "How many class tokens does a sequence have? Which of the sizes in your expand or "
+            "repeat is too large?"
+        ),
+        # class_token.expand_as(tokens), because then the shapes fit
+        buggy=lambda tokens, cls: torch.cat([cls.expand_as(tokens), tokens], dim=1),
+    ),
+    Mistake(
+        name="first_patch_overwritten",
+        explanation=(
+            "The class token replaced patch 0, which is lost. The sequence must become one longer."
+        ),
+        hint="How many rows does each image have before, and how many should it have after?",
+        # x[:, 0] = class_token
+        buggy=lambda tokens, cls: torch.cat([spread(tokens, cls), tokens[:, 1:]], dim=1),
+    ),
+    Mistake(
+        name="last_patch_lost",
+        explanation=(
+            "The class token is in front, and the last patch is lost. The sequence must become one "
+            "longer."
+        ),
+        hint="How many rows does each image have before, and how many should it have after?",
+        # The shape stays, so nothing after it complains.
+        buggy=lambda tokens, cls: torch.cat([spread(tokens, cls), tokens[:, :-1]], dim=1),
+    ),
+    Mistake(
+        name="added_not_joined",
+        explanation=(
+            "The class token was added to every patch. It is a token of its own, not a part of "
+            "the others."
+        ),
+        hint="Should the number of tokens change? What does + do to it?",
+        # It is the position that is added.
+        buggy=lambda tokens, cls: tokens + cls,
+    ),
+    Mistake(
+        name="class_token_sized_by_batch",
+        explanation=(
+            "Row 0 differs from image to image: your class token has one row for each image of the "
+            "batch. There is one class token, the same for all images."
+        ),
+        hint=(
+            "Could such a token be used for a batch of another size? What does class_token hold "
+            "already?"
+        ),
+        # nn.Parameter(torch.ones(batch_size, 1, embedding_dimension)), seen in a public course
+        buggy=lambda tokens, cls: torch.cat([torch.randn_like(tokens[:, :1]), tokens], dim=1),
+        detect=lambda e: patches_right(e) and first_row_differs(e) and token_unused(e),
+    ),
+    Mistake(
+        name="fresh_token",
+        explanation=(
+            "The patches are in their places. Row 0 is the same for each image, but it is not the "
+            "class token you were given."
+        ),
+        hint=(
+            "A token that is made inside the function is never learned. Where does the learned "
+            "one come from?"
+        ),
+        # torch.zeros or torch.randn inside forward
+        buggy=lambda tokens, cls: torch.cat([spread(tokens, torch.randn_like(cls)), tokens], dim=1),
+        detect=lambda e: (
+            patches_right(e)
+            and not first_row_differs(e)
+            and not e.all_values_right()
+            and token_unused(e)
+        ),
+    ),
+    Mistake(
+        name="class_token_detached",
+        explanation=(
+            "The values are right, and the patches get their gradient. The class token gets none: "
+            "it would never be learned."
+        ),
+        hint=(
+            "Which call takes the token's numbers and drops the gradient: .data, .detach(), "
+            "torch.tensor(...), .numpy()?"
+        ),
+        # class_token.data.expand(...)
+        buggy=lambda tokens, cls: prepend_detached(tokens, cls),
+        detect=lambda e: e.all_values_right() and token_unused(e),
+    ),
+)
+
+
+check_prepend_class_token = Check(
+    name="check_prepend_class_token",
+    signature=(
+        "fn(tokens (B, N, D), class_token (1, 1, D)) -> (B, N+1, D), the one token in front, "
+        "the same for each image"
+    ),
+    cases=lambda generator: token_cases(generator, "class_token", rows=1),
+    reference=prepend,
+    mistakes=MISTAKES + general_mistakes(prepend, without=()),
+)
