@@ -1,4 +1,4 @@
-"""Fixtures for tests that grade. nbgrader needs seconds for a course: it makes one for all tests."""
+"""Fixtures for tests that grade. nbgrader needs seconds for a course, so all tests share one."""
 
 import shutil
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 from small_course import NAME, small_lesson
 
 from vit_classroom.course import course as courses
+from vit_classroom.course import student
 from vit_classroom.sandbox import isolation
 
 
@@ -28,6 +29,16 @@ def made_course(tmp_path_factory) -> Path:
     nbformat.write(small_lesson(), folder / "lessons" / f"{NAME}.ipynb")
     courses.new(folder / "course", "01", source=folder / "lessons")
     return folder / "course"
+
+
+@pytest.fixture
+def plain_course(tmp_path) -> Path:
+    """The same without nbgrader: enough for a test that neither runs nor records submissions."""
+    for kind, make in (("source", student.prepared), ("release", student.student_copy)):
+        path = tmp_path / "course" / kind / NAME / f"{NAME}.ipynb"
+        path.parent.mkdir(parents=True)
+        nbformat.write(make(small_lesson()), path)
+    return tmp_path / "course"
 
 
 @pytest.fixture

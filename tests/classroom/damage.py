@@ -1,7 +1,8 @@
 """Damage that happens to notebooks on their way to a teacher.
 
 `damage(nb, seed, cells, file)` gives the bytes of a damaged file. nb: a solved student copy. cells:
-names in CELLS, what happens to its cells, in order. file: a name in FILES, what happens to the file.
+names in CELLS, what happens to its cells, in order. file: a name in FILES, what happens to the
+whole file.
 Every answer must come through, word for word, except after "deleted" and `cut_off`.
 """
 
@@ -39,7 +40,7 @@ def stub_of(source: str) -> str:
     return f"{head[1] if head else ''}    {STUB}" if head else STUB
 
 
-# --- cells ---------------------------------------------------------------------------------------------------------
+# --- cells ----------------------------------------------------------------------------------------
 
 
 def none(nb, rng):
@@ -110,7 +111,7 @@ def merged_all(nb, rng):
 
 
 def split(nb, rng, keep=True):
-    """At any line, as JupyterLab does: both halves have the metadata; or as others do: only the first."""
+    """At any line. In JupyterLab both halves keep the metadata, in other editors only the first."""
     at = rng.choice(answers(nb))
     cell = nb.cells[at]
     lines = cell.source.split("\n")
@@ -192,11 +193,11 @@ def check_changed(nb, rng):
     return nb
 
 
-# --- metadata and releases -----------------------------------------------------------------------------------------
+# --- metadata and releases ------------------------------------------------------------------------
 
 
 def colab(nb, rng):
-    """Saved by Colab, or through a tool that knows no nbgrader: ids and metadata gone, its own put in."""
+    """Saved by Colab, or another tool without nbgrader: its ids and metadata replace the others."""
     for cell in nb.cells:
         cell.pop("id", None)
         cell.metadata = nbformat.from_dict(
@@ -255,7 +256,7 @@ CELLS = {
 }
 
 
-# --- files ---------------------------------------------------------------------------------------------------------
+# --- files ----------------------------------------------------------------------------------------
 
 
 def utf8(nb, rng):

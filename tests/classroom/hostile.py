@@ -1,7 +1,7 @@
-"""Cells that a hostile learner may put into a notebook. Each belongs into a sandbox, nowhere else.
+"""Cells that a hostile learner may put into a notebook. Run them in a sandbox and nowhere else.
 
-`{book}`, `{course}`, `{source}`, `{outside}` and `{port}` in a cell stand for things of the teacher's
-machine: `HostileCell.fill_in` writes them in.
+`{book}`, `{course}`, `{source}`, `{outside}` and `{port}` in a cell stand for paths and a port of
+the teacher's machine: `HostileCell.fill_in` writes them in.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Grading a small course: right, wrong and damaged submissions. Running one starts a real sandbox."""
+"""Grading a small course. A test that runs a submission starts a real sandbox."""
 
 import os
 import sqlite3
@@ -98,10 +98,13 @@ def test_right_wrong_unsolved_and_broken_files(course, isolated, capsys):
 
 @pytest.mark.slow
 def test_answer_that_uses_a_lesson_cell_is_run_with_all_cells(course, isolated):
-    hand_in(course, "leaner", b="def double(x):\n    return helper_of_the_lesson * x")
+    """Repair finds the names that an answer reads. What it cannot see is found by running."""
+    hand_in(course, "plain", b="def double(x):\n    return helper_of_the_lesson * x")
+    hand_in(course, "hidden", b="def double(x):\n    return eval('helper_of_the_lesson') * x")
     run(course)
-    assert scores(course, "leaner") == FULL
-    assert "helper_of_the_lesson" in result(course, "leaner")["events"][0]
+    assert scores(course, "plain") == FULL and result(course, "plain")["events"] == []
+    assert scores(course, "hidden") == FULL
+    assert "every cell of the lesson" in result(course, "hidden")["events"][0]
 
 
 @pytest.mark.slow
@@ -172,9 +175,9 @@ def test_sandbox_that_does_not_start_is_tried_again(course, isolated, monkeypatc
     assert len(starts) == 3  # the visible tests twice, the hidden tests once
 
 
-def test_one_submission_is_read_at_a_time(course, monkeypatch):
-    """`ast.parse` in two threads at once is a SystemError now and then, and a submission that nobody
-    graded."""
+def test_one_submission_is_read_at_a_time(plain_course, monkeypatch):
+    """`ast.parse` in two threads at once is a SystemError now and then, and then a submission that
+    is not graded."""
     inside, most = [], []
 
     def alone(function):
@@ -194,17 +197,17 @@ def test_one_submission_is_read_at_a_time(course, monkeypatch):
     monkeypatch.setattr(submission, "execute", lambda *given: execute.RunResult())
     monkeypatch.setattr(gradebook, "record", lambda *given: None)
     for student in ("ada", "bob", "eve"):
-        hand_in(course, student)
-    assert run(course, jobs=3, isolated=False)["graded"] == 3 and most == [1] * 6
+        hand_in(plain_course, student)
+    assert run(plain_course, jobs=3, isolated=False)["graded"] == 3 and most == [1] * 6
 
 
-def test_students_and_assignments_that_are_not_there(course, tmp_path):
-    hand_in(course, "one")
-    assert submissions(course) == [("one", NAME)]
+def test_students_and_assignments_that_are_not_there(plain_course, tmp_path):
+    hand_in(plain_course, "one")
+    assert submissions(plain_course) == [("one", NAME)]
     with pytest.raises(ValueError, match="no assignment '09'"):
-        submissions(course, assignments=["09"])
+        submissions(plain_course, assignments=["09"])
     with pytest.raises(ValueError, match="no student 'x'"):
-        submissions(course, students=["x"])
+        submissions(plain_course, students=["x"])
     with pytest.raises(ValueError, match="no course"):
         grade(tmp_path)
 

@@ -73,13 +73,17 @@ def follow(process: subprocess.Popen, limits: Limits, watch: Callable[[], str | 
         stopped = watch() or exceeded_limit(process, limits, now - start, printed)
     code = process.poll() if stopped is None else None
     if stopped:
-        stop(process)
+        stop(process, drain=True)
     text = bytes(kept).decode("utf-8", "replace") + ("\n[cut]" if printed > len(kept) else "")
     return Outcome(code, stopped, text, time.monotonic() - start)
 
 
-def stop(process: subprocess.Popen, isolated: bool = True) -> None:
-    """Kill every process of the sandbox, and wait until they are gone."""
+def stop(process: subprocess.Popen, isolated: bool = True, drain: bool = False) -> None:
+    """Kill every process of the sandbox, and wait until they are gone.
+
+    drain: throw away what it still prints. `unshare` reports how process 1 ended, and would wait
+    for room in a pipe that the sandbox has filled.
+    """
     if process.poll() is None:
         # The first child of `unshare` is process 1 of the sandbox, and takes all others with it.
         # `unshare` waits for process 1, whose end waits for all the others.
@@ -89,10 +93,13 @@ def stop(process: subprocess.Popen, isolated: bool = True) -> None:
         if not isolated:
             with contextlib.suppress(OSError):
                 os.killpg(process.pid, signal.SIGKILL)
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        end = time.monotonic() + 5
+        while process.poll() is None and time.monotonic() < end:
+            if drain:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(process.stdout.fileno(), 1 << 20)
+            time.sleep(0.005)
+        process.kill()  # does nothing when it has ended
     process.wait()
 
 
