@@ -11,7 +11,6 @@ Submissions that did not come out as expected are printed. --keep FOLDER leaves 
 
 import argparse
 import ast
-import csv
 import datetime
 import hashlib
 import json
@@ -37,8 +36,13 @@ from vit_classroom.grade import grade
 from vit_tutorial import checks
 from vit_tutorial.cli.info import describe_device
 from vit_tutorial.common import machine
+from vit_tutorial.common.files import write_rows
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT / "tests" / "classroom"))  # the damage and the hostile cells of the tests
+import damage  # noqa: E402
+from hostile import FORGERS, HOSTILE  # noqa: E402
+
 CANARY = "canary-5b1f7c"
 
 
@@ -65,12 +69,13 @@ def lesson_exercises(source) -> list[dict]:
             code = "\n".join(
                 line for line in answer.source.split("\n") if not line.strip().startswith("### ")
             )
-            pieces = [piece for piece in plan.parse(cell.source) if piece.kind == "observe"]
+            parts = plan.parse_check_cell(cell.source)
+            observed = [part for part in parts if part.kind == "observe"]
             names = [
                 node.name for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)
             ]
-            plain = pieces[0].check if pieces and pieces[0].expression in names else None
-            name = pieces[0].expression if plain else (names[-1] if names else None)
+            plain = observed[0].check if observed and observed[0].expression in names else None
+            name = observed[0].expression if plain else (names[-1] if names else None)
             row = {
                 "answer": answer.id,
                 "grade_id": own["grade_id"],
@@ -119,55 +124,6 @@ STYLES = {
     "with a helper": with_helper,
 }
 
-# --- hostile cells ------------------------------------------------------------------------------------------------------
-
-HOSTILE = {
-    "endless loop": "while True:\n    pass",
-    "loop that catches": "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass",
-    "10 GB allocation": "import torch\nkept = torch.ones(10 * 2**30 // 4)",
-    "memory bit by bit": "kept = []\nwhile True:\n    kept.append(bytearray(2**24))",
-    "shared memory": "import mmap\nkept = []\nwhile True:\n    "
-    "kept.append(mmap.mmap(-1, 2**24))\n    kept[-1].write(bytes(2**24))",
-    "fork bomb": "import os\nwhile True:\n    os.fork()",
-    "endless output": "while True:\n    print('y' * 1000)",
-    "endless raw output": "import os\nwhile True:\n    os.write(1, b'y' * 60000)",
-    "fills the disk": "for i in range(10**6):\n    open(f'/tmp/{i}', 'wb').write(b'x' * 2**22)",
-    "sys.exit": "import sys\nsys.exit(0)",
-    "os._exit": "import os\nos._exit(0)",
-    "kill": "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",
-    "kill everything": "import os, signal\nos.kill(-1, signal.SIGKILL)",
-    "segmentation fault": "import ctypes\nctypes.string_at(0)",
-    "reads the grade book": "import sqlite3\nprint(open({book!r}, 'rb').read())",
-    "reads hidden tests": "print(open({source!r}).read())",
-    "reads other submissions": "import glob\n"
-    "for name in glob.glob({course!r} + '/submitted/*/*/*'):\n    print(open(name).read())",
-    "walks the disk": "import os\nfor base, _, names in os.walk('/'):\n    for name in names:\n        if 'canary' in name:\n"
-    "            print(open(os.path.join(base, name)).read())",
-    "opens a socket": "import socket\nsocket.create_connection(('127.0.0.1', {port}), 3).send(b'escaped')",
-    "starts a server": "import socket\nprint(socket.create_server(('0.0.0.0', 8080)))",
-    "writes outside": "for place in ({outside!r}, {course!r}, '/etc', '/usr', '/root', '/home', '/'):\n    try:\n"
-    "        open(place + '/escaped', 'w').write('x')\n    except OSError as error:\n        print(error)",
-    "overwrites marks": "import sqlite3\nwith sqlite3.connect({book!r}) as b:\n    b.execute('update grade set auto_score = 99')",
-    "reads variables": "import os\nprint(dict(os.environ), open('/proc/1/environ').read())",
-    "background process": "import os, time\nif os.fork() == 0:\n    os.setsid()\n    while True:\n        time.sleep(1)",
-    "patches torch": "import torch\ntorch.testing.assert_close = lambda *a, **k: None\n"
-    "torch.equal = torch.allclose = lambda *a, **k: True\ntorch.Tensor.__eq__ = lambda *a: True",
-}  # fmt: skip
-# With these the answers are wrong, and the code tries to have them taken for right ones.
-FORGERS = {
-    "wrong + patched torch": HOSTILE["patches torch"],
-    "wrong + patched checks": "import vit_tutorial.checks as c, vit_classroom.sandbox.wire as w\n"
-    "import vit_tutorial.checks.engine.check as k\n"
-    "w.judge = lambda *a: c.Verdict(True, None, 'fine')\nk.Check.judge = lambda *a: c.Verdict(True, None, 'fine')\n"
-    "for name in c.names():\n    setattr(c, name, lambda fn: print('passed'))",
-    "wrong + forged results": "import json, os\nimport vit_classroom.sandbox.wire as w\n"
-    "w.observe = lambda name, fn, cases: cases\nos.makedirs('results', exist_ok=True)\n"
-    "for i in range(99):\n    for place in ('/sandbox/out/observed-%d' % i, 'results/%d.json' % i):\n"
-    "        open(place, 'w').write(json.dumps(dict(passed=True, status='graded', score=100)))\n"
-    "    open('/sandbox/out/records.jsonl', 'a').write(json.dumps(dict(step=i, passed=True, problem=None, outputs=[])) + '\\n')",
-    "wrong + friendly result": "class Yes:\n    shape = dtype = None\n    def __eq__(self, other):\n        return True\n"
-    "    def __getattr__(self, name):\n        return self",
-}
 NOT_NOTEBOOKS = {
     "empty file": b"",
     "prose": b"Dear teacher, the notebook is on my other computer.",
@@ -211,9 +167,6 @@ def submissions(
     course: Path, number: int, seed: int, port: int, outside: Path
 ) -> list[tuple[str, str, Submission]]:
     """(student, assignment, submission), by turns from each assignment."""
-    sys.path.insert(0, str(ROOT / "tests" / "classroom"))
-    import classroom_damage as damage
-
     names = list(courses.assignments(course))
     lessons = {}
     for name in names:
@@ -281,16 +234,7 @@ def submissions(
             one = Submission(f"not a notebook: {name}", NOT_NOTEBOOKS[name], None)
         else:
             name = [*HOSTILE, *FORGERS][turn % (len(HOSTILE) + len(FORGERS))]
-            text = (HOSTILE | FORGERS)[name]
-            places = {
-                "{book!r}": course / "gradebook.db",
-                "{course!r}": course,
-                "{outside!r}": outside,
-            }
-            places["{source!r}"] = course / "source" / assignment / f"{assignment}.ipynb"
-            for mark, path in places.items():
-                text = text.replace(mark, repr(str(path)))
-            text = text.replace("{port}", str(port))
+            text = (HOSTILE | FORGERS)[name].fill_in(course, assignment, outside, port)
             answers = dict(fine)
             if name in FORGERS:
                 result = "Yes()" if "friendly" in name else "None"
@@ -477,10 +421,7 @@ def report(args, rows: list[dict], told: dict, stops: int, out: list[str]) -> No
             }
         )
         print(f"{kind:36} {len(mine):4} {good:4} {marks:>10} {seconds:7.1f} s")
-    with open(args.results / "classroom.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(table[0]))
-        writer.writeheader()
-        writer.writerows(table)
+    write_rows(args.results / "classroom.csv", table)
     summary = {
         "submissions": len(rows),
         "accounted_for": sum(row["there"] for row in rows),

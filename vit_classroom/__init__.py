@@ -1,1 +1,1 @@
-"""Teaching a class: student copies, a course, collecting, grading in isolation, reports. `python -m vit_classroom`."""
+"""Teach a class: make a course, collect submissions, grade them in isolation, report."""

@@ -1,4 +1,4 @@
-"""python -m vit_classroom COMMAND"""
+"""Run `python -m vit_classroom COMMAND`."""
 
 import sys
 

@@ -1,34 +1,52 @@
-"""The commands `python -m vit_classroom new | collect | grade | report`. It parses, calls and says what came out."""
+"""The commands `python -m vit_classroom new | collect | grade | report`.
+
+They parse their arguments, call the package, and print what came out. What is slow to import, or
+installed by an extra alone, is imported by the command that needs it, so that --help is fast.
+"""
 
 import argparse
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-FLAG = "--without-isolation-i-trust-every-submission"
+from .sandbox import NO_ISOLATION_FLAG
+
 EPILOG = """a course, from nothing to marks:
   python -m vit_classroom new mycourse --lessons 01-03
   python -m vit_classroom collect mycourse downloads/
   python -m vit_classroom grade mycourse
   python -m vit_classroom report mycourse
 
-docs/teaching.md has the whole way on one page. Nothing leaves this machine.
+docs/teaching.md explains every step on one page. Nothing leaves this machine.
 """
+NEW = """Make an nbgrader course from the lessons: source/ with the solutions, for you, and release/
+without them, for the learners."""
+COLLECT = """Copy submissions, as downloaded from a learning platform, into the course. File names and
+folders do not matter, and zip files are opened. The lesson is recognised by what is in the file,
+and the student by its path. collected.json accounts for every file."""
+GRADE = """Run and grade the collected submissions, each in a sandbox of its own without network or
+other files. What has an up-to-date result is skipped. After Ctrl-C the same command continues."""
+REPORT = """Write grades.csv, grades_by_exercise.csv, a page of feedback for each learner
+(feedback_pages/), and report.html for you. Nothing is run."""
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line, with its help."""
     top = argparse.ArgumentParser(
         prog="python -m vit_classroom",
-        description="Make a course from the lessons, collect submissions, grade them in isolation, and write the reports.",
+        description="Teach a class with the lessons: make a course, collect submissions, grade "
+        "them in isolation, and write the reports.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    steps = top.add_subparsers(dest="step", required=True, metavar="STEP")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    new = _step(steps, "new", run_new, "make an nbgrader course from the lessons")
+    new = _add(commands, "new", run_new, "make an nbgrader course from the lessons", NEW)
     new.add_argument(
-        "--lessons", default="01-05", help="which lessons: 01-05 (the default), 01,03 or 04"
+        "--lessons",
+        default="01-05",
+        metavar="NUMBERS",
+        help="lessons as a range or a list: 01-05, 01,03 or 04 (default: %(default)s)",
     )
     new.add_argument(
         "--source",
@@ -37,37 +55,29 @@ def parser() -> argparse.ArgumentParser:
         help="folder with the lessons (default: notebooks/ of this clone)",
     )
 
-    collect = _step(
-        steps,
-        "collect",
-        run_collect,
-        "sort a folder of submissions, as downloaded, into the course",
-    )
+    collect = _add(commands, "collect", run_collect, "copy submissions into the course", COLLECT)
     collect.add_argument(
-        "folder",
-        type=Path,
-        help="the folder, or the zip file, with the submissions: any names, zip files inside",
+        "folder", type=Path, metavar="SUBMISSIONS", help="the downloaded folder or zip file"
     )
     collect.add_argument(
         "--pattern",
         default="auto",
-        help="how names are read: auto (the default), moodle, canvas, folders, files, or a regular expression with (?P<student>)",
+        help="how paths name students: moodle, canvas, folders, files, or a regular expression "
+        "with a group (?P<student>...); auto chooses the one that fits (default: %(default)s)",
     )
 
-    grade = _step(
-        steps, "grade", run_grade, "run and grade what was collected, each submission in isolation"
-    )
+    grade = _add(commands, "grade", run_grade, "run and grade what was collected", GRADE)
     grade.add_argument(
-        "--student", action="append", metavar="ID", help="only this student; may be given again"
+        "--student", action="append", metavar="ID", help="only this student; may be repeated"
     )
     grade.add_argument(
         "--assignment",
         action="append",
         metavar="NAME",
-        help="only this lesson, e.g. 01_patches; may be given again",
+        help="only this lesson, such as 01_patches; may be repeated",
     )
     grade.add_argument(
-        "--again", action="store_true", help="also what has a result that is up to date"
+        "--again", action="store_true", help="also grade what has an up-to-date result"
     )
     grade.add_argument(
         "--jobs", type=int, metavar="N", help="submissions at a time (default: one for each core)"
@@ -77,37 +87,35 @@ def parser() -> argparse.ArgumentParser:
         type=float,
         default=180,
         metavar="S",
-        help="time limit for a submission (default 180)",
+        help="time limit of a submission (default: %(default)s)",
     )
     grade.add_argument(
         "--cell-seconds",
         type=float,
         default=20,
         metavar="S",
-        help="time limit for a cell (default 20)",
+        help="time limit of a cell (default: %(default)s)",
     )
     grade.add_argument(
         "--memory",
         type=int,
         default=2048,
         metavar="MB",
-        help="memory limit for a submission (default 2048)",
+        help="memory limit of a submission (default: %(default)s)",
     )
     grade.add_argument(
-        FLAG,
+        NO_ISOLATION_FLAG,
         dest="isolated",
         action="store_false",
-        help="run submissions as you, with your files and your network: for code whose authors you trust",
+        help="run submissions as you, with your files and your network, if you trust their authors",
     )
 
-    _step(
-        steps, "report", run_report, "write grades.csv, the feedback pages and the teacher's page"
-    )
+    _add(commands, "report", run_report, "write the tables and pages of marks", REPORT)
     return top
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one step; the exit status: 0, 2 for a mistake that the message names, 130 after Ctrl-C."""
+    """Run one command. Returns the exit status: 0, 2 after an error, 130 after Ctrl-C."""
     args = parser().parse_args(argv)
     try:
         return args.run(args)
@@ -119,31 +127,22 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
-def _step(steps, name: str, run, text: str):
-    step = steps.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    step.add_argument("course", type=Path, help="the course's folder")
-    step.set_defaults(run=run)
-    return step
-
-
-def run_new(args) -> int:
-    _need("nbgrader", "nbformat")
+def run_new(args: argparse.Namespace) -> int:
+    _require("nbgrader", "nbformat")
     from .course import course
 
     made = course.new(args.course, args.lessons, args.source)
     for each in made:
         print(f"{each['assignment']}: {each['exercises']} exercises, {each['points']:g} points")
-    print(
-        f"{args.course}: source/ (with solutions: keep it to yourself), release/ (for the learners), gradebook.db"
-    )
-    print(
-        "next: hand out the notebooks in release/, or the links of the student copies; then python -m vit_classroom collect"
-    )
+    print(f"{args.course}/source has the solutions: keep it to yourself")
+    print(f"{args.course}/release is for the learners: hand out its notebooks, or the links of")
+    print("the student copies")
+    print(f"next: python -m vit_classroom collect {args.course} SUBMISSIONS")
     return 0
 
 
-def run_collect(args) -> int:
-    _need("nbformat", "nbgrader")
+def run_collect(args: argparse.Namespace) -> int:
+    _require("nbformat", "nbgrader")
     from .collect import collect
 
     done = collect.collect(args.course, args.folder, args.pattern)
@@ -151,53 +150,41 @@ def run_collect(args) -> int:
         print(note)
     taken = [entry for entry in done.entries if entry["status"] == "collected"]
     for assignment in sorted({entry["assignment"] for entry in taken}):
-        print(
-            f"{assignment}: {sum(entry['assignment'] == assignment for entry in taken)} submissions"
-        )
+        number = sum(entry["assignment"] == assignment for entry in taken)
+        print(f"{assignment}: {number} submissions")
     for entry in done.entries:
         if entry["status"] == "listed":
             print(f"not used: {printable(entry['original'])}: {entry['reason']}")
     students = len({entry["student"] for entry in taken})
     print(
-        f"{len(done.entries)} files: {len(taken)} collected from {students} students, {len(done.entries) - len(taken)} not used"
+        f"{len(done.entries)} files: {len(taken)} collected from {students} students, "
+        f"{len(done.entries) - len(taken)} not used"
     )
+    print(f"next: python -m vit_classroom grade {args.course}")
     return 0
 
 
-def run_grade(args) -> int:
-    _need("nbgrader", "nbformat", "IPython")
-    from . import grade
-    from .sandbox import execute, isolation
+def run_grade(args: argparse.Namespace) -> int:
+    _require("nbgrader", "nbformat", "IPython", "psutil")
+    from .grade import grade
+    from .sandbox.execute import Settings
+    from .sandbox.isolation import NotIsolatedError
+    from .sandbox.watcher import Limits
 
-    if (
-        args.seconds <= 0
-        or args.cell_seconds <= 0
-        or args.memory < 256
-        or (args.jobs is not None and args.jobs < 1)
-    ):
-        raise ValueError(
-            "the limits are too small: --seconds and --cell-seconds above 0, --memory at least 256, --jobs at least 1"
-        )
-    limits = isolation.Limits(seconds=args.seconds, memory=args.memory << 20)
-    settings = execute.Settings(limits=limits, cell_seconds=args.cell_seconds)
+    _require_limits(args)
+    limits = Limits(seconds=args.seconds, memory=args.memory << 20)
+    settings = Settings(limits=limits, cell_seconds=args.cell_seconds)
+    chosen = (args.student, args.assignment, args.jobs, args.again)
     try:
-        done = grade.grade(
-            args.course,
-            args.student,
-            args.assignment,
-            args.jobs,
-            args.again,
-            args.isolated,
-            settings,
-        )
-    except isolation.NotIsolatedError as error:
+        done = grade(args.course, *chosen, args.isolated, settings)
+    except NotIsolatedError as error:
         raise ValueError(str(error)) from None
     print(f"next: python -m vit_classroom report {args.course}")
     return 130 if done["interrupted"] else 0
 
 
-def run_report(args) -> int:
-    _need("jinja2")
+def run_report(args: argparse.Namespace) -> int:
+    _require("jinja2", "matplotlib")
     from .report import report
 
     made = report.report(args.course)
@@ -208,13 +195,36 @@ def run_report(args) -> int:
 
 
 def printable(text: str) -> str:
-    """A file's name for a terminal: nothing in it moves the cursor."""
+    """A file's name for a terminal, with ? for what could move the cursor."""
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
-def _need(*modules: str) -> None:
+def _add(commands, name: str, run, summary: str, description: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=summary, description=description)
+    command.add_argument("course", type=Path, metavar="COURSE", help="the folder of the course")
+    command.set_defaults(run=run)
+    return command
+
+
+def _require_limits(args: argparse.Namespace) -> None:
+    for flag, value, least in (
+        ("--seconds", args.seconds, None),
+        ("--cell-seconds", args.cell_seconds, None),
+        ("--memory", args.memory, 256),
+        ("--jobs", args.jobs, 1),
+    ):
+        if value is None:
+            continue
+        if value < least if least else value <= 0:
+            allowed = f"at least {least}" if least else "more than 0"
+            raise ValueError(f"{flag} {value:g} is too small: give {allowed}")
+
+
+def _require(*modules: str) -> None:
     missing = [name for name in modules if find_spec(name) is None]
     if missing:
+        verb = "is" if len(missing) == 1 else "are"
         raise ValueError(
-            f"{', '.join(missing)} is not installed: in a clone, run python -m pip install -e '.[classroom]'"
+            f"{', '.join(missing)} {verb} not installed: "
+            "in a clone, run python -m pip install -e '.[classroom]'"
         )

@@ -1,11 +1,12 @@
-"""A tiny lesson with exercises, for the tests of the classroom: no torch, cells that run in milliseconds."""
+"""A tiny lesson with exercises: no torch, and cells that run in milliseconds."""
 
 import copy
 
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 PICTURE = "https://colab.research.google.com/assets/colab-badge.svg"
-BADGE = f"[![Open in Colab]({PICTURE})](https://colab.research.google.com/github/a/b/blob/main/notebooks/01_numbers.ipynb)"
+ADDRESS = "https://colab.research.google.com/github/a/b/blob/main/notebooks/01_numbers.ipynb"
+BADGE = f"[![Open in Colab]({PICTURE})]({ADDRESS})"
 MEAN = "return sum(numbers) / len(numbers)"
 SPREAD = "middle = mean_of(numbers)\n    return max(abs(x - middle) for x in numbers)"
 
@@ -23,11 +24,13 @@ def graded(grade_id: str, solution: bool, points: int | None = None, locked: boo
 
 
 def function(name: str, argument: str, says: str, body: str) -> str:
-    return f'def {name}({argument}):\n    """{says}"""\n    ### BEGIN SOLUTION\n    {body}\n    ### END SOLUTION'
+    head = f'def {name}({argument}):\n    """{says}"""'
+    return f"{head}\n    ### BEGIN SOLUTION\n    {body}\n    ### END SOLUTION"
 
 
 def lesson():
-    """Title, set-up, a helper for the exercises, two exercises with checks, an ordinary cell, a written answer."""
+    """Title, set-up, a helper for the exercises, two exercises with checks, an ordinary cell, and a
+    written answer."""
     cells = [
         new_markdown_cell(f"# 01 · Numbers\n\n{BADGE}\n\nA lesson about the mean.", id="title"),
         new_code_cell(

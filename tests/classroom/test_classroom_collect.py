@@ -1,4 +1,7 @@
-"""Collecting submissions as teachers get them: whose, which lesson, which of several; every file accounted for."""
+"""Collecting submissions as teachers get them: whose they are, which lesson, which of several.
+
+Every file is accounted for.
+"""
 
 import io
 import json
@@ -6,7 +9,7 @@ import os
 import zipfile
 from pathlib import Path
 
-import classroom_damage as damaged
+import damage as damaged
 import nbformat
 import pytest
 from classroom_lesson import lesson, solved
@@ -101,14 +104,20 @@ def collected(done) -> dict:
     }
 
 
-# --- names ---------------------------------------------------------------------------------------------------------
+# --- names ----------------------------------------------------------------------------------------
 
 STYLES = {
     "moodle": {
         "Doe, Jane_12345_assignsubmission_file_/01 numbers (1).ipynb": "doe_jane",
         "Müller, Zoë_9_assignsubmission_file_x.ipynb": "muller_zoe"},
-    "canvas": {"doejane_123_456_01_numbers-2.ipynb": "doejane", "smithbob_LATE_124_457_01_numbers.ipynb": "smithbob"},
-    "folders": {"jane doe/Copy of 01_numbers.ipynb": "jane_doe", "Bob/work/deep/anything.ipynb": "bob"},
+    "canvas": {
+        "doejane_123_456_01_numbers-2.ipynb": "doejane",
+        "smithbob_LATE_124_457_01_numbers.ipynb": "smithbob",
+    },
+    "folders": {
+        "jane doe/Copy of 01_numbers.ipynb": "jane_doe",
+        "Bob/work/deep/anything.ipynb": "bob",
+    },
     "files": {
         "jane_doe-01_numbers.ipynb": "jane_doe",
         "01_numbers_bob (2).ipynb": "bob",
@@ -181,10 +190,10 @@ def test_names_that_fall_together_are_told(course, tmp_path):
      ("Name\n", "name"), ("x*[y]?", "x_y")],
 )  # fmt: skip
 def test_student_ids_are_safe_for_any_file_system(name, safe):
-    assert student_names.plain(name) == safe
+    assert student_names.student_id(name) == safe
 
 
-# --- which lesson, which file --------------------------------------------------------------------------------------
+# --- which lesson, which file ---------------------------------------------------------------------
 
 
 def test_the_lesson_is_recognised_by_content(course, tmp_path):
@@ -285,12 +294,15 @@ def test_collecting_again_keeps_what_was_found_before(course, tmp_path):
     )
     stored = json.loads((course / "collected.json").read_text())
     assert {(e["original"], e["status"]) for e in stored} == {
-        ("jane/a.ipynb", "listed"), ("bob/a.ipynb", "collected"), ("jane/b.ipynb", "collected"), ("ann/b.ipynb", "collected"),
-    }  # fmt: skip
+        ("jane/a.ipynb", "listed"),
+        ("bob/a.ipynb", "collected"),
+        ("jane/b.ipynb", "collected"),
+        ("ann/b.ipynb", "collected"),
+    }
     assert submitted(course)["jane/01_numbers/01_numbers.ipynb"] == one(3)
 
 
-# --- archives ------------------------------------------------------------------------------------------------------
+# --- archives -------------------------------------------------------------------------------------
 
 
 def test_zip_files_are_opened_also_inside_others(course, tmp_path):

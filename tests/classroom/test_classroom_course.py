@@ -1,6 +1,10 @@
-"""A new course: nbgrader's folders from the lessons, a release that equals the student copy, and errors that say what to do."""
+"""A new course: nbgrader's folders, a release that equals the student copy, and the command line.
+
+Errors say what to do.
+"""
 
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -35,6 +39,7 @@ def made(lessons, tmp_path_factory):
     return course, tool.new(course, "01-02", source=lessons)
 
 
+@pytest.mark.slow
 def test_course_has_nbgraders_layout(made):
     course, told = made
     files = {path.relative_to(course).as_posix() for path in course.rglob("*") if path.is_file()}
@@ -45,6 +50,7 @@ def test_course_has_nbgraders_layout(made):
     assert told[0] == {"assignment": "01_numbers", "exercises": 3, "points": 6}
 
 
+@pytest.mark.slow
 def test_release_is_the_student_copy_apart_from_what_nbgrader_adds(made):
     """nbgrader adds checksums, and locks cells."""
     release = nbformat.read(tool.assignments(made[0])["01_numbers"], as_version=4)
@@ -63,12 +69,14 @@ def test_release_is_the_student_copy_apart_from_what_nbgrader_adds(made):
     assert release.metadata.kernelspec == copy.metadata.kernelspec
 
 
+@pytest.mark.slow
 def test_source_has_the_solutions_and_no_outputs(made):
     text = (made[0] / "source" / "01_numbers" / "01_numbers.ipynb").read_text()
     assert MEAN in text
     assert not any(cell.get("outputs") for cell in nbformat.reads(text, as_version=4).cells)
 
 
+@pytest.mark.slow
 def test_gradebook_knows_the_points(made):
     with sqlite3.connect(made[0] / "gradebook.db") as book:
         assert [row[0] for row in book.execute("select name from assignment order by name")] == [
@@ -85,8 +93,9 @@ def test_gradebook_knows_the_points(made):
         ]
 
 
+@pytest.mark.slow
 def test_environment_need_not_be_activated(lessons, tmp_path, monkeypatch):
-    """`.venv/bin/python -m vit_classroom new`: nbgrader calls `alembic` by name when it makes the grade book."""
+    """`.venv/bin/python -m vit_classroom new`: nbgrader calls `alembic` by its name alone."""
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     tool.new(tmp_path / "course", "01", source=lessons)
     assert (tmp_path / "course" / "gradebook.db").is_file() and os.environ[
@@ -94,13 +103,15 @@ def test_environment_need_not_be_activated(lessons, tmp_path, monkeypatch):
     ] == "/usr/bin:/bin"
 
 
+@pytest.mark.slow
 def test_release_again_after_a_change(lessons, tmp_path):
     """A teacher's own assert, hidden from the learners."""
     tool.new(tmp_path / "c", "01", source=lessons)
     path = tmp_path / "c" / "source" / "01_numbers" / "01_numbers.ipynb"
     nb = nbformat.read(path, as_version=4)
     cell = next(cell for cell in nb.cells if cell.id == "mean-check")
-    cell.source += "\nassert mean([4]) == 4\n### BEGIN HIDDEN TESTS\nassert mean([7]) == 7\n### END HIDDEN TESTS"
+    hidden = "### BEGIN HIDDEN TESTS\nassert mean([7]) == 7\n### END HIDDEN TESTS"
+    cell.source += f"\nassert mean([4]) == 4\n{hidden}"
     nbformat.write(nb, path)
     text = tool.release(tmp_path / "c", "01_numbers").read_text()
     assert "mean([4])" in text and "mean([7])" not in text
@@ -172,9 +183,10 @@ def test_what_is_no_course_is_told(tmp_path):
         tool.assignments(tmp_path)
 
 
-# --- the command line ----------------------------------------------------------------------------------------------
+# --- the command line -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_command_makes_a_course_and_says_what_is_in_it(lessons, tmp_path, capsys):
     assert main(["new", str(tmp_path / "c"), "--lessons", "01", "--source", str(lessons)]) == 0
     assert "01_numbers: 3 exercises, 6 points" in capsys.readouterr().out
@@ -182,6 +194,7 @@ def test_command_makes_a_course_and_says_what_is_in_it(lessons, tmp_path, capsys
     assert "not empty" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_commands_collect_and_report(lessons, tmp_path, capsys):
     course, folder = tmp_path / "c", tmp_path / "in" / "jane"
     main(["new", str(course), "--lessons", "01", "--source", str(lessons)])
@@ -198,32 +211,39 @@ def test_commands_collect_and_report(lessons, tmp_path, capsys):
 
 
 def test_flag_of_the_command_line_is_the_one_that_the_message_names():
-    assert cli.FLAG == isolation.FLAG
+    flag = re.search(r"Add (--[\w-]+)\.", isolation.advice("why"))[1]
+    assert cli.parser().parse_args(["grade", "course"]).isolated is True
+    assert cli.parser().parse_args(["grade", "course", flag]).isolated is False
 
 
 @pytest.mark.parametrize(
     "words", [["--jobs", "0"], ["--seconds", "0"], ["--memory", "10"], ["--cell-seconds", "-1"]]
 )
-def test_limits_that_are_too_small_are_told(made, words, capsys):
-    assert main(["grade", str(made[0]), *words]) == 2
+def test_limits_that_are_too_small_are_told(tmp_path, words, capsys):
+    assert main(["grade", str(tmp_path), *words]) == 2
     assert "too small" in capsys.readouterr().err
 
 
-def test_a_missing_extra_is_told(made, monkeypatch, capsys):
+def test_a_missing_extra_is_told(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(cli, "find_spec", lambda name: None)
     for words in (
         ["new", "x"],
-        ["collect", str(made[0]), "x"],
-        ["grade", str(made[0])],
-        ["report", str(made[0])],
+        ["collect", str(tmp_path), "x"],
+        ["grade", str(tmp_path)],
+        ["report", str(tmp_path)],
     ):
         assert main([*words]) == 2
         assert "classroom" in capsys.readouterr().err
 
 
-def test_the_command_line_needs_no_teachers_tools():
-    """Colab has none of them, and a learner's commands must not load them."""
+@pytest.mark.parametrize(
+    "name",
+    ["vit_classroom.cli", pytest.param("vit_tutorial.cli.main", marks=pytest.mark.slow)],
+)
+def test_the_command_line_needs_no_teachers_tools(name):
+    """Colab has none of them, and a learner's commands must not load them; nor must --help."""
     heavy = {"matplotlib", "nbgrader", "IPython", "nbformat", "jinja2"}
-    code = f"import sys; from vit_tutorial.cli.main import parser; parser(); print(*sorted({heavy} & set(sys.modules)))"
+    code = f"import sys; from {name} import parser; parser()"
+    code += f"; print(*sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

@@ -1,22 +1,27 @@
-"""Repairing submissions: every answer in a repairable file comes through word for word; nothing raises; nothing is executed."""
+"""Repair: answers in damaged files come through word for word; nothing raises or is executed."""
 
 import json
 import random
 import time
 from pathlib import Path
 
-import classroom_damage as damaged
+import damage as damaged
 import nbformat
 import pytest
 from classroom_lesson import lesson, solved
 
 import notebooks as tool
 from vit_classroom.course import student
-from vit_classroom.repair.repair import repair
+from vit_classroom.repair import repair as repairs
+from vit_classroom.repair.matching import Release
 
 ROOT = Path(__file__).parents[2]
 # Damage that may leave nothing to tell: nothing that counts was changed.
 QUIET = ("none", "own_cells", "moved", "split", "ids_only", "copied_check", "check_changed")
+
+
+def repair(release, data: bytes):
+    return repairs.repair(Release(release), data)
 
 
 def sources(nb) -> dict:
@@ -36,9 +41,14 @@ def real_lessons() -> list[Path]:
     ]
 
 
-@pytest.fixture(scope="module", params=["tiny", *(path.stem for path in real_lessons())])
+def cases() -> list:
+    """The tiny lesson and every real one with exercises; real ones are large, so they are slow."""
+    return ["tiny", *(pytest.param(path.stem, marks=pytest.mark.slow) for path in real_lessons())]
+
+
+@pytest.fixture(scope="module", params=cases())
 def case(request):
-    """(release, the solved copy): the tiny lesson and every real one with exercises."""
+    """(release, the solved copy)"""
     if request.param == "tiny":
         nb = lesson()
     else:
@@ -57,7 +67,7 @@ def by_id(nb, name):
     return next(cell for cell in nb.cells if cell.id == name)
 
 
-# --- every damage --------------------------------------------------------------------------------------------------
+# --- every damage ---------------------------------------------------------------------------------
 
 
 def seeds(case, tiny=12, real=1):
@@ -124,7 +134,8 @@ def test_what_was_done_to_the_file_is_told(tiny):
 
 
 def test_a_cell_is_known_by_its_id_alone(tiny):
-    """The learner gave the function another name, and the metadata was lost: it is still the answer to this exercise."""
+    """The learner renamed the function, and the metadata was lost: it is still the answer to this
+    exercise."""
     release, right = tiny
     nb = nbformat.reads(nbformat.writes(right), as_version=4)
     by_id(nb, "mean").source = "def average(numbers):\n    return 1\n\nmean = average"
@@ -207,7 +218,7 @@ def test_an_unsolved_copy_stays_unsolved(case):
     assert [cell.source for cell in done.notebook.cells] == [cell.source for cell in release.cells]
 
 
-# --- what counts ---------------------------------------------------------------------------------------------------
+# --- what counts ----------------------------------------------------------------------------------
 
 
 def test_the_last_complete_answer_counts(tiny):
@@ -340,14 +351,13 @@ def test_nothing_is_executed(tiny, tmp_path):
     release, right = tiny
     mark = tmp_path / "ran"
     nb = nbformat.reads(nbformat.writes(right), as_version=4)
-    by_id(
-        nb, "mean"
-    ).source = f"open({str(mark)!r}, 'w').write('x')\ndef mean(numbers=open({str(mark)!r}, 'w')):\n    return 1"
+    write = f"open({str(mark)!r}, 'w').write('x')"
+    by_id(nb, "mean").source = f"{write}\ndef mean(numbers={write}):\n    return 1"
     repair(release, damaged.utf8(nb, None))
     assert not mark.exists()
 
 
-# --- files that are something else ---------------------------------------------------------------------------------
+# --- files that are something else ----------------------------------------------------------------
 
 OTHER = {
     "empty": (b"", "empty"),
@@ -415,7 +425,7 @@ def test_strange_characters_do_not_stop_it(tiny):
 
 
 def test_an_answer_with_a_fault_of_grammar_is_kept_as_it_is(case):
-    """Its first lines are Python; were they cut out, the learner would read that nothing had been written."""
+    """Its first lines are Python. Cut out alone, they would look as if nothing had been written."""
     release, right = case
     nb = nbformat.reads(nbformat.writes(right), as_version=4)
     cell = next(

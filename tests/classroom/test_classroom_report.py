@@ -1,4 +1,7 @@
-"""The pages and tables after grading, from made-up results: all of it there, escaped, and nothing loaded from elsewhere."""
+"""The pages and tables after grading, from made-up results.
+
+Everything is there, escaped, and nothing is loaded from elsewhere.
+"""
 
 import csv
 import json
@@ -7,14 +10,15 @@ from html.parser import HTMLParser
 
 import pytest
 
-from vit_classroom.report import report
+from vit_classroom.report import report, tables
 
 CHANNEL = """check_patchify: the result has the right shape, but not the right values.
     Each patch holds all reds, then all greens, then all blues.
     First wrong at (0, 0, 1): 0.25, expected 0.75.
     Tried with images (2, 3, 6, 8), patch_size 2; 7 of 7 cases are wrong.
     Hint: which axis of permute should stand last?"""
-EVIL = "<script>alert('x')</script><img src=x onerror=alert(1)> \x1b[31mred\x1b[0m \u202eevil {{ 7 * 7 }} {% raw %}"
+EVIL = "<script>alert('x')</script><img src=x onerror=alert(1)> "
+EVIL += "\x1b[31mred\x1b[0m \u202eevil {{ 7 * 7 }} {% raw %}"
 
 
 def exercise(number=1, **more):
@@ -121,7 +125,7 @@ def course(tmp_path):
 
 
 class Page(HTMLParser):
-    """What a browser would see: tags, addresses, text, and what is missing for a reader who cannot see."""
+    """What a browser would see: tags, addresses, text, and what a blind reader would miss."""
 
     def __init__(self, text):
         super().__init__()
@@ -204,12 +208,12 @@ def test_exercises_are_a_tidy_table(course):
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-x", "@SUM(A1)", "\t=1", "\r=1", "-1+1"])
 def test_a_spreadsheet_finds_no_formula(cell):
-    assert report.harmless(cell) == f"'{cell}"
+    assert tables.escape_formula(cell) == f"'{cell}"
 
 
 @pytest.mark.parametrize("cell", ["-1", "-1.5", "12", "", "ann", "a=b"])
 def test_ordinary_cells_stay(cell):
-    assert report.harmless(cell) == cell
+    assert tables.escape_formula(cell) == cell
 
 
 def test_names_that_are_formulas_are_defused_in_the_files(course):

@@ -1,4 +1,7 @@
-"""Student copies: solutions out, everything else kept; the committed ones are in step, can be solved, and fail with a message."""
+"""Student copies: solutions are out, and everything else is kept.
+
+The committed ones are in step with their lessons, can be solved, and fail with a message.
+"""
 
 import json
 import subprocess
@@ -24,7 +27,7 @@ def sources(nb) -> dict:
     }
 
 
-# --- what a copy is ------------------------------------------------------------------------------------------------
+# --- what a copy is -------------------------------------------------------------------------------
 
 
 def test_solutions_are_out_and_the_stub_is_python_that_says_what_to_do():
@@ -99,7 +102,7 @@ def test_a_solution_that_can_be_unfolded_is_an_error_that_names_the_cell(text):
 def test_a_hint_may_be_unfolded():
     nb = lesson()
     nb.cells[3].source += "\n<details><summary>Hint</summary>The solution is short.</details>"
-    student.student_copy(nb)
+    student.student_copy(nb)  # raises nothing
 
 
 @pytest.mark.parametrize("name", ["mean", "plain"])
@@ -139,7 +142,7 @@ def test_solved_fills_every_stub():
     assert student.STUB not in nbformat.writes(nb) and MEAN in nbformat.writes(nb)
 
 
-# --- the committed copies ------------------------------------------------------------------------------------------
+# --- the committed copies -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
@@ -166,7 +169,8 @@ def run(cells):
             result = shell.run_cell(cell["source"])
         error = result.error_before_exec or result.error_in_exec
         if error is not None:
-            errors[cell["id"]] = [type(error).__name__, str(error), getattr(error, "mistake", None), shown.getvalue()]
+            mistake = getattr(error, "mistake", None)
+            errors[cell["id"]] = [type(error).__name__, str(error), mistake, shown.getvalue()]
     return errors
 
 copies = json.load(open(sys.argv[1]))
@@ -187,6 +191,7 @@ def graded_part(nb) -> list[dict]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_solved_passes_every_check_and_unsolved_fails_with_a_message(path, tmp_path):
     nb = nbformat.read(path, as_version=4)
@@ -222,12 +227,12 @@ def test_solved_passes_every_check_and_unsolved_fails_with_a_message(path, tmp_p
         ), f"a wall:\n{shown}"
 
 
-# --- the tool ------------------------------------------------------------------------------------------------------
+# --- the tool -------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def copied(tmp_path):
-    """A lesson and its student copy that check_student finds nothing wrong with: the lesson's path."""
+    """The path of a lesson with a student copy in which check_student finds nothing wrong."""
     path = tmp_path / "01_numbers.ipynb"
     nb = lesson()
     nb.cells[0].source = f"# 01 · Numbers\n\n{tool.badge(path)}\n\n**Time.** about 3 s"

@@ -15,6 +15,7 @@ from vit_tutorial.checks.engine.case import ModuleRecipe, Observation
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 def test_observed_in_one_process_judged_in_another():
     code = (
         "import sys; from vit_classroom.sandbox import wire; from vit_tutorial import patchify\n"

@@ -1,1 +1,1 @@
-"""Collecting: archives unpacked safely, students named, one notebook for each student and lesson."""
+"""Sort what was handed in: archives opened safely, one notebook for each student and lesson."""

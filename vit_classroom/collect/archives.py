@@ -1,6 +1,9 @@
-"""Every file in a folder of submissions, zip archives opened: (where it lies, when it was changed, its bytes or why not).
+"""Read every file in a folder of submissions, and what is in its zip archives.
 
 Nothing is unpacked to disk, so a name such as ../../x in an archive can do no harm: it is a label.
+
+nbgrader has a collector as well (`nbgrader zip_collect`). This one does without a regular
+expression from the teacher, opens archives within archives, and says why a file was not used.
 """
 
 import io
@@ -17,7 +20,8 @@ from ..repair.parse import MAX_BYTES
 MAX_DEPTH = 4  # archives in archives
 MAX_FILES = 20_000
 MAX_UNPACKED = 2_000_000_000  # bytes in all, out of one folder
-MAX_RATIO = 200  # a member that unpacks to more than this many times its size is a bomb, if it is large as well
+# A large member that unpacks to more than this many times its size is a zip bomb.
+MAX_RATIO = 200
 # What operating systems and tools leave behind. Listed nowhere: nobody handed it in.
 LEFTOVERS = {
     ".ds_store",
@@ -31,8 +35,12 @@ LEFTOVERS = {
 
 
 @dataclass(frozen=True)
-class Found:
-    """where: path below the folder, archives included, with "/". changed: seconds since 1970. data: None, and `reason`."""
+class ArchiveMember:
+    """A file in the folder, or in an archive there.
+
+    where: its path below the folder with "/", archives included. changed: seconds since 1970.
+    data: its bytes, or None with a `reason`.
+    """
 
     where: str
     changed: float
@@ -47,8 +55,11 @@ class _Budget:
         self.bytes, self.files = MAX_UNPACKED, MAX_FILES
 
 
-def walk(folder: Path) -> Iterator[Found]:
-    """All files below `folder`, in order of their names. Raises NotADirectoryError when it is no folder (or zip file)."""
+def walk(folder: Path) -> Iterator[ArchiveMember]:
+    """All files below `folder`, sorted by name.
+
+    Raises NotADirectoryError when it is neither a folder nor a zip file.
+    """
     folder, budget = Path(folder), _Budget()
     if folder.is_file() and zipfile.is_zipfile(folder):
         yield from _file(folder, folder.name, budget)
@@ -71,53 +82,50 @@ def leftover(where: str) -> bool:
     return bool(LEFTOVERS & set(parts)) or parts[-1].startswith(("._", "~$"))
 
 
-def _file(path: Path, where: str, budget: _Budget) -> Iterator[Found]:
+def _file(path: Path, where: str, budget: _Budget) -> Iterator[ArchiveMember]:
     try:
         about = path.lstat()
         if not stat.S_ISREG(about.st_mode):
-            yield Found(
+            yield ArchiveMember(
                 where,
                 about.st_mtime,
                 None,
                 "It is a link or a device, not a file. It was not followed.",
             )
         elif about.st_size > MAX_BYTES and not zipfile.is_zipfile(path):
-            yield Found(
+            yield ArchiveMember(
                 where,
                 about.st_mtime,
                 None,
                 f"It has {about.st_size / 1e6:,.0f} MB; at most {MAX_BYTES / 1e6:.0f} MB are read.",
             )
         elif about.st_size > 10 * MAX_BYTES:
-            yield Found(
-                where,
-                about.st_mtime,
-                None,
-                f"The archive has {about.st_size / 1e6:,.0f} MB: unpack it, and collect the folder.",
-            )
+            size = f"{about.st_size / 1e6:,.0f} MB"
+            reason = f"The archive has {size}: unpack it, and collect the folder."
+            yield ArchiveMember(where, about.st_mtime, None, reason)
         else:
             yield from _opened(where, about.st_mtime, path.read_bytes(), budget, 0)
     except OSError as error:
-        yield Found(where, 0.0, None, f"It cannot be read: {error.strerror or error}.")
+        yield ArchiveMember(where, 0.0, None, f"It cannot be read: {error.strerror or error}.")
 
 
 def _opened(
     where: str, changed: float, data: bytes, budget: _Budget, depth: int
-) -> Iterator[Found]:
+) -> Iterator[ArchiveMember]:
     """The file itself, or what is in it when it is an archive."""
     lower = where.lower()
     if not data.startswith(b"PK\x03\x04") or lower.endswith(
         (".docx", ".xlsx", ".pptx", ".odt", ".ods", ".jar", ".whl")
     ):
         if lower.endswith(".zip"):
-            yield Found(
+            yield ArchiveMember(
                 where, changed, None, "The archive is damaged: it does not begin like a zip file."
             )
         else:
-            yield Found(where, changed, data)
+            yield ArchiveMember(where, changed, data)
         return
     if depth >= MAX_DEPTH:
-        yield Found(
+        yield ArchiveMember(
             where, changed, None, f"It is an archive inside {depth} archives. It was not opened."
         )
         return
@@ -125,10 +133,10 @@ def _opened(
         archive = zipfile.ZipFile(io.BytesIO(data))
         members = archive.infolist()
     except Exception as error:  # zipfile raises many kinds on a damaged archive
-        yield Found(where, changed, None, f"The archive is damaged ({error}).")
+        yield ArchiveMember(where, changed, None, f"The archive is damaged ({error}).")
         return
     if not members:
-        yield Found(where, changed, None, "The archive is empty.")
+        yield ArchiveMember(where, changed, None, "The archive is empty.")
     for member in members:
         inside = f"{where}/{_text(member.filename)}"
         if member.is_dir() or leftover(_text(member.filename)):
@@ -136,7 +144,7 @@ def _opened(
         content, reason = _member(archive, member, budget)
         when = _when(member) or changed
         if reason:
-            yield Found(inside, when, None, reason)
+            yield ArchiveMember(inside, when, None, reason)
         else:
             yield from _opened(inside, when, content, budget, depth + 1)
 

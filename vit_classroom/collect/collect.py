@@ -1,4 +1,7 @@
-"""Collecting: a folder as teachers get it, sorted into an nbgrader course, with every file accounted for in collected.json."""
+"""Sort a folder of submissions, as teachers get it, into an nbgrader course.
+
+Every file is accounted for in collected.json.
+"""
 
 import json
 import re
@@ -8,16 +11,18 @@ from pathlib import Path
 import nbformat
 
 from ..course.course import assignments
-from ..repair.matching import Release, overlap
-from ..repair.parse import read
+from ..files import write_bytes, write_text
+from ..repair.matching import Release, match_cells, overlap
+from ..repair.parse import parse_submission
 from ..repair.repair import LEAST
 from . import student_names
-from .archives import Found, walk
+from .archives import ArchiveMember, walk
 
 
 @dataclass(frozen=True)
-class Collected:
-    """entries: what this run found, as in collected.json. pattern: the one that was used. notes: what a teacher should know."""
+class CollectResult:
+    """entries: what this run found, as in collected.json. pattern: the one that was used. notes:
+    what a teacher should know."""
 
     entries: list[dict]
     pattern: str
@@ -28,21 +33,22 @@ class Collected:
 class _File:
     """One file on its way: what it is, whose, and how well it fits."""
 
-    found: Found
-    named: student_names.Named | None
+    found: ArchiveMember
+    named: student_names.StudentName | None
     assignment: str | None
     share: float  # of the release's cells that are in it
     reason: str | None  # why it cannot be read as a notebook
     student: str = ""
 
 
-def collect(course: Path, folder: Path, pattern: str = "auto") -> Collected:
-    """Sort the submissions in `folder` (or a zip file) into COURSE/submitted, as they are, and write COURSE/collected.json.
+def collect(course: Path, folder: Path, pattern: str = "auto") -> CollectResult:
+    """Copy the submissions in `folder` (or a zip file) to COURSE/submitted, byte for byte.
 
-    pattern: auto, moodle, canvas, folders, files, or a regular expression with the group (?P<student>...) and perhaps
-    (?P<assignment>...), searched in each file's path below the folder. The lesson is recognised by what is in the file. Of
-    several files for one lesson the newest counts. Raises ValueError for no course or a wrong pattern, NotADirectoryError for no
-    folder.
+    pattern: auto, moodle, canvas, folders, files, or a regular expression with the group
+    (?P<student>...) and perhaps (?P<assignment>...), searched in each file's path below the folder.
+    The lesson is recognised by what is in the file. Of several files for one lesson the newest
+    counts. Writes COURSE/collected.json as well. Raises ValueError when `course` is no course or
+    the pattern is wrong, NotADirectoryError when there is no such folder.
     """
     released = {
         name: Release(nbformat.read(path, as_version=4))
@@ -50,7 +56,7 @@ def collect(course: Path, folder: Path, pattern: str = "auto") -> Collected:
     }
     lessons = list(released)
     if pattern != "auto":
-        student_names.compiled(pattern, lessons)
+        student_names.compile_pattern(pattern, lessons)
     found = list(walk(folder))
     notes: list[str] = []
     chosen, known = _names(found, pattern, lessons, notes)
@@ -58,61 +64,63 @@ def collect(course: Path, folder: Path, pattern: str = "auto") -> Collected:
     _students(files, notes)
     entries = _choose(course, files)
     _write(course, entries)
-    return Collected(entries, chosen, notes)
+    return CollectResult(entries, chosen, notes)
 
 
 def _names(
-    found: list[Found], pattern: str, lessons: list[str], notes: list[str]
-) -> tuple[str, list[student_names.Named | None]]:
+    found: list[ArchiveMember], pattern: str, lessons: list[str], notes: list[str]
+) -> tuple[str, list[student_names.StudentName | None]]:
     wheres = [each.where for each in found]
     if pattern != "auto" and pattern not in student_names.BUILT_IN:
-        own = student_names.compiled(pattern, lessons)
-        return pattern, [student_names.named(own, where) for where in wheres]
-    depth = student_names.without_wrapper(wheres)
+        own = student_names.compile_pattern(pattern, lessons)
+        return pattern, [student_names.read_name(own, where) for where in wheres]
+    depth = student_names.wrapper_depth(wheres)
     wheres = ["/".join(where.split("/")[depth:]) for where in wheres]
     chosen = pattern
     if pattern == "auto":
         likely = [where for where in wheres if where.lower().endswith(".ipynb")] or wheres
-        chosen, count = student_names.best(likely, lessons)
+        chosen, count = student_names.best_pattern(likely, lessons)
         notes.append(
             f"Names are read with the pattern {chosen!r}: it fits {count} of {len(likely)} files."
         )
-    order = (
-        [chosen, *(name for name in student_names.BUILT_IN if name != chosen)]
-        if pattern == "auto"
-        else [chosen]
-    )
-    tried = [student_names.compiled(name, lessons) for name in order]
+    order = [chosen]
+    if pattern == "auto":
+        order += [name for name in student_names.BUILT_IN if name != chosen]
+    tried = [student_names.compile_pattern(name, lessons) for name in order]
     return chosen, [
-        next(filter(None, (student_names.named(each, where) for each in tried)), None)
+        next(filter(None, (student_names.read_name(each, where) for each in tried)), None)
         for where in wheres
     ]
 
 
-def _look(found: Found, named: student_names.Named | None, released: dict[str, Release]) -> _File:
+def _look(
+    found: ArchiveMember, named: student_names.StudentName | None, released: dict[str, Release]
+) -> _File:
     """Which lesson the file holds: by its content; by its name when the content says nothing."""
     if found.data is None:
         return _File(found, named, None, 0.0, found.reason)
-    reading = read(found.data)
-    shares = (
-        {name: overlap(release, reading.pieces) for name, release in released.items()}
-        if reading.pieces
-        else {}
-    )
-    by_name = _lesson_in(
-        named.assignment if named and named.assignment else found.where, list(released)
-    )
+    parsed = parse_submission(found.data)
+    shares = {
+        name: overlap(release, parsed.cells, match_cells(release, parsed.cells))
+        for name, release in released.items()
+        if parsed.cells
+    }
+    where = named.assignment if named and named.assignment else found.where
+    by_name = _lesson_in(where, list(released))
     best = max(shares, key=lambda name: (shares[name], name == by_name), default=None)
     if best and shares[best] >= LEAST:
         return _File(found, named, best, shares[best], None)
-    reason = reading.reason or "It holds hardly any cell of a lesson of this course."
-    return _File(
-        found, named, by_name or (next(iter(released)) if len(released) == 1 else None), 0.0, reason
-    )
+    reason = parsed.reason or "It holds hardly any cell of a lesson of this course."
+    if by_name is None and len(released) == 1:
+        by_name = next(iter(released))
+    return _File(found, named, by_name, 0.0, reason)
 
 
 def _lesson_in(text: str, lessons: list[str]) -> str | None:
-    """The lesson that a path names: its whole name, else its number at the start of a word; the last part of the path first."""
+    """The lesson that a path names: by its whole name, or by its number at the start of a word.
+
+    The last part of the path is searched first.
+    """
     for part in reversed(text.lower().split("/")):
         words = re.sub(r"[^a-z0-9]+", "_", part)
         for lesson in lessons:
@@ -133,7 +141,7 @@ def _students(files: list[_File], notes: list[str]) -> None:
     ] = {}  # id -> {spelling without case and separators: as written}
     for file in files:
         if file.named:
-            name = student_names.plain(file.named.student)
+            name = student_names.student_id(file.named.student)
             numbers.setdefault((name, file.assignment), set()).add(file.named.number)
             spelled.setdefault(name, {}).setdefault(
                 _letters(file.named.student), file.named.student
@@ -141,18 +149,20 @@ def _students(files: list[_File], notes: list[str]) -> None:
     several = {name for (name, _), found in numbers.items() if len(found - {None}) > 1}
     for name in sorted(several):
         notes.append(
-            f"There seem to be several students called {name!r}: the number in the file's name was added to each."
+            f"There seem to be several students called {name!r}: "
+            "the number in the file's name was added to each."
         )
     for name, forms in sorted(spelled.items()):
         if len(forms) > 1:
             written = ", ".join(repr(form) for form in forms.values())
             notes.append(
-                f"{written} would all be {name!r}: a number was added to tell them apart. Are they different people?"
+                f"{written} would all be {name!r}: a number was added to tell them apart. "
+                "Are they different people?"
             )
     for file in files:
         if not file.named:
             continue
-        name = student_names.plain(file.named.student)
+        name = student_names.student_id(file.named.student)
         at = list(spelled[name]).index(_letters(file.named.student))
         suffix = f"_{at + 1}" if at else ""
         file.student = (
@@ -167,7 +177,8 @@ def _letters(name: str) -> str:
 
 
 def _choose(course: Path, files: list[_File]) -> list[dict]:
-    """Of the files of one student for one lesson the newest that can be read is collected; all others are listed."""
+    """Of one student's files for one lesson the newest that can be read is collected; the others
+    are listed."""
     groups: dict[tuple[str, str], list[_File]] = {}
     entries = []
     for file in files:
@@ -194,10 +205,9 @@ def _choose(course: Path, files: list[_File]) -> list[dict]:
         newest = group.pop()
         target = Path(course) / "submitted" / student / assignment / f"{assignment}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
-        if (
-            not target.is_file() or target.read_bytes() != newest.found.data
-        ):  # what is graded already stays older than its result
-            target.write_bytes(newest.found.data)
+        # A file that did not change keeps its time, which is older than that of its result.
+        if not target.is_file() or target.read_bytes() != newest.found.data:
+            write_bytes(target, newest.found.data)
         reason = (
             f"It will not be graded: {newest.reason}"
             if newest.reason
@@ -233,7 +243,7 @@ def _entry(file: _File, status: str, reason: str) -> dict:
 
 
 def _write(course: Path, entries: list[dict]) -> None:
-    """collected.json: what earlier runs found stays in it; what this run collected again counts instead."""
+    """Write collected.json. What earlier runs found stays in it, unless it was collected again."""
     path = Path(course) / "collected.json"
     old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     now = {entry["original"] for entry in entries}
@@ -249,6 +259,4 @@ def _write(course: Path, entries: list[dict]) -> None:
                 "status": "listed",
                 "reason": "Not used: it was collected again later, from another file.",
             }
-    path.write_text(
-        json.dumps(kept + entries, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    write_text(path, json.dumps(kept + entries, indent=1, ensure_ascii=False) + "\n")

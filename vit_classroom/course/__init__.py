@@ -1,1 +1,1 @@
-"""A course: the student copies of the lessons, the nbgrader folder around them, and the plan of what is run of a submission."""
+"""Student copies of the lessons, the nbgrader course around them, and what of a submission runs."""

@@ -1,4 +1,4 @@
-"""A new nbgrader course from the lessons: source/, release/, nbgrader_config.py and gradebook.db."""
+"""Make an nbgrader course from the lessons: source/, release/, its settings and its grade book."""
 
 import contextlib
 import logging
@@ -12,15 +12,17 @@ import nbformat
 
 from . import student
 
-CONFIG = """# An nbgrader course, made by `python -m vit_classroom new`. nbgrader's own commands run in this folder.
+CONFIG = """# An nbgrader course, made by `python -m vit_classroom new`.
+# nbgrader's own commands run in this folder.
 c = get_config()  # noqa: F821
 
 c.CourseDirectory.course_id = {name!r}
-# The stub that stands where a solution stood: the same as in the student copies of the lessons.
+# What replaces a solution, the same as in the student copies of the lessons.
 c.ClearSolutions.code_stub = {{"python": {code!r}}}
 c.ClearSolutions.text_stub = {text!r}
-# Submissions are collected by `classroom collect` and executed by `classroom grade`, in isolation. nbgrader executes without any:
-# `nbgrader autograde` would run learners' code as you, with your files and your network.
+# Collect submissions with `python -m vit_classroom collect`, and grade them with
+# `python -m vit_classroom grade`, which runs them in isolation. `nbgrader autograde` has none:
+# it would run learners' code as you, with your files and your network.
 c.ExecutePreprocessor.timeout = 60
 """
 
@@ -28,21 +30,23 @@ c.ExecutePreprocessor.timeout = 60
 def new(course: Path, lessons: str = "01-05", source: Path | None = None) -> list[dict]:
     """Make the course folder `course` from the lessons with these numbers: "01-05", "01,03", "04".
 
-    source: the folder with the lessons, NN_topic.ipynb; without it, notebooks/ of the clone that this package runs from.
-    Returns one {"assignment", "exercises", "points"} for each lesson. Raises ValueError, or FileExistsError when the folder is in
-    use, before anything is written.
+    source: the folder with the lessons, NN_topic.ipynb; without it, notebooks/ of the clone that
+    this package runs from. Returns one {"assignment", "exercises", "points"} for each lesson.
+    Raises ValueError for lessons that cannot be taught, FileExistsError when the folder is in use,
+    both before anything is written.
     """
     course = Path(course)
     if course.is_file() or (course.is_dir() and any(course.iterdir())):
         raise FileExistsError(
-            f"{course} is there already and not empty: give another name; a course is never overwritten"
+            f"{course} exists and is not empty. A course is never overwritten: give another name"
         )
     chosen = find_lessons(lessons, source)
     sources = {path.stem: _read(path) for path in chosen}
     empty = [name for name, nb in sources.items() if not student.exercises(nb)]
     if empty:
         raise ValueError(
-            f"{', '.join(empty)}: no exercises in it, so nothing to grade; leave it out of --lessons"
+            f"{', '.join(empty)}: no exercises, so there is nothing to grade. "
+            "Leave it out of --lessons"
         )
     made = []
     for name, nb in sources.items():
@@ -68,9 +72,10 @@ def new(course: Path, lessons: str = "01-05", source: Path | None = None) -> lis
 
 
 def release(course: Path, assignment: str) -> Path:
-    """Make release/ASSIGNMENT/ASSIGNMENT.ipynb by nbgrader, and its row in gradebook.db; the path of the notebook.
+    """Let nbgrader make release/ASSIGNMENT/ASSIGNMENT.ipynb and its row in gradebook.db.
 
-    To call again after a change in source/. Raises ValueError with nbgrader's own words when it refuses.
+    Call it again after a change in source/. Returns the notebook's path. Raises ValueError with
+    nbgrader's own message when nbgrader refuses.
     """
     from nbgrader.apps import NbGraderAPI
     from traitlets.config.loader import PyFileConfigLoader
@@ -94,8 +99,11 @@ def release(course: Path, assignment: str) -> Path:
 
 @contextlib.contextmanager
 def programs_on_path() -> Iterator[None]:
-    """The programs installed beside this Python, found by name: nbgrader calls `alembic` so when it makes a grade book, and an
-    environment that was not activated (.venv/bin/python -m ...) has them outside of PATH."""
+    """Put the programs installed beside this Python on PATH.
+
+    nbgrader calls `alembic` by name when it makes a grade book, and in an environment that was not
+    activated (.venv/bin/python -m ...) that is not on PATH.
+    """
     before = os.environ.get("PATH", os.defpath)
     os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + before
     try:
@@ -105,7 +113,10 @@ def programs_on_path() -> Iterator[None]:
 
 
 def assignments(course: Path) -> dict[str, Path]:
-    """The released notebooks of a course, {assignment: path}. Raises ValueError when the folder is not a course."""
+    """The released notebooks of a course, {assignment: path}.
+
+    Raises ValueError when the folder is not a course.
+    """
     course = Path(course)
     found = {
         path.parent.name: path
@@ -114,21 +125,26 @@ def assignments(course: Path) -> dict[str, Path]:
     }
     if not found:
         raise ValueError(
-            f"{course} is no course: there is no release/NAME/NAME.ipynb in it. Make one: classroom new {course}"
+            f"{course} is no course: there is no release/NAME/NAME.ipynb in it. "
+            f"Make one: python -m vit_classroom new {course}"
         )
     return found
 
 
 def find_lessons(lessons: str, source: Path | None = None) -> list[Path]:
-    """The files of the lessons with these numbers, in order. Raises ValueError when one is missing."""
+    """The files of the lessons with these numbers, in order.
+
+    Raises ValueError when one is missing.
+    """
     folder = Path(source) if source else Path(__file__).resolve().parents[2] / "notebooks"
     files = {
         path.name.partition("_")[0]: path for path in sorted(folder.glob("[0-9][0-9]*_*.ipynb"))
     }
     if not files:
         raise ValueError(
-            f"no lessons in {folder if source else 'this installation'}: an installed package has none. Clone the "
-            "repository and run this there, or give --source FOLDER, the folder with the files NN_topic.ipynb"
+            f"no lessons in {folder if source else 'this installation'}: an installed package has "
+            "none. Clone the repository and run this there, or give --source FOLDER, the folder "
+            "with the files NN_topic.ipynb"
         )
     numbers = lesson_numbers(lessons)
     missing = [number for number in numbers if number not in files]
@@ -138,7 +154,10 @@ def find_lessons(lessons: str, source: Path | None = None) -> list[Path]:
 
 
 def lesson_numbers(text: str) -> list[str]:
-    """ "01-03,06b" -> ["01", "02", "03", "06b"]: each once, in order; a letter by itself. Raises ValueError."""
+    """ "01-03,06b" -> ["01", "02", "03", "06b"]: each once, in order.
+
+    A lesson with a letter is named by itself, not in a range. Raises ValueError.
+    """
     numbers = set()
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d{1,2})(?:([a-z])|\s*-\s*(\d{1,2}))?\s*", part)
@@ -159,9 +178,8 @@ def course_id(course: Path) -> str:
 def _read(path: Path):
     try:
         nb = student.prepared(nbformat.read(path, as_version=4))
-        student.without_solutions(
-            nbformat.from_dict(nb)
-        )  # tells here, with the cell's name, what nbgrader would only log
+        # Raises here, with the cell's name, what nbgrader would only log.
+        student.without_solutions(nbformat.from_dict(nb))
         return student.prepared(nbformat.read(path, as_version=4))
     except (ValueError, AttributeError) as error:
         raise ValueError(f"{path.name}: {error}") from None

@@ -1,8 +1,13 @@
-"""What is run for a submission: its cells in order, and what each check asks for, from the course and never from the learner."""
+"""What runs for a submission: its cells in order, and the course's own checks, never the learner's.
+
+A check cell is taken apart. Calls such as `checks.check_patchify(patchify)` are observed in the
+sandbox and judged outside. Other code of the teacher's runs in the sandbox and passes when it
+raises nothing.
+"""
 
 import ast
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vit_tutorial import checks
 
@@ -13,144 +18,158 @@ HIDDEN = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 MARKS = re.compile(r"^[ \t]*### *(?:BEGIN|END) HIDDEN TESTS[^\n]*$\n?", re.MULTILINE)
-# The set-up cell installs and looks at the machine; here everything is installed and there is no network.
-SETUP = "import importlib.util\nimport os\nimport subprocess\nimport sys\n\nimport torch\nfrom vit_tutorial import colab\n\n"
-SETUP += 'device = torch.device("cpu")'
+# The lesson's set-up cell installs packages and describes the machine. In the sandbox everything
+# is installed and there is no network, so only the names that it defines are needed.
+SETUP = """import importlib.util
+import os
+import subprocess
+import sys
+
+import torch
+from vit_tutorial import colab
+
+device = torch.device("cpu")"""
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A part of a check cell. kind: "observe" (a check of vit_tutorial.checks), "inside" (other code; passes when nothing is
-    raised) or "neutral" (imports, guesses: run, with no say)."""
+class CellPart:
+    """What runs in one go: a whole cell, or a part of a check cell.
 
-    kind: str
-    source: str
-    check: str = ""
-    expression: str = ""
-    hidden: bool = False
+    kind: "run" (a whole cell), "observe" (a check of vit_tutorial.checks, judged outside), "inside"
+    (the teacher's own code, which passes when nothing is raised) or "neutral" (imports and guesses,
+    which run and count for nothing).
+    check, expression: of an "observe" part, the check's name and what it is called with.
+    hidden: between the marks of hidden tests.
+    cell, part: the cell's number in the notebook, and the part's number in a check cell.
+    """
 
-
-@dataclass(frozen=True)
-class Step:
-    """One thing to do in the sandbox: run a cell (piece None), or a piece of the check cell `cell` (numbers in the notebook)."""
-
-    cell: int
-    piece: int | None
     kind: str
     source: str = ""
     check: str = ""
     expression: str = ""
     hidden: bool = False
+    cell: int = 0
+    part: int | None = None
 
     @property
-    def key(self) -> tuple:
-        return self.cell, self.piece
+    def key(self) -> tuple[int, int | None]:
+        return self.cell, self.part
 
 
 @dataclass(frozen=True)
 class Plan:
-    """exercises: as in the results. pieces: of each check cell, by the cell's number in `notebook`. skipped: names that cells
-    which do not run would define."""
+    """What to run of one submission, in order.
+
+    exercises: as in the results; "cell" is the number of the check cell.
+    check_parts: {number of a check cell in `notebook`: its parts}.
+    selected: answers, checks, and the cells that they need. everything: all cells of the notebook.
+    skipped: names that only cells outside `selected` define.
+    """
 
     notebook: object
     exercises: list[dict]
-    pieces: dict[int, list[Piece]]
-    steps: list[Step]
-    everything: list[Step]
+    check_parts: dict[int, list[CellPart]]
+    selected: list[CellPart]
+    everything: list[CellPart]
     skipped: frozenset[str]
 
     @property
     def checks(self) -> list[str]:
         """The names of the checks that are judged outside."""
-        return sorted(
-            {
-                piece.check
-                for pieces in self.pieces.values()
-                for piece in pieces
-                if piece.kind == "observe"
-            }
-        )
+        parts = (part for parts in self.check_parts.values() for part in parts)
+        return sorted({part.check for part in parts if part.kind == "observe"})
 
 
-def make(source, release, notebook) -> Plan:
-    """The plan for a repaired notebook. source, release: the course's own notebooks of this assignment."""
-    graded = {
-        cell.metadata["nbgrader"]["grade_id"]: cell.source for cell in source.cells if _graded(cell)
-    }
-    text = {cell.get("id"): cell.source.strip() for cell in release.cells}
-    found = {each["grade_id"]: dict(each) for each in exercises(source)}
-    pieces, steps, everything, skipped = {}, [], [], set()
+class Assignment:
+    """The course's own notebooks of one assignment, with what the plans of its submissions need.
+
+    Made once for an assignment and used for each of its submissions, which leave it unchanged.
+    """
+
+    def __init__(self, source, release):
+        self.checks = {
+            cell.metadata["nbgrader"]["grade_id"]: cell.source
+            for cell in source.cells
+            if cell.metadata.get("nbgrader", {}).get("grade")
+        }
+        self.released = {cell.get("id"): cell.source.strip() for cell in release.cells}
+        self.exercises = exercises(source)
+
+
+def make_plan(assignment: Assignment, notebook) -> Plan:
+    """The plan for a repaired notebook of this assignment."""
+    found = {each["grade_id"]: dict(each) for each in assignment.exercises}
+    check_parts, selected, everything, skipped = {}, [], [], set()
     for number, cell in enumerate(notebook.cells):
         own = cell.metadata.get("nbgrader", {})
         grade_id = own.get("grade_id")
-        if grade_id in graded:
+        if grade_id in assignment.checks:
             found[grade_id]["cell"] = number
             if cell.cell_type == "code" and not own.get("solution"):
-                pieces[number] = parse(graded[grade_id])
-                parts = [
-                    Step(number, i, p.kind, p.source, p.check, p.expression, p.hidden)
-                    for i, p in enumerate(pieces[number])
-                ]
-                steps += parts
+                parts = parse_check_cell(assignment.checks[grade_id], number)
+                check_parts[number] = parts
+                selected += parts
                 everything += parts
                 continue
         if cell.cell_type != "code" or not cell.source.strip():
             continue
         tags = cell.metadata.get("tags", [])
         setup = "colab.setup(" in cell.source
-        run = Step(number, None, "run", SETUP if setup else cell.source)
-        everything.append(run)
+        whole = CellPart("run", SETUP if setup else cell.source, cell=number)
+        everything.append(whole)
         if (
             setup
             or "setup" in tags
             or "exercise" in tags
             or own.get("solution")
-            or text.get(cell.get("id")) != cell.source.strip()
+            or assignment.released.get(cell.get("id")) != cell.source.strip()
         ):
-            steps.append(run)
+            selected.append(whole)
         else:
-            skipped |= _binds(cell.source)
-    return Plan(notebook, list(found.values()), pieces, steps, everything, frozenset(skipped))
+            skipped |= _bound_names(cell.source)
+    return Plan(
+        notebook, list(found.values()), check_parts, selected, everything, frozenset(skipped)
+    )
 
 
-def parse(source: str) -> list[Piece]:
-    """The pieces of a check cell: those outside its hidden regions first, then the hidden ones."""
+def parse_check_cell(source: str, number: int = 0) -> list[CellPart]:
+    """The parts of check cell `number`: first those outside its hidden regions, then the hidden
+    ones."""
     visible = HIDDEN.sub("", source)
     hidden = "\n".join(MARKS.sub("", found[0]) for found in HIDDEN.finditer(source))
-    pieces = _parse(visible, False) + _parse(hidden, True)
-    if not any(
-        piece.kind != "neutral" for piece in pieces
-    ):  # a cell that only runs passes when it does
-        pieces = [Piece("inside", piece.source, hidden=piece.hidden) for piece in pieces]
-    return pieces
+    parts = _parse(visible, False) + _parse(hidden, True)
+    if all(part.kind == "neutral" for part in parts):
+        # A cell that checks nothing passes when it runs.
+        parts = [replace(part, kind="inside") for part in parts]
+    return [replace(part, cell=number, part=i) for i, part in enumerate(parts)]
 
 
-def _parse(text: str, hidden: bool) -> list[Piece]:
+def _parse(text: str, hidden: bool) -> list[CellPart]:
     try:
         body = ast.parse(text).body
     except (SyntaxError, ValueError):
-        return [Piece("inside", text, hidden=hidden)]
-    pieces: list[Piece] = []
+        return [CellPart("inside", text, hidden=hidden)]
+    parts: list[CellPart] = []
     for node in body:
-        call = _check(node)
-        piece = ast.unparse(node)
+        source, call = ast.unparse(node), _check_call(node)
         if call:
-            pieces.append(Piece("observe", piece, call[0], call[1], hidden))
+            check, expression = call
+            parts.append(CellPart("observe", source, check, expression, hidden))
             continue
-        kind = (
-            "neutral"
-            if isinstance(node, (ast.Import, ast.ImportFrom)) or "check_guess(" in piece
-            else "inside"
-        )
-        if pieces and pieces[-1].kind == kind:
-            pieces[-1] = Piece(kind, f"{pieces[-1].source}\n{piece}", hidden=hidden)
+        imports = isinstance(node, (ast.Import, ast.ImportFrom))
+        kind = "neutral" if imports or "check_guess(" in source else "inside"
+        if parts and parts[-1].kind == kind:
+            parts[-1] = replace(parts[-1], source=f"{parts[-1].source}\n{source}")
         else:
-            pieces.append(Piece(kind, piece, hidden=hidden))
-    return pieces
+            parts.append(CellPart(kind, source, hidden=hidden))
+    return parts
 
 
-def _check(node) -> tuple[str, str] | None:
-    """(name, expression) when the statement is checks.check_X(expression) or check_X(expression)."""
+def _check_call(node) -> tuple[str, str] | None:
+    """(name, expression) of a statement `checks.check_X(expression)` or `check_X(expression)`.
+
+    Anything but this plain form is the teacher's own code, and gives None.
+    """
     if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)):
         return None
     call = node.value
@@ -165,24 +184,18 @@ def _check(node) -> tuple[str, str] | None:
     return None
 
 
-def _graded(cell) -> bool:
-    return bool(cell.metadata.get("nbgrader", {}).get("grade"))
-
-
-def _binds(source: str) -> set[str]:
-    """Names that a cell of the lesson defines at its top level or in a loop there."""
+def _bound_names(source: str) -> set[str]:
+    """Every name that a cell of the lesson assigns, defines or imports, at any depth."""
     try:
         nodes = list(ast.walk(ast.parse(source)))
     except (SyntaxError, ValueError):
         return set()
-    names = {
-        node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
-    names |= {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
-    names |= {
-        a.asname or a.name.split(".")[0]
-        for n in nodes
-        if isinstance(n, (ast.Import, ast.ImportFrom))
-        for a in n.names
-    }
+    names = set()
+    for node in nodes:
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names |= {item.asname or item.name.split(".")[0] for item in node.names}
     return names

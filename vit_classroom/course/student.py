@@ -1,22 +1,25 @@
 """The copy of a lesson that a learner gets: the same text and cells, without solutions and outputs.
 
-nbgrader takes the solutions out (its ClearSolutions and ClearHiddenTests), so that a student copy and nbgrader's release agree.
+nbgrader's ClearSolutions and ClearHiddenTests take the solutions out, so that a student copy is
+the same as nbgrader's release.
 """
 
 import copy
+import logging
 import re
 
 import nbformat
 
-# Stands where the solution stood. Valid Python, so that the cell runs; the check turns the error into a message.
+# Replaces a solution. It is valid Python, so the cell runs, and the check explains the error.
 STUB = 'raise NotImplementedError("Write this function, then run the check below.")'
 # A written answer (a markdown cell that is a solution) has this instead.
 TEXT_STUB = "*Write your answer here.*"
-# "Run all" must go on after a check that says what is wrong.
+# With this tag "Run all" continues after a check that fails.
 GOES_ON = "raises-exception"
 
 BADGE = re.compile(
-    r"^\[!\[Open in Colab\]\((?P<picture>[^)]+)\)\]\((?P<address>[^)]+/notebooks/)(?P<name>[^)/]+)\.ipynb\)$"
+    r"^\[!\[Open in Colab\]\((?P<picture>[^)]+)\)\]"
+    r"\((?P<address>[^)]+/notebooks/)(?P<name>[^)/]+)\.ipynb\)$"
 )
 SAYS = "**This is the student copy.** The exercises are yours to write."
 STUDENT_BADGE = "[![Open the student copy in Colab]"
@@ -24,16 +27,20 @@ ANSWER_SHOWN = re.compile(r"<summary>[^<]*\bsolutions?\b", re.IGNORECASE)
 
 
 def student_copy(nb):
-    """A copy of the lesson `nb` (nbformat 4.5) for learners; `nb` itself stays as it is.
+    """A copy of the lesson `nb` (nbformat 4.5) for learners; `nb` itself is not changed.
 
-    Solutions become a stub, hidden tests, outputs and counts go, check cells are tagged `raises-exception`; cell ids and
-    nbgrader's metadata stay. Raises ValueError when a solution would survive, with the cell's number and first words.
+    Solutions become a stub. Hidden tests, outputs and execution counts are removed. Check cells get
+    the tag `raises-exception`. Cell ids and nbgrader's metadata stay. Raises ValueError when a
+    solution would survive, with the cell's number and first words.
     """
     return without_solutions(prepared(nb))
 
 
 def prepared(nb):
-    """The lesson with a student copy's head and tags, solutions still in: what an nbgrader course keeps under source/."""
+    """The lesson with a student copy's head and tags, but with its solutions.
+
+    This is what an nbgrader course keeps under source/.
+    """
     nb = copy.deepcopy(nb)
     nb.metadata = nbformat.from_dict(
         {
@@ -61,12 +68,15 @@ def prepared(nb):
 
 
 def settings() -> dict:
-    """What nbgrader is told, as {class: {option: value}}: for the student copies here, and for a course's nbgrader_config.py."""
+    """nbgrader's settings, {class: {option: value}}, for student copies and for a new course."""
     return {"ClearSolutions": {"code_stub": {"python": STUB}, "text_stub": TEXT_STUB}}
 
 
 def without_solutions(nb):
-    """`nb` with solutions and hidden tests taken out, in place. Raises ValueError when the markers are not in order."""
+    """`nb` with solutions and hidden tests taken out, in place.
+
+    Raises ValueError when the markers are not in order.
+    """
     from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
     from traitlets.config import Config
 
@@ -81,15 +91,17 @@ def without_solutions(nb):
     for number, cell in enumerate(nb.cells):
         if re.search(r"### *(BEGIN|END) (SOLUTION|HIDDEN TESTS)", cell.source):
             raise ValueError(
-                f"a solution's marker is left in {place(number, cell)}: BEGIN and END must stand on lines of their own"
+                f"a solution's marker is left in {place(number, cell)}: "
+                "BEGIN and END must be on lines of their own"
             )
     return nb
 
 
 def exercises(nb) -> list[dict]:
-    """The graded cells of a lesson in order: {"grade_id", "title", "points", "solution"} (solution: the answer's id or None).
+    """The graded cells of a lesson in order, each {"grade_id", "title", "points", "solution"}.
 
-    The title is the bold text that opens the nearest markdown cell above, such as "Exercise 1.2"; without one, the grade_id.
+    title: the bold text "Exercise 1.2 ..." in the nearest markdown cell above; without one, the
+    grade_id. solution: the grade_id of the answer's cell, or None.
     """
     found, title, answer = [], None, None
     for cell in nb.cells:
@@ -135,7 +147,8 @@ def _head(source: str) -> str:
                 if owner
                 else f"{badge['name']}.ipynb"
             )
-            mine = f"{STUDENT_BADGE}({badge['picture']})]({badge['address']}student/{badge['name']}.ipynb)"
+            address = f"{badge['address']}student/{badge['name']}.ipynb"
+            mine = f"{STUDENT_BADGE}({badge['picture']})]({address})"
             says = f"{SAYS} [The lesson]({lesson}) has every output and the solutions."
             lines[number : number + 1] = [mine, "", says]
             return "\n".join(lines)
@@ -157,13 +170,12 @@ def _refuse_shown_solutions(nb) -> None:
     ]
     if shown:
         raise ValueError(
-            f"a solution can be unfolded in {'; '.join(shown)}: put it into a code cell, under nbgrader's markers"
+            f"a solution can be unfolded in {'; '.join(shown)}: "
+            "put it into a code cell, between nbgrader's markers"
         )
 
 
 def _silent():
-    import logging
-
     log = logging.getLogger("vit_classroom.nbgrader")
     log.addHandler(logging.NullHandler())
     log.propagate = False

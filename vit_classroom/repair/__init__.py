@@ -1,1 +1,1 @@
-"""Repair: what was handed in, brought back into the shape of the lesson, so that it can be graded."""
+"""Bring what was handed in back into the shape of the lesson, so that it can be graded."""

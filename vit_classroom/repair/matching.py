@@ -1,21 +1,24 @@
-"""Which cell of the release a handed-in cell is: by grade_id, then by cell id, then by content."""
+"""Match handed-in cells with those of the release: by grade_id, then cell id, then content."""
 
 import difflib
 from dataclasses import dataclass, replace
 
+from ..course.student import exercises
 from . import python_source
-from .parse import Piece
+from .parse import SubmittedCell
 
 ALIKE = 0.6  # difflib's ratio above which a changed cell is taken for the release's
 COMPARED = 1_500  # characters of a cell that are compared
 
 
 @dataclass(frozen=True)
-class Part:
-    """A cell as handed in, or what was cut out of one.
+class MatchedCell:
+    """A cell as handed in, or what was cut out of one, with the cell of the release that it is.
 
-    owner: index of the release's cell that it is, or None for a cell of the learner's own. sure: known by grade_id or cell id.
-    how: "" as it was, "cut" out of a merged cell, "joined" from a split one.
+    owner: index of that cell, or None for a cell of the learner's own.
+    sure: known by grade_id or cell id.
+    how: "" as it was, "cut" out of a merged cell, "joined" from a split one, "text" turned back
+    from text to code, "changed" a cell of the lesson with other statements in it.
     """
 
     kind: str
@@ -26,11 +29,14 @@ class Part:
 
 
 class Release:
-    """The released notebook, looked up by what a submission may still have of it."""
+    """The released notebook, indexed by everything that a submission may still have of it.
 
-    def __init__(self, nb):
-        self.cells = nb.cells
-        own = [cell.metadata.get("nbgrader", {}) for cell in nb.cells]
+    Made once for an assignment and used for each of its submissions, which leave it unchanged.
+    """
+
+    def __init__(self, notebook):
+        self.notebook, self.cells = notebook, notebook.cells
+        own = [cell.metadata.get("nbgrader", {}) for cell in self.cells]
         self.solutions = [
             i for i, each in enumerate(own) if each.get("solution") or each.get("task")
         ]
@@ -38,116 +44,119 @@ class Release:
             i for i, each in enumerate(own) if each.get("grade") and not each.get("solution")
         ]
         self.by_grade_id = {each["grade_id"]: i for i, each in enumerate(own) if "grade_id" in each}
-        self.by_id = {cell.get("id"): i for i, cell in enumerate(nb.cells) if cell.get("id")}
+        self.by_id = {cell.get("id"): i for i, cell in enumerate(self.cells) if cell.get("id")}
         self.by_text: dict[str, list[int]] = {}
-        for i, cell in enumerate(nb.cells):
-            self.by_text.setdefault(plain(cell.source), []).append(i)
+        for i, cell in enumerate(self.cells):
+            self.by_text.setdefault(normalized(cell.source), []).append(i)
         self.names = {
             name: i
             for i in self.solutions
-            if self.code(i)
-            for name in python_source.defined(self.cells[i].source)
+            if self.is_code(i)
+            for name in python_source.defined_names(self.cells[i].source)
         }
         self.check_statements = self._statements(self.checks)
-        rest = [
-            i
-            for i, cell in enumerate(nb.cells)
-            if cell.cell_type == "code" and i not in {*self.solutions, *self.checks}
-        ]
+        graded = {*self.solutions, *self.checks}
+        rest = [i for i in range(len(self.cells)) if self.is_code(i) and i not in graded]
         self.statements = self._statements(rest)
+        found = exercises(notebook)
+        self.titles = {each["solution"]: each["title"] for each in found}
+        self.titles |= {each["grade_id"]: each["title"] for each in found}
 
-    def code(self, i: int) -> bool:
+    def is_code(self, i: int) -> bool:
         return self.cells[i].cell_type == "code"
 
     def always_runs(self, i: int) -> bool:
-        """The set-up cell, and cells that exercises lean on."""
+        """The set-up cell, and cells that exercises need."""
         return bool({"setup", "exercise"} & set(self.cells[i].metadata.get("tags", [])))
 
     def _statements(self, indices) -> frozenset[str]:
-        found = (
-            block
-            for i in indices
-            if self.code(i)
-            for block in python_source.blocks(self.cells[i].source)
+        sources = [self.cells[i].source for i in indices if self.is_code(i)]
+        return frozenset(
+            each.normalized for source in sources for each in python_source.statements(source)
         )
-        return frozenset(block.bare for block in found)
 
 
-def plain(text: str) -> str:
+def normalized(text: str) -> str:
     """The text without what editors change: spaces at line ends, empty lines around it."""
     return "\n".join(line.rstrip() for line in text.strip().split("\n"))
 
 
-def owners(release: Release, pieces: list[Piece]) -> list[Part]:
-    """Each piece with the release's cell that it names, or whose text it has; joined where a cell had been split."""
+def is_unchanged(release: Release, cell: MatchedCell) -> bool:
+    """The cell is a cell of the release, word for word."""
+    if cell.owner is None:
+        return False
+    return normalized(cell.text) == normalized(release.cells[cell.owner].source)
+
+
+def match_cells(release: Release, cells: list[SubmittedCell]) -> list[MatchedCell]:
+    """Each cell with the release's cell that it names, or whose text it has.
+
+    A solution that had been split over several cells is joined.
+    """
     found, taken = [], set()
-    for piece in pieces:
-        owner = release.by_grade_id.get(piece.grade_id)
-        owner = release.by_id.get(piece.id) if owner is None else owner
-        found.append(Part(piece.kind, piece.source, owner, owner is not None))
+    for cell in cells:
+        owner = release.by_grade_id.get(cell.grade_id)
+        owner = release.by_id.get(cell.id) if owner is None else owner
+        found.append(MatchedCell(cell.kind, cell.source, owner, owner is not None))
         taken.add(owner)
-    for at, part in enumerate(found):
-        if part.owner is None and part.text.strip():
-            same = release.by_text.get(plain(part.text), [])
+    for at, cell in enumerate(found):
+        if cell.owner is None and cell.text.strip():
+            same = release.by_text.get(normalized(cell.text), [])
             free = [i for i in same if i not in taken]
             if same:
-                found[at] = replace(part, owner=(free or same)[0])
+                found[at] = replace(cell, owner=(free or same)[0])
                 taken.add(found[at].owner)
-    return _joined(release, [part for part in found if part.text.strip() or part.sure])
+    return _joined(release, [cell for cell in found if cell.text.strip() or cell.sure])
 
 
-def _joined(release: Release, parts: list[Part]) -> list[Part]:
-    """Parts of a solution that had been split, put together again."""
+def _joined(release: Release, cells: list[MatchedCell]) -> list[MatchedCell]:
+    """The cells, with the parts of a split solution put together again."""
     result, at = [], 0
-    while at < len(parts):
-        part, reach = parts[at], at + 1
-        owner = part.owner
-        if owner is None and part.kind == "code":
-            owner = next(
-                (
-                    release.names[name]
-                    for name in sorted(python_source.defined(part.text))
-                    if name in release.names
-                ),
-                None,
-            )
-        if owner in release.solutions and part.kind == "code" and release.code(owner):
-            text = part.text
-            for end in range(at + 2, min(at + 7, len(parts)) + 1):
-                following = parts[end - 1]
-                if (
-                    following.kind != "code"
-                    or following.owner not in (None, part.owner)
-                    or is_release(release, following)
-                ):
-                    break
-                longer = f"{text}\n{following.text}"
-                if not _continues(release, owner, text, following.text):
-                    break
-                text = longer
-                if python_source.parses(
-                    longer
-                ):  # if not: cut inside a bracket, perhaps twice; look one cell further
-                    reach = end
-            if reach > at + 1:
-                whole = "\n".join(each.text for each in parts[at:reach])
-                part = replace(
-                    part,
-                    text=whole,
+    while at < len(cells):
+        cell, end = cells[at], at + 1
+        owner = cell.owner
+        if owner is None and cell.kind == "code":
+            names = sorted(python_source.defined_names(cell.text))
+            owner = next((release.names[name] for name in names if name in release.names), None)
+        if owner in release.solutions and cell.kind == "code" and release.is_code(owner):
+            end = _end_of_split(release, cells, at, owner)
+            if end > at + 1:
+                cell = replace(
+                    cell,
+                    text="\n".join(each.text for each in cells[at:end]),
                     owner=owner,
-                    sure=any(each.sure for each in parts[at:reach]),
+                    sure=any(each.sure for each in cells[at:end]),
                     how="joined",
                 )
-        result.append(part)
-        at = reach
+        result.append(cell)
+        at = end
     return result
+
+
+def _end_of_split(release: Release, cells: list[MatchedCell], at: int, owner: int) -> int:
+    """One past the last of the cells from `at` on that together are the solution `owner`."""
+    text, end = cells[at].text, at + 1
+    for number in range(at + 1, min(at + 7, len(cells))):
+        following = cells[number]
+        if (
+            following.kind != "code"
+            or following.owner not in (None, cells[at].owner)
+            or is_unchanged(release, following)
+            or not _continues(release, owner, text, following.text)
+        ):
+            break
+        text = f"{text}\n{following.text}"
+        # Text that does not parse was cut inside a bracket, perhaps twice: look one cell further.
+        if python_source.parses(text):
+            end = number + 1
+    return end
 
 
 def _continues(release: Release, owner: int, text: str, following: str) -> bool:
     first = next((line for line in following.split("\n") if line.strip()), "")
     wanted = {name for name, i in release.names.items() if i == owner}
-    there = wanted & python_source.defined(text)
-    later = wanted & python_source.defined(following)
+    there = wanted & python_source.defined_names(text)
+    later = wanted & python_source.defined_names(following)
     return (
         not python_source.parses(text)
         or first[:1] in (" ", "\t")
@@ -155,63 +164,58 @@ def _continues(release: Release, owner: int, text: str, following: str) -> bool:
     )
 
 
-def is_release(release: Release, part: Part) -> bool:
-    """The part is a cell of the release, word for word."""
-    return part.owner is not None and plain(part.text) == plain(release.cells[part.owner].source)
-
-
-def by_place(release: Release, parts: list[Part]) -> list[Part]:
-    """Owners for what is left: a written answer by its place, a changed cell by its likeness to what is missing there."""
-    parts = list(parts)
-    taken = {part.owner for part in parts}
-    before = {part.owner: at for at, part in enumerate(parts) if part.owner is not None}
+def match_by_place(release: Release, cells: list[MatchedCell]) -> list[MatchedCell]:
+    """Owners for cells without one: a written answer by its place, a changed cell by its likeness
+    to a cell that is missing there."""
+    cells = list(cells)
+    taken = {cell.owner for cell in cells}
+    position = {cell.owner: at for at, cell in enumerate(cells) if cell.owner is not None}
     for i in release.solutions:
-        at = before.get(i - 1, -2) + 1
+        at = position.get(i - 1, -2) + 1
         nameless = i not in release.names.values()
-        if i not in taken and nameless and 0 < at < len(parts) and parts[at].owner is None:
-            parts[at] = replace(parts[at], owner=i)
+        if i not in taken and nameless and 0 < at < len(cells) and cells[at].owner is None:
+            cells[at] = replace(cells[at], owner=i)
             taken.add(i)
+    graded = {*release.solutions, *release.checks}
     last = -1
-    for at, part in enumerate(parts):
-        if part.owner is not None:
-            last = part.owner
+    for at, cell in enumerate(cells):
+        if cell.owner is not None:
+            last = cell.owner
             continue
-        gap = []
+        missing = []
         for i in range(last + 1, len(release.cells)):
             if i in taken:
                 break
-            if (
-                i not in release.solutions
-                and i not in release.checks
-                and release.cells[i].cell_type == part.kind
-            ):
-                gap.append(i)
-        likeness = {i: _ratio(release.cells[i].source, part.text) for i in gap[:5]}
+            if i not in graded and release.cells[i].cell_type == cell.kind:
+                missing.append(i)
+        likeness = {i: _ratio(release.cells[i].source, cell.text) for i in missing[:5]}
         best = max(likeness, key=likeness.get, default=None)
         if best is not None and likeness[best] >= ALIKE:
-            parts[at] = replace(part, owner=best)
+            cells[at] = replace(cell, owner=best)
             taken.add(best)
             last = best
-    return parts
+    return cells
 
 
 def _ratio(one: str, two: str) -> float:
-    match = difflib.SequenceMatcher(
-        None, plain(one)[:COMPARED], plain(two)[:COMPARED], autojunk=False
-    )
+    one, two = normalized(one)[:COMPARED], normalized(two)[:COMPARED]
+    match = difflib.SequenceMatcher(None, one, two, autojunk=False)
     if match.real_quick_ratio() < ALIKE or match.quick_ratio() < ALIKE:
         return 0.0
     return match.ratio()
 
 
-def overlap(release: Release, pieces: list[Piece]) -> float:
-    """How much of the release a submission holds, 0 to 1: cells by grade_id, cell id or text, answers by their names."""
-    found = {part.owner for part in owners(release, pieces)} - {None}
-    names = {name for piece in pieces for name in python_source.defined(piece.source)}
+def overlap(release: Release, cells: list[SubmittedCell], matched: list[MatchedCell]) -> float:
+    """The share of the release that a submission holds, 0 to 1.
+
+    Counted are cells known by grade_id, cell id or text, and answers known by their names.
+    matched: match_cells(release, cells).
+    """
+    found = {cell.owner for cell in matched} - {None}
+    names = {name for cell in cells for name in python_source.defined_names(cell.source)}
     answers = {i for name, i in release.names.items() if name in names}
-    cells = [i for i, cell in enumerate(release.cells) if cell.source.strip()]
-    graded = [*release.solutions, *release.checks]
-    share = len(found & set(cells)) / max(1, len(cells))
-    return max(
-        share, 0.9 * len((found | answers) & set(graded)) / max(1, len(graded)), 0.5 * bool(answers)
-    )
+    written = {i for i, cell in enumerate(release.cells) if cell.source.strip()}
+    graded = {*release.solutions, *release.checks}
+    share = len(found & written) / max(1, len(written))
+    graded_share = len((found | answers) & graded) / max(1, len(graded))
+    return max(share, 0.9 * graded_share, 0.5 * bool(answers))

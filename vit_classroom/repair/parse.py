@@ -1,6 +1,7 @@
-"""What a learner handed in, as cells: whatever the file's encoding, notebook version or damage. Nothing is executed.
+"""Read the cells of what a learner handed in, whatever its encoding, format or damage.
 
-Only text is taken over: kind, source, cell id, grade_id. Outputs, attachments and other metadata are not looked at.
+Only text is kept: kind, source, cell id and grade_id of each cell. Outputs, attachments and other
+metadata are ignored. Nothing is executed.
 """
 
 import json
@@ -10,7 +11,8 @@ from dataclasses import dataclass, field
 MAX_BYTES = 30_000_000
 MAX_CELLS = 2_000
 MAX_SOURCE = 100_000  # characters in one cell; a lesson has under 3,000
-MAX_FAILURES = 100  # places in a damaged file where a cell seems to begin and does not end: a bound on the time
+# Places in a damaged file where a cell seems to begin and does not end: this bounds the time.
+MAX_FAILURES = 100
 
 # What else people hand in, by its first bytes.
 OTHER = {
@@ -32,8 +34,9 @@ PYTHON_LINE = re.compile(
 
 
 @dataclass
-class Piece:
-    """One cell as handed in. kind: "code", "markdown" or "raw". grade_id and id may be missing, copied or forged."""
+class SubmittedCell:
+    """One cell as handed in. kind: "code", "markdown" or "raw". id and grade_id may be missing,
+    copied or forged."""
 
     kind: str
     source: str
@@ -42,51 +45,51 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """pieces: the cells in order. notes: what had to be mended, as sentences. reason: why there are no cells, or None."""
+class ParsedFile:
+    """cells: in order. notes: what was wrong with the file, one sentence each. reason: why there
+    are no cells, or None."""
 
-    pieces: list[Piece] = field(default_factory=list)
+    cells: list[SubmittedCell] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     reason: str | None = None
 
 
-def read(data: bytes) -> Reading:
+def parse_submission(data: bytes) -> ParsedFile:
     """The cells of a submission. Never raises on any bytes."""
     if len(data) > MAX_BYTES:
-        return Reading(
-            reason=f"The file has {len(data) / 1e6:,.0f} MB; at most {MAX_BYTES / 1e6:.0f} MB are read."
-        )
+        size, most = f"{len(data) / 1e6:,.0f} MB", f"{MAX_BYTES / 1e6:.0f} MB"
+        return ParsedFile(reason=f"The file has {size}; at most {most} are read.")
     if not data.strip(b" \t\r\n\x00\xef\xbb\xbf\xfe\xff"):
-        return Reading(reason="The file is empty.")
+        return ParsedFile(reason="The file is empty.")
     for start, kind in OTHER.items():
         if data.startswith(start):
-            return Reading(reason=f"The file is {kind}, not a notebook.")
+            return ParsedFile(reason=f"The file is {kind}, not a notebook.")
     text, notes = _decode(data)
     if text is None:
-        return Reading(reason="The file is neither a notebook nor text.")
-    pieces, more, reason = _cells(text)
+        return ParsedFile(reason="The file is neither a notebook nor text.")
+    cells, more, reason = _cells(text)
     if reason:
-        return Reading(reason=reason)
-    if len(pieces) > MAX_CELLS:
-        return Reading(
-            reason=f"The notebook has {len(pieces):,} cells; at most {MAX_CELLS:,} are read."
+        return ParsedFile(reason=reason)
+    if len(cells) > MAX_CELLS:
+        return ParsedFile(
+            reason=f"The notebook has {len(cells):,} cells; at most {MAX_CELLS:,} are read."
         )
-    return Reading(pieces, notes + more + _shorten(pieces))
+    return ParsedFile(cells, notes + more + _cut_long_cells(cells))
 
 
 def _decode(data: bytes) -> tuple[str | None, list[str]]:
     """The text, and a note when it was not plain UTF-8."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return _clean(data.decode("utf-16", "replace")), [
+        return _normalized(data.decode("utf-16", "replace")), [
             "The file was saved as UTF-16. It was read all the same."
         ]
     for encoding, zeros in (("utf-16-le", data[1:200:2]), ("utf-16-be", data[0:200:2])):
         if len(zeros) > 4 and zeros.count(0) > 0.8 * len(zeros):
-            return _clean(data.decode(encoding, "replace")), [
+            return _normalized(data.decode(encoding, "replace")), [
                 "The file was saved as UTF-16. It was read all the same."
             ]
     if data.startswith(b"\xef\xbb\xbf"):
-        return _clean(data[3:].decode("utf-8", "replace")), [
+        return _normalized(data[3:].decode("utf-8", "replace")), [
             "The file began with a byte order mark. It was left out."
         ]
     try:
@@ -95,18 +98,19 @@ def _decode(data: bytes) -> tuple[str | None, list[str]]:
         if data[:4096].count(0):
             return None, []
         whole = data.decode("utf-8", "replace")
-        if whole.count("\ufffd") <= 3 and re.search(
-            r"[^\x00-\x7f\ufffd]", whole
-        ):  # a file cut inside a character, and not another encoding
-            return _clean(whole), ["Some characters in the file were broken. They were replaced."]
-        return _clean(data.decode("cp1252", "replace")), [
+        # A few broken characters among good ones: UTF-8 cut inside a character, no other encoding.
+        if whole.count("\ufffd") <= 3 and re.search(r"[^\x00-\x7f\ufffd]", whole):
+            return _normalized(whole), [
+                "Some characters in the file were broken. They were replaced."
+            ]
+        return _normalized(data.decode("cp1252", "replace")), [
             "The file was not saved as UTF-8. It was read as Windows text."
         ]
-    return _clean(text), []
+    return _normalized(text), []
 
 
-def _cells(text: str) -> tuple[list[Piece], list[str], str | None]:
-    """(pieces, notes, reason)"""
+def _cells(text: str) -> tuple[list[SubmittedCell], list[str], str | None]:
+    """(cells, notes, reason)"""
     start = text.lstrip()[:1]
     if start in ("{", "["):
         try:
@@ -115,34 +119,23 @@ def _cells(text: str) -> tuple[list[Piece], list[str], str | None]:
         except (ValueError, RecursionError):
             found = _recovered(text)
             if found:
-                note = f"The file was broken off or damaged. {len(found)} complete cells could be read."
-                return found, [note], None
+                note = "The file was cut off or damaged."
+                return found, [f"{note} {len(found)} complete cells could be read."], None
             return [], [], "The file starts like a notebook, but not one complete cell can be read."
     if start == "<" and re.search(r"<(!doctype html|html|head|body)\b", text[:2000], re.IGNORECASE):
-        return (
-            [],
-            [],
-            "The file is a web page, not a notebook. In Colab, use File, Download, Download .ipynb.",
-        )
+        reason = "The file is a web page, not a notebook."
+        return [], [], f"{reason} In Colab, use File, Download, Download .ipynb."
     found = _recovered(text) if '"cell_type"' in text else []
     if found:
-        return (
-            found,
-            [
-                f"The beginning of the file is missing or damaged. {len(found)} complete cells could be read."
-            ],
-            None,
-        )
+        note = "The beginning of the file is missing or damaged."
+        return found, [f"{note} {len(found)} complete cells could be read."], None
     if PYTHON_LINE.search(text):
-        return (
-            _script(text),
-            ["The file is a Python script, not a notebook. Its cells were put back in place."],
-            None,
-        )
+        note = "The file is a Python script, not a notebook. Its cells were put back in place."
+        return _script(text), [note], None
     return [], [], "The file is neither a notebook nor a Python script."
 
 
-def _from_json(data) -> list[Piece]:
+def _from_json(data) -> list[SubmittedCell]:
     """The cells of nbformat 2 to 4, or of a bare list of cells."""
     if isinstance(data, dict) and isinstance(data.get("worksheets"), list):
         sheets = [sheet for sheet in data["worksheets"] if isinstance(sheet, dict)]
@@ -150,37 +143,34 @@ def _from_json(data) -> list[Piece]:
     else:
         cells = _list(data.get("cells")) if isinstance(data, dict) else data
     return [
-        _piece(cell)
+        _cell(cell)
         for cell in cells
         if isinstance(cell, dict) and isinstance(cell.get("cell_type"), str)
     ]
 
 
-def _piece(cell: dict) -> Piece:
+def _cell(cell: dict) -> SubmittedCell:
     kind = cell["cell_type"]
-    source = cell.get(
-        "source", cell.get("input", "")
-    )  # nbformat 3 calls the source of a code cell "input"
+    # nbformat 3 calls the source of a code cell "input".
+    source = cell.get("source", cell.get("input", ""))
     if isinstance(source, list):
         source = "".join(line for line in source if isinstance(line, str))
-    source = _clean(source) if isinstance(source, str) else ""
+    source = _normalized(source) if isinstance(source, str) else ""
     if kind == "heading":  # nbformat 3
         level = cell.get("level")
-        kind, source = (
-            "markdown",
-            "#" * (level if isinstance(level, int) and 0 < level < 7 else 1) + " " + source,
-        )
+        level = level if isinstance(level, int) and 0 < level < 7 else 1
+        kind, source = "markdown", f"{'#' * level} {source}"
     kind = kind if kind in ("code", "markdown") else "raw"
     metadata = cell.get("metadata") if isinstance(cell.get("metadata"), dict) else {}
     own = metadata.get("nbgrader") if isinstance(metadata.get("nbgrader"), dict) else {}
     names = [cell.get("id"), metadata.get("id")]  # Colab keeps an id of its own in the metadata
     name = next((name for name in names if isinstance(name, str)), None)
     grade_id = own.get("grade_id")
-    return Piece(kind, source, name, grade_id if isinstance(grade_id, str) else None)
+    return SubmittedCell(kind, source, name, grade_id if isinstance(grade_id, str) else None)
 
 
-def _recovered(text: str) -> list[Piece]:
-    """Every complete cell of a notebook whose JSON does not parse: cut off, or damaged in the middle."""
+def _recovered(text: str) -> list[SubmittedCell]:
+    """Every complete cell of a notebook whose JSON does not parse."""
     decoder, found, at, failures = json.JSONDecoder(), [], 0, 0
     for match in re.finditer(
         r"\{\s{0,20}\"(?:cell_type|id|attachments|execution_count|metadata|source)\"", text
@@ -195,17 +185,18 @@ def _recovered(text: str) -> list[Piece]:
             failures += 1
             continue
         if isinstance(cell, dict) and isinstance(cell.get("cell_type"), str):
-            found.append(_piece(cell))
+            found.append(_cell(cell))
             at = end
     return found
 
 
-def _script(text: str) -> list[Piece]:
-    """The cells of a Python export: jupytext's or VS Code's `# %%`, nbconvert's `# In[3]:`, or Colab's, which has no marks."""
+def _script(text: str) -> list[SubmittedCell]:
+    """The cells of a Python export: jupytext and VS Code mark them with `# %%`, nbconvert with
+    `# In[3]:`, Colab not at all."""
     marks = list(SCRIPT_MARK.finditer(text))
     if not marks:
-        return [Piece("code", text.strip("\n"))]
-    pieces = [Piece("code", text[: marks[0].start()].strip("\n"))]
+        return [SubmittedCell("code", text.strip("\n"))]
+    cells = [SubmittedCell("code", text[: marks[0].start()].strip("\n"))]
     for mark, following in zip(marks, [*marks[1:], None]):
         source = text[mark.end() : following.start() if following else len(text)].strip("\n")
         head = mark["percent"] or ""
@@ -215,12 +206,12 @@ def _script(text: str) -> list[Piece]:
             source = re.sub(r"^# ?", "", source, flags=re.MULTILINE)
         if mark["percent"] is None:
             source = _without_comments_below(source)
-        pieces.append(Piece(kind, source.strip("\n"), None, own[1] if own else None))
-    return [piece for piece in pieces if piece.source.strip()]
+        cells.append(SubmittedCell(kind, source.strip("\n"), None, own[1] if own else None))
+    return [cell for cell in cells if cell.source.strip()]
 
 
 def _without_comments_below(source: str) -> str:
-    """nbconvert writes text cells as comments, two blank lines below the code: the code alone."""
+    """The code alone: nbconvert writes text cells as comments, two blank lines below the code."""
     lines = source.split("\n")
     end = len(lines)
     while end and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
@@ -231,10 +222,10 @@ def _without_comments_below(source: str) -> str:
     return source
 
 
-def _shorten(pieces: list[Piece]) -> list[str]:
-    long = [piece for piece in pieces if len(piece.source) > MAX_SOURCE]
-    for piece in long:
-        piece.source = piece.source[:MAX_SOURCE]
+def _cut_long_cells(cells: list[SubmittedCell]) -> list[str]:
+    long = [cell for cell in cells if len(cell.source) > MAX_SOURCE]
+    for cell in long:
+        cell.source = cell.source[:MAX_SOURCE]
     return (
         [f"{len(long)} cells were longer than {MAX_SOURCE:,} characters and were cut."]
         if long
@@ -242,8 +233,9 @@ def _shorten(pieces: list[Piece]) -> list[str]:
     )
 
 
-def _clean(text: str) -> str:
-    """Text that can be written as UTF-8 and parsed: no half characters, no zero bytes, one kind of line end."""
+def _normalized(text: str) -> str:
+    """Text that can be written as UTF-8 and parsed: no half characters, no zero bytes, line ends
+    as \\n."""
     text = text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "")
     return text.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff")
 

@@ -1,4 +1,7 @@
-"""Python as text: does it parse, what does it define, where can it be cut. Nothing is executed or compiled."""
+"""Python as text: whether it parses, what it defines, where it can be cut.
+
+Nothing is executed or compiled.
+"""
 
 import ast
 import builtins
@@ -8,17 +11,19 @@ import warnings
 from dataclasses import dataclass
 
 MAGIC = re.compile(r"^(\s*)(?:[%!?]|.*\?\s*$)")
-LONGEST_PARSED = (
-    60_000  # characters; the parser's own recursion on monstrous input is not to be tried
-)
+# Characters. Python's own parser recurses, and should not meet enormous input.
+LONGEST_PARSED = 60_000
 
 
 @dataclass(frozen=True)
-class Block:
-    """One statement at the top level, with the comments above it. text: its lines. bare: the statement alone, in one spelling."""
+class Statement:
+    """One statement at the top level, with the comments above it.
+
+    text: its lines. normalized: the statement alone, as ast.unparse writes it.
+    """
 
     text: str
-    bare: str
+    normalized: str
     defines: frozenset[str]
     kind: str  # "def", "import", "assign", "text" (a string that stands alone) or "other"
 
@@ -34,9 +39,8 @@ def parse(source: str) -> ast.Module | None:
     for text in (source, masked):
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore"
-                )  # "invalid escape sequence" in a learner's text is not ours to tell
+                # Such as "invalid escape sequence", which is the learner's and not ours.
+                warnings.simplefilter("ignore")
                 return ast.parse(text)
         except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
             continue
@@ -47,8 +51,11 @@ def parses(source: str) -> bool:
     return parse(source) is not None
 
 
-def defined(source: str) -> frozenset[str]:
-    """Functions and classes that the text defines at its top level; found by their first line when it does not parse."""
+def defined_names(source: str) -> frozenset[str]:
+    """Functions and classes that the text defines at its top level.
+
+    In a text that does not parse they are found by their first line.
+    """
     tree = parse(source)
     if tree is None:
         return frozenset(re.findall(r"^(?:async +)?(?:def|class) +(\w+)", source, re.MULTILINE))
@@ -56,7 +63,8 @@ def defined(source: str) -> frozenset[str]:
 
 
 def is_stub(source: str) -> bool:
-    """Every function in it, if it has one, only raises NotImplementedError, and nothing else is said: nobody wrote anything."""
+    """Nobody wrote anything: there is nothing but text, imports, `pass`, and functions that raise
+    NotImplementedError at once."""
     tree = parse(source)
     if tree is None:
         return False
@@ -70,8 +78,11 @@ def is_stub(source: str) -> bool:
     )
 
 
-def blocks(source: str) -> list[Block]:
-    """The statements of a text that parses, in order; together they hold all of its lines. Empty when it does not parse."""
+def statements(source: str) -> list[Statement]:
+    """The statements of a text, in order; together they hold all of its lines.
+
+    Empty when it does not parse.
+    """
     tree = parse(source)
     if tree is None or not tree.body:
         return []
@@ -87,14 +98,19 @@ def blocks(source: str) -> list[Block]:
         end = len(lines) if number == len(groups) - 1 else group[-1].end_lineno
         text = "\n".join(lines[start:end]).strip("\n")
         found.append(
-            Block(text, "; ".join(_spelled(node) for node in group), _names(group), _kind(group))
+            Statement(
+                text, "; ".join(_spelled(node) for node in group), _names(group), _kind(group)
+            )
         )
         start = end
     return found
 
 
 def definition(source: str, name: str) -> str | None:
-    """The lines that define `name` in a text that does not parse as a whole, or None: up to the next line at the left margin."""
+    """The lines that define `name` in a text that does not parse as a whole, or None.
+
+    A definition ends before the next line at the left margin.
+    """
     lines = source.split("\n")
     head = re.compile(rf"(?:async +)?(?:def|class) +{re.escape(name)}\b")
     first = next((number for number, line in enumerate(lines) if head.match(line)), None)
@@ -105,19 +121,18 @@ def definition(source: str, name: str) -> str | None:
         last += 1
     while first and lines[first - 1].startswith("@"):
         first -= 1
-    for end in range(
-        last, first, -1
-    ):  # an unfinished line at the end may be dropped, a broken body may not
+    # An unfinished line at the end may be dropped, a broken body may not.
+    for end in range(last, first, -1):
         text = "\n".join(lines[first:end]).rstrip()
         if end < last - 3:
             return None
-        if name in defined(text) and parses(text):
+        if name in defined_names(text) and parses(text):
             return text
     return None
 
 
-def needed(source: str) -> frozenset[str]:
-    """The names that the text takes from elsewhere: read in it (also inside its functions), and not bound by it before."""
+def free_names(source: str) -> frozenset[str]:
+    """The names that the text reads, also inside its functions, and does not bind."""
     tree = parse(source)
     if tree is None:
         return frozenset()
@@ -142,8 +157,9 @@ def needed(source: str) -> frozenset[str]:
     return frozenset(names - bound - set(dir(builtins)))
 
 
-def bound(source: str) -> frozenset[str]:
-    """The names that the text binds outside its functions and classes: these, imports, assignments, loops."""
+def bound_names(source: str) -> frozenset[str]:
+    """The names that the text binds at its top level: functions, classes, imports, assignments,
+    loops."""
     tree = parse(source)
     names, nodes = set(), list(tree.body) if tree else []
     while nodes:

@@ -1,189 +1,179 @@
-"""Cutting merged cells: the definition that an exercise asks for, out of a cell that holds more."""
+"""Take merged cells apart: cut the definition that an exercise asks for out of a larger cell."""
 
 import re
 from dataclasses import replace
 
 from . import python_source
-from .matching import Part, Release, is_release
+from .matching import MatchedCell, Release, is_unchanged
 
-SCRIPT = 6  # so many of the lesson's own statements in one cell: the cells of the lesson were run together
+# With this many of the lesson's own statements in one cell, the lesson's cells were run together.
+WHOLE_LESSON = 6
 FENCE = re.compile(r"^\s*(```|~~~).*$", re.MULTILINE)
 
 
-def cut(release: Release, parts: list[Part]) -> list[Part]:
-    """The parts, with merged cells taken apart and cells that had become text turned back into code."""
-    return [piece for part in parts for piece in _cut(release, part)]
+def split_merged_cells(release: Release, cells: list[MatchedCell]) -> list[MatchedCell]:
+    """The cells, with merged ones taken apart and answers in text cells turned back to code."""
+    return [part for cell in cells for part in _split(release, cell)]
 
 
-def _cut(release: Release, part: Part) -> list[Part]:
-    if is_release(release, part):
-        return [part]
-    if part.kind != "code":
-        part = _as_code(release, part)
-        if part.kind != "code":
-            return [part]
+def _split(release: Release, cell: MatchedCell) -> list[MatchedCell]:
+    if is_unchanged(release, cell):
+        return [cell]
+    if cell.kind != "code":
+        cell = _as_code(release, cell)
+        if cell.kind != "code":
+            return [cell]
     asked = {
-        release.names[name] for name in python_source.defined(part.text) if name in release.names
+        release.names[name]
+        for name in python_source.defined_names(cell.text)
+        if name in release.names
     }
-    solution = part.owner in release.solutions
-    if not asked and part.owner not in release.checks:
-        return [part]
-    found = python_source.blocks(part.text)
+    solution = cell.owner in release.solutions
+    if not asked and cell.owner not in release.checks:
+        return [cell]
+    found = python_source.statements(cell.text)
     if not found:
-        return _lines(release, part) if asked else [part]
+        return _definitions(release, cell) if asked else [cell]
     written = _without_copies(release, found)
     if len(written) < len(found):
-        part = replace(
-            part, text=_rejoined(part.text, [block.text for block in written]), how="cut"
-        )
+        text = _rejoined(cell.text, [statement.text for statement in written])
+        cell = replace(cell, text=text, how="cut")
         found = written
-    has_check = any(block.bare in release.check_statements for block in found)
-    lesson = sum(block.bare in release.statements for block in found)
-    alone = (
-        asked <= {part.owner}
-        if solution
-        else len(asked) == 1 and part.owner is None and lesson < SCRIPT
-    )
+    has_check = any(statement.normalized in release.check_statements for statement in found)
+    lesson = sum(statement.normalized in release.statements for statement in found)
+    if solution:
+        alone = asked <= {cell.owner}
+    else:
+        alone = len(asked) == 1 and cell.owner is None and lesson < WHOLE_LESSON
     if alone and not has_check:
-        return [part if solution else replace(part, owner=asked.pop())]
-    return _groups(release, part, found)
+        return [cell if solution else replace(cell, owner=asked.pop())]
+    return _answers(release, cell, found)
 
 
-def _as_code(release: Release, part: Part) -> Part:
-    """A solution that had been turned into text, as code again, when it reads as code."""
-    text = FENCE.sub("", part.text).strip("\n")
-    names = python_source.defined(text) & set(release.names)
-    known = part.owner in release.solutions and release.code(part.owner)
+def _as_code(release: Release, cell: MatchedCell) -> MatchedCell:
+    """A text cell as code again, when it holds an answer that reads as Python."""
+    text = FENCE.sub("", cell.text).strip("\n")
+    names = python_source.defined_names(text) & set(release.names)
+    known = cell.owner in release.solutions and release.is_code(cell.owner)
     if known and (python_source.parses(text) or names):
-        return replace(part, kind="code", text=text, how="text")
+        return replace(cell, kind="code", text=text, how="text")
     if (
-        part.owner is None
+        cell.owner is None
         and names
         and python_source.parses(text)
         and not python_source.is_stub(text)
     ):
-        return replace(part, kind="code", text=text, how="text")
-    return part
+        return replace(cell, kind="code", text=text, how="text")
+    return cell
 
 
-def _groups(release: Release, part: Part, found: list[python_source.Block]) -> list[Part]:
-    """One part for each answer in a merged cell; the rest goes with the answer above it, or becomes a cell of its own."""
+def _answers(
+    release: Release, cell: MatchedCell, found: list[python_source.Statement]
+) -> list[MatchedCell]:
+    """One cell for each answer in a merged cell.
+
+    Any other statement goes with the answer above it, or into a cell of its own. Statements of the
+    lesson and of its checks are dropped, because the release has them.
+    """
     groups: list[tuple[int | None, list[str]]] = []
-    now = part.owner if part.owner in release.solutions else None
-    whole_lesson = sum(block.bare in release.statements for block in found) >= SCRIPT
-    for block in found:
-        if (
-            block.kind == "text"
-        ):  # a text cell, as Colab writes it into a script: what follows belongs to another cell
-            now = None
+    own = cell.owner if cell.owner in release.solutions else None
+    whole_lesson = sum(each.normalized in release.statements for each in found) >= WHOLE_LESSON
+    current = own
+    for statement in found:
+        if statement.kind == "text":
+            # Colab writes a text cell into a script as a string: another cell begins here.
+            current = None
             continue
-        target = next(
-            (
-                release.names[name]
-                for name in sorted(block.defines)
-                if name in release.names and block.kind == "def"
-            ),
-            None,
-        )
-        if target is None and block.bare in release.check_statements:
-            continue  # the check itself comes from the release
-        if target is None and block.kind == "other" and part.owner in release.checks:
-            continue  # whatever else was done in a check cell
-        if (
-            target is None
-            and block.bare in release.statements
-            and (whole_lesson or block.kind != "import")
-        ):
-            now = part.owner if part.owner in release.solutions and not whole_lesson else None
-            continue  # a line of the lesson: the release has it
-        if target is not None:
-            now = target
-        if groups and groups[-1][0] == now:
-            groups[-1][1].append(block.text)
+        target = None
+        if statement.kind == "def":
+            asked = (name for name in sorted(statement.defines) if name in release.names)
+            target = next((release.names[name] for name in asked), None)
+        if target is None:
+            if statement.normalized in release.check_statements:
+                continue
+            if statement.kind == "other" and cell.owner in release.checks:
+                continue  # whatever else was done in a check cell
+            if statement.normalized in release.statements and (
+                whole_lesson or statement.kind != "import"
+            ):
+                current = own if not whole_lesson else None
+                continue
         else:
-            groups.append((now, [block.text]))
-    how = "text" if part.how == "text" else "cut"
+            current = target
+        if groups and groups[-1][0] == current:
+            groups[-1][1].append(statement.text)
+        else:
+            groups.append((current, [statement.text]))
+    how = "text" if cell.how == "text" else "cut"
     made = [
-        Part(
+        MatchedCell(
             "code",
-            _rejoined(part.text, texts),
+            _rejoined(cell.text, texts),
             owner,
-            part.sure and owner == part.owner,
+            cell.sure and owner == cell.owner,
             how if owner is not None else "",
         )
         for owner, texts in groups
     ]
-    if (
-        part.owner is not None
-        and part.owner not in {each.owner for each in made}
-        and part.owner not in release.solutions
-    ):
-        theirs = {block.bare for block in python_source.blocks(release.cells[part.owner].source)}
-        whole = theirs <= {block.bare for block in found}
-        made.append(
-            replace(part, text=release.cells[part.owner].source, how="" if whole else "changed")
-        )
+    owners = {None, *release.solutions, *(each.owner for each in made)}
+    if cell.owner not in owners:
+        # The cell of the lesson into which the answers were merged is still there, or was changed.
+        text = release.cells[cell.owner].source
+        theirs = {each.normalized for each in python_source.statements(text)}
+        whole = theirs <= {each.normalized for each in found}
+        made.append(replace(cell, text=text, how="" if whole else "changed"))
     return made
 
 
 def _without_copies(
-    release: Release, found: list[python_source.Block]
-) -> list[python_source.Block]:
-    """Without the stub, or the same words again, of an answer that stands in the same cell: two copies of a cell, merged."""
+    release: Release, found: list[python_source.Statement]
+) -> list[python_source.Statement]:
+    """The statements without doubles: a stub, or the same text again, beside the written answer."""
     stubs = [
-        block
-        for block in found
-        if block.kind == "def"
-        and block.defines & set(release.names)
-        and python_source.is_stub(block.text)
+        each
+        for each in found
+        if each.kind == "def"
+        and each.defines & set(release.names)
+        and python_source.is_stub(each.text)
     ]
-    written = {name for block in found if block not in stubs for name in block.defines}
-    kept = [block for block in found if block not in stubs or not block.defines <= written]
+    written = {name for each in found if each not in stubs for name in each.defines}
+    kept = [each for each in found if each not in stubs or not each.defines <= written]
     return [
-        block
-        for at, block in enumerate(kept)
-        if block.kind != "def" or block.bare not in {b.bare for b in kept[at + 1 :]}
+        each
+        for at, each in enumerate(kept)
+        if each.kind != "def" or each.normalized not in {b.normalized for b in kept[at + 1 :]}
     ]
 
 
 def _rejoined(whole: str, texts: list[str]) -> str:
-    """The texts with the empty lines that stood between them."""
+    """The texts in one, with the empty lines that stood between them in `whole`."""
     joined = texts[0]
     for text in texts[1:]:
-        between = next(
-            (
-                gap
-                for gap in ("\n", "\n\n", "\n\n\n", "\n\n\n\n")
-                if f"{joined}{gap}{text}" in whole
-            ),
-            "\n",
-        )
+        gaps = ("\n", "\n\n", "\n\n\n", "\n\n\n\n")
+        between = next((gap for gap in gaps if f"{joined}{gap}{text}" in whole), "\n")
         joined = f"{joined}{between}{text}"
     return joined
 
 
-def _lines(release: Release, part: Part) -> list[Part]:
-    """The definitions in a cell that does not parse as a whole: text merged into it, or a line that is no Python."""
-    made = []
-    imports = re.findall(r"^(?:import|from) .+$", part.text, re.MULTILINE)
+def _definitions(release: Release, cell: MatchedCell) -> list[MatchedCell]:
+    """The definitions in a cell that does not parse as a whole, because something else is in it."""
+    imports = re.findall(r"^(?:import|from) .+$", cell.text, re.MULTILINE)
     helpers = [line for line in imports if python_source.parses(line)]
     answers: dict[int, list[str]] = {}
-    for name in re.findall(r"^(?:async +)?(?:def|class) +(\w+)", part.text, re.MULTILINE):
-        text = python_source.definition(part.text, name)
+    for name in re.findall(r"^(?:async +)?(?:def|class) +(\w+)", cell.text, re.MULTILINE):
+        text = python_source.definition(cell.text, name)
         if text is not None and name in release.names:
             if python_source.is_stub(text):
-                return [
-                    part
-                ]  # its head alone is Python, and the fault lies in what was written: it has to be seen
+                # Only its head is Python. The fault is in what was written, and has to be seen.
+                return [cell]
             answers.setdefault(release.names[name], []).append(text)
         elif text is not None:
             helpers.append(text)
     if not answers:
-        return [part]
-    if helpers:
-        made.append(Part("code", "\n".join(helpers)))
+        return [cell]
+    made = [MatchedCell("code", "\n".join(helpers))] if helpers else []
     made += [
-        Part("code", "\n\n".join(texts), owner, part.sure and owner == part.owner, "cut")
+        MatchedCell("code", "\n\n".join(texts), owner, cell.sure and owner == cell.owner, "cut")
         for owner, texts in answers.items()
     ]
     return made

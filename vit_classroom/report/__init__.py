@@ -1,1 +1,1 @@
-"""Marks into the grade book, a page of feedback for each learner, and a page for the teacher."""
+"""Marks in the grade book, a page of feedback for each learner, and a page for the teacher."""

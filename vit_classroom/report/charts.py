@@ -1,4 +1,7 @@
-"""The teacher's page in pictures: PNG files as data addresses, each with an alternative text that says the same in numbers."""
+"""The charts of the teacher's page, as PNG in data URLs.
+
+The alternative text of each gives the same numbers.
+"""
 
 import base64
 import io
@@ -13,19 +16,19 @@ OUTCOMES = {
     "not written": ("not written", "#DDDDDD", ""),
     "waiting": ("waits for you", "#FFFFFF", ".."),
 }
-MOST = 12  # mistakes in one picture; the table below it has all
+MOST = 12  # mistakes in one chart; the table below it has all
 
 
 @dataclass(frozen=True)
-class Picture:
-    """data: the address for an <img>. alt: the picture in words."""
+class Chart:
+    """data: the URL for an <img>. alt: the alternative text."""
 
     data: str
     alt: str
 
 
-def exercises(lesson: str, rows: list[dict]) -> Picture:
-    """How each exercise of a lesson came out. rows: {"title", "counts": {outcome: how many}}."""
+def exercises(lesson: str, rows: list[dict]) -> Chart:
+    """The outcomes of each exercise of a lesson. rows: {"title", "counts": {outcome: number}}."""
     figure, axes = _figure(0.62 * len(rows) + 1.5)
     places = range(len(rows))
     start = [0] * len(rows)
@@ -63,11 +66,14 @@ def exercises(lesson: str, rows: list[dict]) -> Picture:
             if row["counts"].get(outcome)
         )
         said.append(f"{row['title']}: {counts}")
-    return Picture(_png(figure), f"Bars for {lesson}. {'. '.join(said)}.")
+    return Chart(_png(figure), f"Bars for {lesson}. {'. '.join(said)}.")
 
 
-def mistakes(lesson: str, rows: list[dict]) -> Picture:
-    """The named mistakes of a lesson. rows: {"mistake", "title", "students"}, the most frequent first."""
+def mistakes(lesson: str, rows: list[dict]) -> Chart:
+    """The named mistakes of a lesson.
+
+    rows: {"mistake", "title", "students"}, the most frequent first.
+    """
     shown = rows[:MOST]
     figure, axes = _figure(0.5 * len(shown) + 1.2)
     counts = [len(row["students"]) for row in shown]
@@ -81,7 +87,7 @@ def mistakes(lesson: str, rows: list[dict]) -> Picture:
         for row in shown
     ]
     more = f" {len(rows) - MOST} more are in the table." if len(rows) > MOST else ""
-    return Picture(
+    return Chart(
         _png(figure),
         f"Bars for {lesson}, mistakes by how many submissions made them. {'. '.join(said)}.{more}",
     )

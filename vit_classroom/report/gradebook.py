@@ -1,4 +1,7 @@
-"""Put a graded notebook through `nbgrader autograde` without executing it, so that nbgrader's own tools go on from there."""
+"""Put a graded notebook through `nbgrader autograde` without executing it.
+
+nbgrader's own tools can continue from there.
+"""
 
 import logging
 import re
@@ -9,9 +12,10 @@ from pathlib import Path
 
 
 def record(course: Path, student: str, assignment: str, notebook: Path) -> str | None:
-    """Write autograded/STUDENT/ASSIGNMENT and the scores in gradebook.db from a notebook with the judge's outputs.
+    """Write autograded/STUDENT/ASSIGNMENT and the scores in gradebook.db.
 
-    Returns None, or what nbgrader said when it could not. One call at a time: the grade book is one SQLite file.
+    notebook: the path of one with the judge's outputs. Returns None, or nbgrader's message when it
+    fails. Make one call at a time: the grade book is one SQLite file.
     """
     from nbgrader.apps import NbGraderAPI
     from traitlets.config.loader import PyFileConfigLoader
@@ -46,9 +50,7 @@ def record(course: Path, student: str, assignment: str, notebook: Path) -> str |
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # SQLAlchemy's, about the inside of nbgrader
                 result = api.autograde(assignment, student, force=True, create=True)
-        except (
-            Exception
-        ) as error:  # one notebook that nbgrader does not like must not stop the others
+        except Exception as error:  # one notebook that nbgrader refuses must not stop the others
             return f"{type(error).__name__}: {error}"[:400]
     if result["success"]:
         return None

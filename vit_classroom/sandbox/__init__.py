@@ -1,1 +1,4 @@
-"""The sandbox in which what a learner wrote runs: no network, no other file, bounded time and memory."""
+"""Run what a learner wrote: without network or other files, in bounded time and memory."""
+
+# Grading refuses to run submissions without isolation unless the teacher types this.
+NO_ISOLATION_FLAG = "--without-isolation-i-trust-every-submission"

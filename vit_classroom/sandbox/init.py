@@ -1,7 +1,9 @@
-"""Process 1 of a sandbox: builds the file system that a submission sees, gives up every right, and starts the one command.
+"""Process 1 of a sandbox: build the file system that a submission sees, and start the one command.
 
-isolation.py starts it as a script, `python -I -S jail.py FD`, inside fresh namespaces; it needs the standard library alone.
-Over the socket FD it gets its plan as one line of JSON, hands back the folders `in` and `out`, and waits for "go".
+isolation.py starts this as a script, `python -I -S init.py FD`, inside fresh namespaces, so it
+imports the standard library alone. It receives its plan over the socket FD, as one line of JSON,
+hands back the folders `in` and `out`, and waits for "go". Before the command starts it drops every
+privilege.
 """
 
 import ctypes
@@ -13,15 +15,13 @@ import struct
 import sys
 import time
 
-RDONLY, NOSUID, NODEV, NOEXEC, REMOUNT, BIND, REC = 1, 2, 4, 8, 32, 4096, 16384  # <sys/mount.h>
+# <sys/mount.h>
+RDONLY, NOSUID, NODEV, NOEXEC, REMOUNT, BIND, REC = 1, 2, 4, 8, 32, 4096, 16384
 DETACH = 2
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = (
-    1,
-    4,
-    24,
-    38,
-    47,
-)
+# <linux/prctl.h>
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP = 1, 4, 24
+PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 38, 47, 4
+CAPABILITY_VERSION_3 = 0x20080522  # <linux/capability.h>
 DEVICES = ("null", "zero", "full", "random", "urandom")
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store")
 ETC = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts")
@@ -29,17 +29,17 @@ FONTS = ("/usr/share/fonts", "/usr/local/share/fonts")
 PLACE = "/sandbox"
 
 
-def call(name: str, *values) -> None:
-    """A function of libc; OSError when it says no."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if getattr(libc, name)(*values) != 0:
+def libc(name: str, *values) -> None:
+    """Call a function of libc. Raises OSError when it fails."""
+    library = ctypes.CDLL(None, use_errno=True)
+    if getattr(library, name)(*values) != 0:
         code = ctypes.get_errno()
         raise OSError(code, f"{name}{values}: {os.strerror(code)}")
 
 
 def mount(source, target: str, kind=None, flags: int = 0, data=None) -> None:
     text = [None if value is None else os.fsencode(value) for value in (source, target, kind, data)]
-    call("mount", text[0], text[1], text[2], ctypes.c_ulong(flags), text[3])
+    libc("mount", text[0], text[1], text[2], ctypes.c_ulong(flags), text[3])
 
 
 def tmpfs(target: str, size: int, flags: int = NOSUID | NODEV, mode: str = "755") -> None:
@@ -47,8 +47,9 @@ def tmpfs(target: str, size: int, flags: int = NOSUID | NODEV, mode: str = "755"
     mount("tmpfs", target, "tmpfs", flags, f"size={size},nr_inodes=20000,mode={mode}")
 
 
-def show(root: str, path: str, flags: int = RDONLY | NOSUID | NODEV) -> None:
-    """Let the sandbox see a file or folder of the machine at its own place, read-only, with all that is mounted below it."""
+def bind_read_only(root: str, path: str, flags: int = RDONLY | NOSUID | NODEV) -> None:
+    """Show the sandbox a file or folder of the machine at its own path, read-only, with everything
+    that is mounted below it."""
     target = root + path
     if os.path.isdir(path):
         os.makedirs(target, exist_ok=True)
@@ -74,7 +75,7 @@ def show(root: str, path: str, flags: int = RDONLY | NOSUID | NODEV) -> None:
 
 
 def build(plan: dict) -> None:
-    """A new root on a tmpfs with what is listed and nothing else; the machine's own root is gone at the end."""
+    """Make a new root with what the plan lists and nothing else, and leave the machine's own."""
     base, root = plan["base"], plan["base"] + "/root"
     tmpfs(base, 1 << 20)
     os.mkdir(root)
@@ -82,13 +83,13 @@ def build(plan: dict) -> None:
         if os.path.islink(path):
             os.symlink(os.readlink(path), root + path)
         elif os.path.isdir(path):
-            show(root, path)
-    # Before what is visible: an environment that lies in /tmp would be covered by it.
+            bind_read_only(root, path)
+    # Before the visible paths, because it would cover an environment that is in /tmp.
     tmpfs(root + "/tmp", plan["folder"], mode="1777")
     for path in [*ETC, *plan["visible"]]:
         if os.path.exists(path):
-            show(root, path)
-    for path in FONTS:  # matplotlib would read them all for every submission; it brings its own
+            bind_read_only(root, path)
+    for path in FONTS:  # matplotlib brings its own, and would read all of these each time
         if os.path.isdir(root + path):
             tmpfs(root + path, 1 << 12)
     os.makedirs(root + "/etc", exist_ok=True)
@@ -102,7 +103,7 @@ def build(plan: dict) -> None:
             file.write(text)
     os.mkdir(root + "/dev")
     for name in DEVICES:
-        show(root, f"/dev/{name}", NOSUID | NOEXEC)
+        bind_read_only(root, f"/dev/{name}", NOSUID | NOEXEC)
     for name, target in {"fd": "fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}.items():
         os.symlink(f"/proc/self/{target}", f"{root}/dev/{name}")
     tmpfs(root + "/dev/shm", plan["folder"], NOSUID | NODEV | NOEXEC, "1777")
@@ -110,43 +111,47 @@ def build(plan: dict) -> None:
     os.mkdir(root + "/proc")
     mount("proc", root + "/proc", "proc", NOSUID | NODEV | NOEXEC)
     if os.path.isdir("/sys/devices/system/cpu"):  # torch asks here how many cores there are
-        show(root, "/sys/devices/system/cpu")
+        bind_read_only(root, "/sys/devices/system/cpu")
     for name in ("in", "out", "run"):
         os.mkdir(f"{root}{PLACE}/{name}")
         if name != "in" and os.getuid() != plan["uid"]:
             os.chown(f"{root}{PLACE}/{name}", plan["uid"], plan["uid"])
     os.mkdir(base + "/old")
-    call("pivot_root", os.fsencode(base), os.fsencode(base + "/old"))
+    libc("pivot_root", os.fsencode(base), os.fsencode(base + "/old"))
     os.chdir("/")
-    call("umount2", b"/old", DETACH)
+    libc("umount2", b"/old", DETACH)
     os.rmdir("/old")
     mount(None, "/", None, REMOUNT | BIND | RDONLY | NOSUID | NODEV)
-    # In a changed root the kernel refuses new user namespaces, and with them every way to get rights back.
+    # In a changed root the kernel refuses new user namespaces, and with them every way to get
+    # privileges back.
     os.chroot("/root")
     os.chdir("/")
 
 
-def give_up_rights(uid: int) -> None:
-    """No capability, no way to gain one, and (when root) another user: nothing after this line is trusted."""
-    libc = ctypes.CDLL(None, use_errno=True)
+def drop_privileges(uid: int) -> None:
+    """Drop every capability and every way to gain one, and become another user if this is root.
+
+    Nothing that runs after this is trusted.
+    """
+    library = ctypes.CDLL(None, use_errno=True)
     for capability in range(64):
-        if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
+        if library.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
             break
     if os.getuid() != uid:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
-    libc.prctl(PR_CAP_AMBIENT, 4, 0, 0, 0)  # 4: clear all
-    header, nothing = struct.pack("Ii", 0x20080522, 0), bytes(24)
-    call("capset", ctypes.create_string_buffer(header), ctypes.create_string_buffer(nothing))
-    call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)
-    call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # giving up rights cleared it
+    library.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    header, nothing = struct.pack("Ii", CAPABILITY_VERSION_3, 0), bytes(24)
+    libc("capset", ctypes.create_string_buffer(header), ctypes.create_string_buffer(nothing))
+    libc("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    libc("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)
+    libc("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # changing the user cleared it
 
 
-def limit(plan: dict) -> None:
-    """What the kernel itself enforces; the watcher outside does the rest."""
-    import resource  # not on Windows, where isolation.py says so before this is needed
+def set_limits(plan: dict) -> None:
+    """Set what the kernel itself enforces. The watcher outside does the rest."""
+    import resource  # Windows has none, and isolation.py refuses to run there
 
     wanted = {
         "RLIMIT_FSIZE": plan["file"],
@@ -165,12 +170,9 @@ def limit(plan: dict) -> None:
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         try:
             resource.setrlimit(kind, (value, value))
-        except (
-            ValueError,
-            OSError,
-        ):  # macOS refuses some; without isolation the watcher is all there is
-            pass
-    try:  # if the whole machine runs short, this goes first
+        except (ValueError, OSError):
+            pass  # macOS refuses some, and leaves them to the watcher
+    try:  # if the whole machine runs out of memory, this process is the first to be killed
         with open("/proc/self/oom_score_adj", "w", encoding="utf-8") as file:
             file.write("1000")
     except OSError:
@@ -189,11 +191,11 @@ def main(fd: int) -> int:
         socket.send_fds(control, [b"ready"], folders)
         for folder in folders:
             os.close(folder)
-        limit(plan)
-        give_up_rights(plan["uid"])
+        set_limits(plan)
+        drop_privileges(plan["uid"])
     else:
         control.sendall(b"ready")
-        limit(plan)
+        set_limits(plan)
     if control.recv(2) != b"go":
         return 1
     child = os.fork()
@@ -211,7 +213,7 @@ def main(fd: int) -> int:
             code = os.waitstatus_to_exitcode(status)
         elif pid == 0:
             try:
-                if control.recv(1) == b"":  # the grader is gone, so nobody waits for a result
+                if control.recv(1) == b"":  # the grader has ended, so nobody waits for a result
                     return 1
             except BlockingIOError:
                 pass
@@ -223,6 +225,6 @@ if __name__ == "__main__":
     try:
         result = main(int(sys.argv[1]))
     except OSError as error:
-        print(f"jail: {error}", file=sys.stderr, flush=True)
+        print(f"sandbox: {error}", file=sys.stderr, flush=True)
         result = 97
     os._exit(result)

@@ -1,8 +1,14 @@
-"""What runs in the sandbox for one submission: its cells in IPython, and the checks' observations. Nothing here decides a mark.
+"""What runs in the sandbox for one submission: its cells in IPython, and the observing of checks.
 
-`python -m vit_classroom.sandbox.worker PLACE` reads PLACE/in/job.json and writes into PLACE/out: `progress` (the number of the
-step under way, at last "done"), `records.jsonl` (a line for each step, at once) and the files that the checks observe. What a
-learner's code leaves behind in this process may be forged, so the grader judges the observed values outside, on its own cases.
+`python -m vit_classroom.sandbox.worker PLACE` reads PLACE/in/job.json, a list of steps, each of
+them a cell to run or a function to observe. It writes into PLACE/out:
+
+- `progress`: the number of the step that is running, and at the end "done";
+- `records.jsonl`: a line for each step as soon as it has ended;
+- the values that the checks observed, a file each.
+
+Nothing here decides a mark. A learner's code may forge whatever this process writes, so the grader
+judges the observed values outside, on cases of its own.
 """
 
 import base64
@@ -18,12 +24,15 @@ MOST_TEXT, MOST_PICTURE, MOST_PICTURES = 20_000, 400_000, 6
 KINDS = ("text/plain", "image/png")
 
 
-class TimeLimit(BaseException):
-    """A cell took too long. No Exception, so that a learner's `except Exception` does not catch it."""
+class TimeLimitError(BaseException):
+    """A cell took too long.
+
+    It is a BaseException, so that a learner's `except Exception` does not catch it.
+    """
 
 
 class Outputs(list):
-    """The outputs of one cell, as nbformat has them, cut to a size."""
+    """The outputs of one cell in nbformat's form, cut to a size."""
 
     def __init__(self):
         super().__init__()
@@ -67,15 +76,15 @@ class Outputs(list):
 
 
 class Stream:
-    """Stands in for sys.stdout or sys.stderr while a cell runs."""
+    """Replaces sys.stdout or sys.stderr while a cell runs."""
 
     encoding, errors, closed = "utf-8", "strict", False
 
-    def __init__(self, name: str, inside: "Inside"):
-        self.name, self.inside = name, inside
+    def __init__(self, name: str, worker: "Worker"):
+        self.name, self.worker = name, worker
 
     def write(self, text) -> int:
-        self.inside.outputs.stream(self.name, str(text))
+        self.worker.outputs.stream(self.name, str(text))
         return len(text)
 
     def writelines(self, lines) -> None:
@@ -92,8 +101,8 @@ class Stream:
         return True
 
 
-class Inside:
-    """The learner's process: a shell, and the files in which it writes what came out."""
+class Worker:
+    """The learner's process: an IPython shell, and the files for what comes out of it."""
 
     def __init__(self, place: Path, seconds: float):
         self.inbox, self.outbox, self.seconds = place / "in", place / "out", seconds
@@ -106,11 +115,11 @@ class Inside:
         signal.signal(signal.SIGALRM, self._alarm)
 
     def say(self, word) -> None:
-        """Write the progress; the same length each time, so that no reader meets half of it."""
+        """Write the progress, always with the same length, so that no reader sees half of it."""
         os.pwrite(self.progress, f"{word:<12}\n".encode(), 0)
 
     def step(self, number: int, step: dict, quiet: bool = False) -> None:
-        """Do one step and write its record. quiet: only whether it passed, for hidden tests."""
+        """Run one step and write its record. quiet: only whether it passed, for hidden tests."""
         self.say(number)
         self.outputs = Outputs()
         problem = None
@@ -120,7 +129,7 @@ class Inside:
                 problem = self._observe(step)
             else:
                 problem = self._run(step["source"])
-        except TimeLimit:
+        except TimeLimitError:
             problem = f"time limit: it ran for {self.seconds:.0f} s"
         except BaseException as error:  # a learner's code may raise anything, at any time
             problem = f"{type(error).__name__}: {error}"
@@ -132,23 +141,23 @@ class Inside:
         os.write(self.records, json.dumps(record).encode() + b"\n")
 
     def _run(self, source: str) -> str | None:
-        """Run a cell; what went wrong, or None."""
+        """Run a cell. Returns what went wrong, or None."""
         streams = sys.stdout, sys.stderr
         sys.stdout, sys.stderr = Stream("stdout", self), Stream("stderr", self)
         try:
             result = self.shell.run_cell(source, store_history=True)
-        except TimeLimit as error:
+        except TimeLimitError as error:
             self.outputs.error("TimeLimit", str(error), [str(error)])
             raise
         finally:
             sys.stdout, sys.stderr = streams
         error = result.error_before_exec or result.error_in_exec
-        if isinstance(error, TimeLimit):
+        if isinstance(error, TimeLimitError):
             raise error
         return None if error is None else f"{type(error).__name__}: {error}"
 
     def _observe(self, step: dict) -> str | None:
-        """Evaluate the expression that names the learner's function, and let the check observe it."""
+        """Evaluate the expression that names a learner's function, and let the check observe it."""
         from . import wire
 
         streams = sys.stdout, sys.stderr
@@ -156,7 +165,8 @@ class Inside:
         try:
             fn = eval(step["expression"], self.shell.user_ns)
             if not callable(fn):
-                return f"TypeError: {step['expression']} is no function, but {type(fn).__name__}"
+                kind = type(fn).__name__
+                return f"TypeError: {step['expression']} is not a function, but a {kind}"
             observed = wire.observe(step["check"], fn, (self.inbox / step["cases"]).read_bytes())
             part = self.outbox / f"{step['result']}.part"
             part.write_bytes(observed)
@@ -165,7 +175,7 @@ class Inside:
             sys.stdout, sys.stderr = streams
 
     def _alarm(self, number, frame) -> None:
-        raise TimeLimit(f"the cell ran for more than {self.seconds:.0f} s")
+        raise TimeLimitError(f"the cell ran for more than {self.seconds:.0f} s")
 
     def _shell(self):
         from IPython.core.displayhook import DisplayHook
@@ -173,28 +183,28 @@ class Inside:
         from IPython.core.interactiveshell import InteractiveShell
         from traitlets.config import Config
 
-        inside = self
+        worker = self
 
         class Hook(DisplayHook):
             def write_output_prompt(self):
                 pass
 
             def write_format_data(self, format_dict, md_dict=None):
-                inside.outputs.data("execute_result", format_dict, execution_count=None)
+                worker.outputs.data("execute_result", format_dict, execution_count=None)
 
             def finish_displayhook(self):
                 pass
 
         class Publisher(DisplayPublisher):
             def publish(self, data, metadata=None, **more):
-                inside.outputs.data("display_data", data)
+                worker.outputs.data("display_data", data)
 
             def clear_output(self, wait=False):
                 pass
 
         class Shell(InteractiveShell):
             def _showtraceback(self, etype, evalue, stb):
-                inside.outputs.error(etype.__name__, str(evalue), [str(line) for line in stb])
+                worker.outputs.error(etype.__name__, str(evalue), [str(line) for line in stb])
 
         config = Config()
         config.HistoryManager.enabled = False
@@ -208,15 +218,18 @@ class Inside:
 
 
 def bound_memory(most: int) -> None:
-    """At most this many bytes more than now: an absurd allocation then fails in its cell and ends nothing else."""
+    """Let this process map at most this many bytes more than now.
+
+    An absurd allocation then fails in its cell and ends nothing else.
+    """
     import resource
 
     try:
         with open("/proc/self/status", encoding="utf-8") as file:
             now = int(re.search(r"VmSize:\s+(\d+)", file.read())[1]) * 1024
         resource.setrlimit(resource.RLIMIT_AS, (now + most, now + most))
-    except (OSError, TypeError, ValueError):  # not Linux: the watcher outside is all there is
-        pass
+    except (OSError, TypeError, ValueError):
+        pass  # not on Linux: the watcher outside limits the memory alone
 
 
 def main(place: Path) -> None:
@@ -226,21 +239,27 @@ def main(place: Path) -> None:
     from vit_tutorial import checks
 
     torch.set_num_threads(1)
-    for name in {step["check"] for step in job["steps"] if step["kind"] == "observe"}:
-        checks.get(name)  # the time of imports is not the learner's
-    inside = Inside(place, job["cell_seconds"])
+    # The time of imports is not the learner's.
+    names = {step["check"] for step in job["steps"] if step["kind"] == "observe"}
+    for name in names:
+        checks.get(name)
+    if names:
+        # torch imports this (900 modules, 1 s) at the first operation that a check observes.
+        import torch._dynamo
+    worker = Worker(place, job["cell_seconds"])
     bound_memory(job["memory"])
     for number, step in enumerate(job["steps"]):
-        inside.step(number, step)
+        worker.step(number, step)
     if job["hidden"]:
-        # The grader sends hidden tests only now: no cell has run beside them, and nothing but pass or fail comes out.
-        inside.say("hidden")
+        # The grader sends hidden tests only now, when every cell has run, and is told nothing but
+        # whether they passed.
+        worker.say("hidden")
         while not (place / "in" / "hidden.json").exists():
             time.sleep(0.02)
         steps = json.loads((place / "in" / "hidden.json").read_bytes())
         for number, step in enumerate(steps, start=len(job["steps"])):
-            inside.step(number, step, quiet=True)
-    inside.say("done")
+            worker.step(number, step, quiet=True)
+    worker.say("done")
     os._exit(0)  # threads and exit handlers that a learner's code left are not waited for
 
 

@@ -1,6 +1,9 @@
-"""Damage as it happens to notebooks on their way to a teacher: damage(name, nb, seed) -> bytes of a file.
+"""Damage that happens to notebooks on their way to a teacher.
 
-`nb` is a solved student copy. UNCHANGED names the damage after which every answer must come through, word for word.
+`damage(nb, seed, cells, file)` gives the bytes of a damaged file. nb: a solved student copy. cells:
+names in CELLS, what happens to its cells, in order. file: a name in FILES, what happens to the
+whole file.
+Every answer must come through, word for word, except after "deleted" and `cut_off`.
 """
 
 import copy
@@ -11,7 +14,7 @@ import re
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-STUB = 'raise NotImplementedError("Write this function, then run the check below.")'
+from vit_classroom.course.student import STUB
 
 
 def is_answer(cell) -> bool:
@@ -37,7 +40,7 @@ def stub_of(source: str) -> str:
     return f"{head[1] if head else ''}    {STUB}" if head else STUB
 
 
-# --- cells ---------------------------------------------------------------------------------------------------------
+# --- cells ----------------------------------------------------------------------------------------
 
 
 def none(nb, rng):
@@ -108,7 +111,7 @@ def merged_all(nb, rng):
 
 
 def split(nb, rng, keep=True):
-    """At any line, as JupyterLab does: both halves have the metadata; or as others do: only the first."""
+    """At any line. In JupyterLab both halves keep the metadata, in other editors only the first."""
     at = rng.choice(answers(nb))
     cell = nb.cells[at]
     lines = cell.source.split("\n")
@@ -190,11 +193,11 @@ def check_changed(nb, rng):
     return nb
 
 
-# --- metadata and releases -----------------------------------------------------------------------------------------
+# --- metadata and releases ------------------------------------------------------------------------
 
 
 def colab(nb, rng):
-    """Saved by Colab, or through a tool that knows no nbgrader: ids and metadata gone, its own put in."""
+    """Saved by Colab, or another tool without nbgrader: its ids and metadata replace the others."""
     for cell in nb.cells:
         cell.pop("id", None)
         cell.metadata = nbformat.from_dict(
@@ -253,7 +256,7 @@ CELLS = {
 }
 
 
-# --- files ---------------------------------------------------------------------------------------------------------
+# --- files ----------------------------------------------------------------------------------------
 
 
 def utf8(nb, rng):
@@ -370,7 +373,7 @@ def cut_off(nb, seed: int) -> bytes:
 
 
 def damage(nb, seed: int, cells=("none",), file: str = "utf8") -> bytes:
-    """The bytes of a file: `cells` names what happens to the cells, in order; `file` what happens to the file."""
+    """The bytes of the damaged file. `nb` itself is not changed."""
     nb, rng = copy.deepcopy(nb), random.Random(seed)
     for name in cells:
         nb = CELLS[name](nb, rng)

@@ -1,0 +1,1 @@
+"""Grade one submission: repair it, run it, judge what came out."""

@@ -1,0 +1,166 @@
+"""Read the results of grading, and what was collected, as one row for each student and lesson.
+
+What a learner's code may have written is cleaned here, once.
+"""
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+SHOWN = 4_000  # characters of one message; a learner's code may have written it
+# Colours of a terminal, control characters, and marks that turn the direction of writing around.
+UNPRINTABLE = re.compile(
+    r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]"
+)
+
+
+@dataclass
+class Exercise:
+    """One graded cell. score: None when it waits for the teacher."""
+
+    grade_id: str
+    title: str
+    points: float
+    score: float | None
+    passed: bool
+    mistake: str | None
+    message: str
+
+    @property
+    def outcome(self) -> str:
+        """ "right", "named" (a known mistake), "other", "not written" or "waiting"."""
+        if self.score is None:
+            return "waiting"
+        if self.passed:
+            return "right"
+        if self.mistake == "not_written":
+            return "not written"
+        return "named" if self.mistake else "other"
+
+    @property
+    def paragraphs(self) -> list[tuple[bool, str]]:
+        """The message in paragraphs: (whether it is the hint, text)."""
+        found, text = [], self.message
+        at = re.search(r"^\s*Hint: ", text, re.MULTILINE)
+        parts = [(False, text[: at.start()]), (True, text[at.start() :])] if at else [(False, text)]
+        for hint, part in parts:
+            lines = [re.sub(r"^ {4}", "", line) for line in part.strip("\n").split("\n")]
+            if any(line.strip() for line in lines):
+                found.append((hint, "\n".join(lines).strip()))
+        return found
+
+
+@dataclass
+class Submission:
+    """One result. status: "graded", "not graded" or "not handed in". out_of: the points of all
+    exercises."""
+
+    student: str
+    assignment: str
+    status: str
+    reason: str | None = None
+    repairs: list[str] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    exercises: list[Exercise] = field(default_factory=list)
+    out_of: float = 0.0
+
+    @property
+    def score(self) -> float | None:
+        return sum(each.score or 0 for each in self.exercises) if self.status == "graded" else None
+
+    @property
+    def waiting(self) -> int:
+        return sum(each.score is None for each in self.exercises)
+
+    @property
+    def page(self) -> str:
+        return quote(f"feedback_pages/{self.student}/{self.assignment}.html")
+
+
+def submissions(course: Path, collected: list[dict]) -> list[Submission]:
+    """Every student with every lesson that somebody handed in, in order."""
+    found: dict[tuple[str, str], Submission] = {}
+    for path in sorted(Path(course).glob("results/*/*.json")):
+        found[path.parent.name, path.stem] = _submission(path)
+    entries = [entry for entry in collected if _is_name(entry.get("student"))]
+    for status in ("collected", "listed"):
+        for entry in entries:
+            key = (entry["student"], entry.get("assignment"))
+            if entry.get("status") != status or key in found or not _is_name(key[1]):
+                continue
+            reason = "It was collected and not graded yet: run python -m vit_classroom grade."
+            if status == "listed":
+                reason = f"{clean(entry.get('original'))}: {clean(entry.get('reason'))}"
+            found[key] = Submission(*key, "not graded", reason)
+    lessons = sorted({lesson for _, lesson in found})
+    students = sorted({student for student, _ in found} | {entry["student"] for entry in entries})
+    full = {
+        lesson: max(each.out_of for key, each in found.items() if key[1] == lesson)
+        for lesson in lessons
+    }
+    rows = []
+    for student in students:
+        for lesson in lessons:
+            each = found.get((student, lesson)) or Submission(student, lesson, "not handed in")
+            each.out_of = each.out_of or full[lesson]
+            rows.append(each)
+    return rows
+
+
+def _submission(path: Path) -> Submission:
+    student, assignment = path.parent.name, path.stem
+    data = read_json(path, None)
+    if not isinstance(data, dict):
+        reason = "The result file cannot be read: grade it again."
+        return Submission(student, assignment, "not graded", reason)
+    exercises = [_exercise(each) for each in data.get("exercises") or [] if isinstance(each, dict)]
+    return Submission(
+        student,
+        assignment,
+        "graded" if data.get("status") == "graded" else "not graded",
+        clean(data["reason"]) if data.get("reason") else None,
+        [clean(text) for text in data.get("repairs") or []],
+        [clean(text) for text in data.get("events") or []],
+        exercises,
+        sum(each.points for each in exercises),
+    )
+
+
+def _exercise(data: dict) -> Exercise:
+    score = data.get("score")
+    return Exercise(
+        clean(data.get("grade_id")),
+        clean(data.get("title") or data.get("grade_id")),
+        _number(data.get("points")),
+        None if score is None else _number(score),
+        data.get("passed") is True,
+        clean(data["mistake"]) if data.get("mistake") else None,
+        clean(data.get("message")),
+    )
+
+
+def _is_name(value) -> bool:
+    """The name of one folder or file, which does not lead out of the course."""
+    return isinstance(value, str) and value not in ("", ".", "..") and not set(value) & set("/\\\0")
+
+
+def read_json(path: Path, otherwise):
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return otherwise
+
+
+def _number(value) -> float:
+    return float(value) if isinstance(value, (int, float)) and abs(value) < 1e6 else 0.0
+
+
+def clean(value) -> str:
+    """Text as it can be shown: without control characters, and cut to SHOWN characters."""
+    text = UNPRINTABLE.sub("", str("" if value is None else value).replace("\r\n", "\n"))
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    if len(text) <= SHOWN:
+        return text
+    return f"{text[:SHOWN]} … ({len(text) - SHOWN:,} more characters)"
