@@ -6,6 +6,7 @@ safetensors, tqdm and others, and would fail before the advice.
 
 import os
 import platform
+import textwrap
 
 from .common.needed import NEEDED, missing_error, missing_packages  # noqa: F401
 
@@ -30,8 +31,8 @@ def setup(lesson: str):
     print(
         f"Lesson {lesson} {place}: Python {platform.python_version()}, torch {torch.__version__}."
     )
-    print(f"Device: {describe_device(device)}.")
-    print(_device_note(lesson, device.type))
+    print(textwrap.fill(f"Device: {describe_device(device)}.", 88))
+    print(textwrap.fill(_device_note(lesson, device.type), 88))
     return device
 
 

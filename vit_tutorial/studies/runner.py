@@ -48,7 +48,7 @@ def run_study(
     rows = read_rows(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tqdm(
-        total=len(chosen) * seeds, unit="run", disable=not progress, file=sys.stderr, ncols=100
+        total=len(chosen) * seeds, unit="run", disable=not progress, file=sys.stderr, ncols=88
     ) as bar:
         for seed in range(seeds):
             data = None

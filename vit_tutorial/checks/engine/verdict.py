@@ -1,6 +1,9 @@
 """What a check reports: the exception a learner meets, and the verdict a grader stores."""
 
+import textwrap
 from dataclasses import dataclass
+
+WIDTH = 88  # columns: what JupyterLab shows on a laptop, with room to spare
 
 
 @dataclass(frozen=True)
@@ -24,9 +27,27 @@ class CheckFailed(AssertionError):
         self.check = check
         self.mistake = mistake
 
+    def __str__(self) -> str:
+        """The message, its lines wrapped at WIDTH columns."""
+        return "\n".join(map(_wrap, super().__str__().split("\n")))
+
     def _render_traceback_(self) -> list[str]:
         """For IPython: the message alone, since the frames of the check teach nothing."""
         return [
             f"CheckFailed in {line}" if i == 0 else line
             for i, line in enumerate(str(self).split("\n"))
         ]
+
+
+def _wrap(line: str) -> str:
+    """`line` in pieces of at most WIDTH columns, each after the first indented below it."""
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(
+        line,
+        WIDTH,
+        subsequent_indent=indent + "    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+        drop_whitespace=True,
+        replace_whitespace=False,
+    )

@@ -27,7 +27,7 @@ class ProgressBar:
             disable=not shown,
             file=sys.stderr,
             mininterval=0.5,
-            ncols=100,
+            ncols=88,
         )
 
     def __enter__(self) -> "ProgressBar":
