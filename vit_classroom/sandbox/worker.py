@@ -14,6 +14,10 @@ import sys
 import time
 from pathlib import Path
 
+from vit_tutorial import checks
+
+from . import wire
+
 MOST_TEXT, MOST_PICTURE, MOST_PICTURES = 20_000, 400_000, 6
 KINDS = ("text/plain", "image/png")
 
@@ -149,8 +153,6 @@ class Inside:
 
     def _observe(self, step: dict) -> str | None:
         """Evaluate the expression that names the learner's function, and let the check observe it."""
-        from . import wire
-
         streams = sys.stdout, sys.stderr
         sys.stdout, sys.stderr = Stream("stdout", self), Stream("stderr", self)
         try:
@@ -222,8 +224,6 @@ def bound_memory(most: int) -> None:
 def main(place: Path) -> None:
     job = json.loads((place / "in" / "job.json").read_bytes())
     import torch
-
-    from vit_tutorial import checks
 
     torch.set_num_threads(1)
     for name in {step["check"] for step in job["steps"] if step["kind"] == "observe"}:
