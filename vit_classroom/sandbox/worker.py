@@ -20,6 +20,10 @@ import sys
 import time
 from pathlib import Path
 
+from vit_tutorial import checks
+
+from . import wire
+
 MOST_TEXT, MOST_PICTURE, MOST_PICTURES = 20_000, 400_000, 6
 KINDS = ("text/plain", "image/png")
 
@@ -157,9 +161,7 @@ class Worker:
         return None if error is None else f"{type(error).__name__}: {error}"
 
     def _observe(self, step: dict) -> str | None:
-        """Evaluate the expression that names a learner's function, and let the check observe it."""
-        from . import wire
-
+        """Evaluate the expression that names the learner's function, and let the check observe it."""
         streams = sys.stdout, sys.stderr
         sys.stdout, sys.stderr = Stream("stdout", self), Stream("stderr", self)
         try:
@@ -235,8 +237,6 @@ def bound_memory(most: int) -> None:
 def main(place: Path) -> None:
     job = json.loads((place / "in" / "job.json").read_bytes())
     import torch
-
-    from vit_tutorial import checks
 
     torch.set_num_threads(1)
     # The time of imports is not the learner's.
