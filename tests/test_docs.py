@@ -83,5 +83,5 @@ def test_commands_of_the_teachers_guide_are_there():
     from vit_classroom.cli import parser
 
     steps = set(re.findall(r"python -m vit_classroom (\w+)", read("docs/teaching.md")))
-    known = next(action.choices for action in parser()._actions if action.dest == "step")
+    known = next(action.choices for action in parser()._actions if action.dest == "command")
     assert steps == set(known)
