@@ -21,9 +21,9 @@ docs/teaching.md explains every step on one page. Nothing leaves this machine.
 """
 NEW = """Make an nbgrader course from the lessons: source/ with the solutions, for you, and release/
 without them, for the learners."""
-COLLECT = """Copy submissions, as downloaded from a learning platform, into the course. Zip files are
-opened. The lesson is recognised by what is in a file, and the student by its path. collected.json
-accounts for every file."""
+COLLECT = """Copy submissions, as downloaded from a learning platform, into the course. Zip files
+are opened. The lesson is recognised by what is in a file, and the student by its path.
+collected.json accounts for every file."""
 GRADE = """Run and grade the collected submissions, each in a sandbox of its own without network or
 other files. What has an up-to-date result is skipped. After Ctrl-C the same command continues."""
 REPORT = """Write grades.csv, grades_by_exercise.csv, a page of feedback for each learner
