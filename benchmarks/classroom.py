@@ -1,11 +1,14 @@
-"""Grade a made-up class: right, wrong, unsolved, damaged and hostile submissions, each with what must come out.
+"""Grade a made-up class of right, wrong, unsolved, damaged and hostile submissions.
 
     python benchmarks/classroom.py --number 300 --lessons 01-02
 
-Makes a course, makes the submissions from its release with a fixed seed, runs collect and grade, compares, and looks for escapes
-by evidence: canaries in files, the grade book and other submissions, a listening socket. Writes (--results DIR) data/results/
+Makes a course and, with a fixed seed, submissions to it; runs collect and grade; compares each
+result with what must come out; and looks for evidence of escapes: canaries in files, in the grade
+book and in other submissions, and a listening socket. Writes to data/results/ (or --results DIR)
+
     classroom.csv           a row for each kind: number, as expected, marks, median seconds
-    classroom_summary.json  all accounted for, stops, escapes, submissions a minute, hardware, date, command
+    classroom_summary.json  all accounted for, stops, escapes, submissions a minute, and where
+
 Submissions that did not come out as expected are printed. --keep FOLDER leaves the course there.
 """
 
@@ -33,6 +36,7 @@ from vit_classroom.collect.collect import collect
 from vit_classroom.course import course as courses
 from vit_classroom.course import plan
 from vit_classroom.grade import grade
+from vit_classroom.sandbox.processes import cores
 from vit_tutorial import checks
 from vit_tutorial.cli.info import describe_device
 from vit_tutorial.common import machine
@@ -48,8 +52,11 @@ CANARY = "canary-5b1f7c"
 
 @dataclass
 class Submission:
-    """data: the file. right: {grade_id: must it pass}; None for "not graded". lost: so many more may fail (deleted answers).
-    mistakes: {grade_id: name that the judge should give}."""
+    """A made-up submission, with what must come out.
+
+    data: the file. right: {grade_id: must it pass}; None for "not graded". lost: so many more may
+    fail, because their answers were deleted. mistakes: {grade_id: name that the judge should give}.
+    """
 
     kind: str
     data: bytes
@@ -59,7 +66,8 @@ class Submission:
 
 
 def lesson_exercises(source) -> list[dict]:
-    """{"answer": cell id, "grade_id", "solution": the code, "name": the function, "check": its check or None} in order."""
+    """The exercises in order, each {"answer": the id of its cell, "grade_id", "points", "solution":
+    the code, "name": the function, "check": its check or None}."""
     found, answer = [], None
     for cell in source.cells:
         own = cell.metadata.get("nbgrader", {})
@@ -88,7 +96,7 @@ def lesson_exercises(source) -> list[dict]:
     return found
 
 
-# --- right answers in several styles ------------------------------------------------------------------------------------
+# --- right answers in several styles --------------------------------------------------------------
 
 
 def as_it_is(each, rng) -> str:
@@ -103,18 +111,27 @@ def talkative(each, rng) -> str:
     """Prints, sleeps, and changes the random state."""
     if not each["name"]:
         return each["solution"]
-    return (
-        f"{each['solution']}\n\n_first = {each['name']}\n\n\ndef {each['name']}(*args, **more):\n    import time\n"
-        "    print('called with', len(args))\n    torch.manual_seed(7)\n    time.sleep(0.01)\n    return _first(*args, **more)"
-    ).replace("_first", f"_first_{each['name']}")
+    name, first = each["name"], f"_first_{each['name']}"
+    return f"""{each["solution"]}
+
+{first} = {name}
+
+
+def {name}(*args, **more):
+    import time
+    print('called with', len(args))
+    torch.manual_seed(7)
+    time.sleep(0.01)
+    return {first}(*args, **more)"""
 
 
 def with_helper(each, rng) -> str:
     """The work is done in a function of another name."""
     if not each["name"]:
         return each["solution"]
-    work = each["solution"].replace(f"def {each['name']}(", f"def work_of_{each['name']}(", 1)
-    return f"{work}\n\n\ndef {each['name']}(*args, **more):\n    return work_of_{each['name']}(*args, **more)"
+    name, work = each["name"], f"work_of_{each['name']}"
+    helper = each["solution"].replace(f"def {name}(", f"def {work}(", 1)
+    return f"{helper}\n\n\ndef {name}(*args, **more):\n    return {work}(*args, **more)"
 
 
 STYLES = {
@@ -137,7 +154,8 @@ NOT_NOTEBOOKS = {
 
 
 def fill(release, exercises, answers: dict[str, str], extra: str | None = None):
-    """The release with these answers {grade_id: code}, and a cell of the learner's own above the second exercise."""
+    """The release with these answers {grade_id: code}, and a cell of the learner's own above the
+    first of them."""
     nb = nbformat.from_dict(release)
     by_id = {
         each["answer"]: answers[each["grade_id"]]
@@ -153,14 +171,16 @@ def fill(release, exercises, answers: dict[str, str], extra: str | None = None):
 
 
 def wrong_answer(each, rng) -> tuple[str, str | None]:
-    """(code, name of the mistake or None): a known mistake where the check is plain, else an answer that returns nothing."""
+    """(code, name of the mistake or None): a known mistake if the check calls the function itself,
+    else an answer that returns nothing."""
     if not each["check"]:
         return f"def {each['name']}(*args, **more):\n    return None", None
     mistakes = [m for m in checks.get(each["check"]).mistakes if m.name != "not_written"]
     mistake = rng.choice(mistakes)
     code = f"from vit_tutorial import checks\n\n\ndef {each['name']}(*args, **more):\n"
-    code += f"    library = {{mistake.name: mistake.buggy for mistake in checks.get({each['check']!r}).mistakes}}\n"
-    return code + f"    return library[{mistake.name!r}](*args, **more)", mistake.name
+    code += f"    mistakes = checks.get({each['check']!r}).mistakes\n"
+    code += f"    wrong = next(each for each in mistakes if each.name == {mistake.name!r})\n"
+    return code + "    return wrong.buggy(*args, **more)", mistake.name
 
 
 def submissions(
@@ -180,7 +200,7 @@ def submissions(
         ("file", name) for name in damage.FILES
     ]
     damages.append(("cut", "cut off"))
-    # 30 right, 20 wrong, 4 unsolved, 25 damaged, 5 no notebook, 16 hostile in each hundred, in a fixed mixture
+    # Of each hundred, in a fixed mixture.
     shares = (
         ["right"] * 30
         + ["wrong"] * 20
@@ -308,7 +328,8 @@ def compare(course: Path, student: str, assignment: str, one: Submission, listed
 
 
 def escapes(course: Path, outside: Path, before: dict, arrived: list) -> list[str]:
-    """Evidence that something got out: changed or new files outside, a connection, the canary in anything that was written."""
+    """Evidence that something got out: changed or new files outside, a connection, the canary in
+    anything that was written."""
     found = [f"connection from {address}" for address in arrived]
     found += [
         f"changed: {path}"
@@ -387,9 +408,8 @@ def work(args, base: Path) -> None:
     server.close()
     for row in rows:
         if not row["ok"]:
-            print(
-                f"NOT AS EXPECTED {row['student']} {row['assignment']} {row['kind']}: {row['why'][:900]}"
-            )
+            name = f"{row['student']} {row['assignment']} {row['kind']}"
+            print(f"NOT AS EXPECTED {name}: {row['why'][:900]}")
     report(args, rows, told, stops, out)
 
 
@@ -422,16 +442,17 @@ def report(args, rows: list[dict], told: dict, stops: int, out: list[str]) -> No
         )
         print(f"{kind:36} {len(mine):4} {good:4} {marks:>10} {seconds:7.1f} s")
     write_rows(args.results / "classroom.csv", table)
+    named, to_name = (sum(row[key] for row in rows) for key in ("named", "to name"))
     summary = {
         "submissions": len(rows),
         "accounted_for": sum(row["there"] for row in rows),
         "as_expected": sum(row["ok"] for row in rows),
         "stops": stops,
         "escapes": len(out),
-        "mistakes_named": f"{sum(row['named'] for row in rows)}/{sum(row['to name'] for row in rows)}",
+        "mistakes_named": f"{named}/{to_name}",
         "seconds": round(told["seconds"], 1),
         "submissions_a_minute": round(told["per_minute"], 1),
-        "hardware": f"{len(os.sched_getaffinity(0))} cores, {describe_device(machine.pick_device())}",
+        "hardware": f"{cores()} cores, {describe_device(machine.pick_device())}",
         "date": datetime.date.today().isoformat(),
         "command": shlex.join(["python", "benchmarks/classroom.py", *sys.argv[1:]]),
     }

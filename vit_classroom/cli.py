@@ -21,9 +21,9 @@ docs/teaching.md explains every step on one page. Nothing leaves this machine.
 """
 NEW = """Make an nbgrader course from the lessons: source/ with the solutions, for you, and release/
 without them, for the learners."""
-COLLECT = """Copy submissions, as downloaded from a learning platform, into the course. File names and
-folders do not matter, and zip files are opened. The lesson is recognised by what is in the file,
-and the student by its path. collected.json accounts for every file."""
+COLLECT = """Copy submissions, as downloaded from a learning platform, into the course. Zip files
+are opened. The lesson is recognised by what is in a file, and the student by its path.
+collected.json accounts for every file."""
 GRADE = """Run and grade the collected submissions, each in a sandbox of its own without network or
 other files. What has an up-to-date result is skipped. After Ctrl-C the same command continues."""
 REPORT = """Write grades.csv, grades_by_exercise.csv, a page of feedback for each learner
@@ -34,8 +34,8 @@ def parser() -> argparse.ArgumentParser:
     """The command line, with its help."""
     top = argparse.ArgumentParser(
         prog="python -m vit_classroom",
-        description="Teach a class with the lessons: make a course, collect submissions, grade "
-        "them in isolation, and write the reports.",
+        description="Teach a class with the lessons: make a course, collect submissions,\n"
+        "grade them in isolation, and write the reports.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -12,9 +12,9 @@ judges the observed values outside, on cases of its own.
 """
 
 import base64
+import contextlib
 import json
 import os
-import re
 import signal
 import sys
 import time
@@ -26,6 +26,7 @@ from . import wire
 
 MOST_TEXT, MOST_PICTURE, MOST_PICTURES = 20_000, 400_000, 6
 KINDS = ("text/plain", "image/png")
+WATCHER_SECONDS = 2
 
 
 class TimeLimitError(BaseException):
@@ -108,8 +109,9 @@ class Stream:
 class Worker:
     """The learner's process: an IPython shell, and the files for what comes out of it."""
 
-    def __init__(self, place: Path, seconds: float):
-        self.inbox, self.outbox, self.seconds = place / "in", place / "out", seconds
+    def __init__(self, place: Path, seconds: float, memory: int):
+        self.inbox, self.outbox = place / "in", place / "out"
+        self.seconds, self.memory = seconds, memory
         self.outputs = Outputs()
         self.progress = os.open(self.outbox / "progress", os.O_WRONLY | os.O_CREAT, 0o600)
         self.records = os.open(
@@ -143,6 +145,9 @@ class Worker:
         if not quiet:
             record |= {"problem": problem and str(problem)[:2000], "outputs": list(self.outputs)}
         os.write(self.records, json.dumps(record).encode() + b"\n")
+        if status_bytes("RssAnon", "RssShmem") > self.memory:
+            # The watcher needs some looks to be sure. It must find this step running, not the next.
+            time.sleep(WATCHER_SECONDS)
 
     def _run(self, source: str) -> str | None:
         """Run a cell. Returns what went wrong, or None."""
@@ -226,12 +231,20 @@ def bound_memory(most: int) -> None:
     """
     import resource
 
+    now = status_bytes("VmSize")
+    if now:  # elsewhere than on Linux the watcher outside limits the memory alone
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_AS, (now + most, now + most))
+
+
+def status_bytes(*fields: str) -> int:
+    """The sum of these fields of /proc/self/status, in bytes; 0 where there is no such file."""
     try:
         with open("/proc/self/status", encoding="utf-8") as file:
-            now = int(re.search(r"VmSize:\s+(\d+)", file.read())[1]) * 1024
-        resource.setrlimit(resource.RLIMIT_AS, (now + most, now + most))
-    except (OSError, TypeError, ValueError):
-        pass  # not on Linux: the watcher outside limits the memory alone
+            rows = dict(line.split(":", 1) for line in file)
+        return sum(int(rows[field].split()[0]) * 1024 for field in fields)
+    except (OSError, KeyError, ValueError):
+        return 0
 
 
 def main(place: Path) -> None:
@@ -246,7 +259,7 @@ def main(place: Path) -> None:
     if names:
         # torch imports this (900 modules, 1 s) at the first operation that a check observes.
         import torch._dynamo
-    worker = Worker(place, job["cell_seconds"])
+    worker = Worker(place, job["cell_seconds"], job["memory"])
     bound_memory(job["memory"])
     for number, step in enumerate(job["steps"]):
         worker.step(number, step)
