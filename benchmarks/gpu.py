@@ -1,4 +1,5 @@
-"""What docs/results.md measures on CPUs, on a GPU, in one call that fits a machine lent for minutes.
+"""What docs/results.md measures on CPUs, on a GPU, in one call that fits a machine lent for
+minutes.
 
     python benchmarks/gpu.py cifar10-jpeg.tar.xz --provenance "CIFAR-10 (JPEG copy)" \\
         --minutes 9 --out FOLDER

@@ -9,7 +9,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def script(path: str) -> ModuleType:
-    """The script at `path` in the repository, with its neighbours within reach while it is read, as when a person runs it."""
+    """The script at `path` in the repository, with its neighbours within reach while it is read, as
+    when a person runs it."""
     file = ROOT / path
     spec = importlib.util.spec_from_file_location(f"script_{file.stem}", file)
     module = importlib.util.module_from_spec(spec)

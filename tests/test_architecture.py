@@ -1,4 +1,5 @@
-"""The order of the packages (docs/architecture.md): an import points downward only, and `import vit_tutorial` stays light."""
+"""The order of the packages (docs/architecture.md): an import points downward only, and `import
+vit_tutorial` stays light."""
 
 import subprocess
 import sys
@@ -15,7 +16,8 @@ def test_imports_point_downward():
 
 
 def test_a_contract_that_is_broken_is_seen(tmp_path):
-    """The same contracts, with one upward import added to a copy of the package: red, and the line is named."""
+    """The same contracts, with one upward import added to a copy of the package: red, and the line
+    is named."""
     import shutil
 
     for name in ("vit_tutorial", "vit_classroom"):
@@ -35,7 +37,10 @@ def test_a_contract_that_is_broken_is_seen(tmp_path):
 
 
 def test_importing_the_package_loads_few_modules():
-    code = "import sys, vit_tutorial; print(*[name for name in sys.modules if name.startswith('vit_tutorial')])"
+    code = (
+        "import sys, vit_tutorial; print(*[name for name in sys.modules if "
+        "name.startswith('vit_tutorial')])"
+    )
     loaded = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()

@@ -1,4 +1,5 @@
-"""One list of dependencies, one address, a package that works alone, code that passes the linter."""
+"""One list of dependencies, one address, a package that works alone, code that passes the
+linter."""
 
 import os
 import re
@@ -188,9 +189,8 @@ def test_readme_has_the_two_commands_on_a_line_each():
     for marker, extra in (("lessons", "lab"), ("test", "dev")):
         block = re.search(rf"<!-- {marker} command -->\s*```\w*\n(.*?)\n```", readme, re.DOTALL)[1]
         assert "\n" not in block
-        assert block.startswith(
-            f'python3 -m venv .venv && .venv/bin/python -m pip install -e ".[{extra}]" && .venv/bin/'
-        )
+        install = f'.venv/bin/python -m pip install -e ".[{extra}]"'
+        assert block.startswith(f"python3 -m venv .venv && {install} && .venv/bin/")
         assert extra in PROJECT["optional-dependencies"]
 
 

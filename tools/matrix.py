@@ -1,11 +1,15 @@
-"""Run the lessons and the parity tests with the lowest and the newest versions that pyproject.toml allows.
+"""Run the lessons and the parity tests with the lowest and the newest versions that pyproject.toml
+allows.
 
     python tools/matrix.py lowest --python python3.10
     python tools/matrix.py newest --python python3.13 --threads 4
 
-Each corner gets a new virtual environment in a temporary folder (PyTorch is a download of several GB). `lowest` pins every
-package for which pyproject.toml names a lower bound to that bound. What ran, in which versions, and what came out is written
-to data/results/matrix.csv, one row for a corner, number of threads and file; rows of the same key are replaced.
+Each corner gets a new virtual environment in a temporary folder (PyTorch is a download of several
+GB). `lowest` pins every
+package for which pyproject.toml names a lower bound to that bound. What ran, in which versions, and
+what came out is written
+to data/results/matrix.csv, one row for a corner, number of threads and file; rows of the same key
+are replaced.
 """
 
 import argparse
@@ -28,7 +32,8 @@ except ModuleNotFoundError:  # Python 3.10
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "data" / "results" / "matrix.csv"
-# What computes or shows something in a lesson, or is compared with by value; test runners and build tools may be newest.
+# What computes or shows something in a lesson, or is compared with by value; test runners and build
+# tools may be newest.
 PINNED_EXTRAS = ("timm", "vit-pytorch", "accelerate")
 PARITY = ["tests/model", "tests/checks/test_checks_engine.py", "tests/inspection"]
 SHOWN = (
@@ -45,11 +50,13 @@ SHOWN = (
 FACTS = """import importlib.metadata as m, json, platform
 from vit_tutorial.common import machine
 shown = {shown!r}
-print(json.dumps({{"python": platform.python_version(), "cpu": machine.cpu_name()}} | {{n: m.version(n) for n in shown}}))"""
+facts = {{"python": platform.python_version(), "cpu": machine.cpu_name()}}
+print(json.dumps(facts | {{n: m.version(n) for n in shown}}))"""
 
 
 def lowest() -> list[str]:
-    """'name==bound' for each package that has a lower bound and whose version can change what a lesson shows."""
+    """'name==bound' for each package that has a lower bound and whose version can change what a
+    lesson shows."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = list(project["dependencies"])
     lines += [
@@ -63,7 +70,8 @@ def lowest() -> list[str]:
 
 
 def make_environment(folder: Path, python: str, corner: str) -> Path:
-    """A new virtual environment with this checkout and what its tests need; the path of its Python."""
+    """A new virtual environment with this checkout and what its tests need; the path of its
+    Python."""
     subprocess.run([python, "-m", "venv", folder], check=True)
     inside = folder / "bin" / "python"
     pins = folder / "pins.txt"
@@ -74,7 +82,8 @@ def make_environment(folder: Path, python: str, corner: str) -> Path:
 
 
 def run(python: Path, target: str, threads: int) -> dict:
-    """The tests of one target in that environment: how many passed, failed and were skipped, the seconds, and what failed."""
+    """The tests of one target in that environment: how many passed, failed and were skipped, the
+    seconds, and what failed."""
     with tempfile.TemporaryDirectory() as place:
         report = Path(place) / "report.xml"
         begun = time.perf_counter()
@@ -171,7 +180,8 @@ def main() -> int:
                 **about,
             )
             print(
-                f"{target}: {row['passed']} passed, {row['failed']} failed, {row['seconds']} s  {row['which_failed']}"
+                f"{target}: {row['passed']} passed, {row['failed']} failed, "
+                f"{row['seconds']} s  {row['which_failed']}"
             )
             rows.append(row)
             write(rows)  # an hour of runs that is stopped keeps what it found

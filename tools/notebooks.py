@@ -1,12 +1,17 @@
-"""Build, check and time the lessons. A thin script over jupytext (text form), nbclient (execution) and nbstripout (clean-up).
+"""Build, check and time the lessons.
 
-    python tools/notebooks.py text            make .lessons/NN_topic.py, the text form to edit, from notebooks/NN_topic.ipynb
-    python tools/notebooks.py build 01 04     text form -> notebook: set-up cell and badge put in place, executed, stripped
-    python tools/notebooks.py student         lesson -> notebooks/student/NN_topic.ipynb, without solutions and outputs
-    python tools/notebooks.py check           what must hold for every committed lesson and student copy; the tests call it too
-    python tools/notebooks.py times           execute, write data/results/lesson_times.csv and each lesson's **Time.** line
+    python tools/notebooks.py text          make .lessons/NN_topic.py, the text form to edit
+    python tools/notebooks.py build 01 04   text form -> notebook: set-up cell and badges in place,
+                                            executed, stripped
+    python tools/notebooks.py student       make notebooks/student/NN_topic.ipynb, the lesson
+                                            without solutions and outputs
+    python tools/notebooks.py check         what must hold for every committed lesson and student
+                                            copy; the tests call it too
+    python tools/notebooks.py times         execute, write data/results/lesson_times.csv and each
+                                            lesson's **Time.** line
 
-Without numbers, a command takes all lessons.
+Without numbers, a command takes all lessons. A thin script over jupytext (text form), nbclient
+(execution) and nbstripout (clean-up).
 """
 
 import argparse
@@ -42,7 +47,8 @@ REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8")
 SETUP_TAGS = ["setup", "nbval-ignore-output"]
 MAX_BYTES = 2_000_000
 MAX_STUDENT_BYTES = 300_000
-# What execution and Colab leave in a notebook and nobody reads; outputs, execution counts and ids stay.
+# What execution and Colab leave in a notebook and nobody reads; outputs, execution counts and ids
+# stay.
 STRIP = [
     "nbstripout",
     "--keep-output",
@@ -51,7 +57,8 @@ STRIP = [
     "--unix-newlines",
     "--extra-keys",
 ] + [
-    "metadata.widgets metadata.colab metadata.accelerator metadata.jupytext metadata.language_info.version "
+    "metadata.widgets metadata.colab metadata.accelerator metadata.jupytext "
+    "metadata.language_info.version "
     "cell.metadata.id cell.metadata.outputId cell.metadata.colab cell.metadata.execution"
 ]
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -65,7 +72,8 @@ TIME_LINE = re.compile(
 
 
 def number(path: Path) -> str:
-    """What a lesson's name starts with: two digits, and a letter for one that came in between (06b)."""
+    """What a lesson's name starts with: two digits, and a letter for one that came in between
+    (06b)."""
     return path.name.partition("_")[0]
 
 
@@ -103,7 +111,8 @@ def student_copy(nb):
 
 
 def write_student(lesson: Path) -> Path:
-    """Write the student copy of the lesson at `lesson`; its path. A ValueError says which cell gives a solution away."""
+    """Write the student copy of the lesson at `lesson`; its path. A ValueError says which cell
+    gives a solution away."""
     path = student_path(lesson)
     nb = student_copy(nbformat.read(lesson, as_version=4))
     path.parent.mkdir(exist_ok=True)
@@ -130,7 +139,7 @@ def write(nb, path: Path) -> None:
     subprocess.run([sys.executable, "-m", *STRIP, str(path)], check=True)
 
 
-# --- text form ---------------------------------------------------------------------------------------------------------
+# --- text form ----------------------------------------------------------------------------------
 
 
 def to_text(path: Path, text: Path) -> None:
@@ -140,7 +149,8 @@ def to_text(path: Path, text: Path) -> None:
 
 
 def from_text(text: Path, path: Path):
-    """The notebook that the text form gives. Cells that the notebook at `path` has already keep their ids."""
+    """The notebook that the text form gives. Cells that the notebook at `path` has already keep
+    their ids."""
     nb = jupytext.read(text)
     if path.exists():
         nb = combine_inputs_with_outputs(nb, nbformat.read(path, as_version=4), fmt="py:percent")
@@ -156,7 +166,8 @@ def from_text(text: Path, path: Path):
 
 
 def put_in_place(nb, path: Path) -> None:
-    """Give the notebook the one set-up cell and the two badges, with this lesson's number and name."""
+    """Give the notebook the one set-up cell and the two badges, with this lesson's number and
+    name."""
     setup = [cell for cell in nb.cells if is_setup(cell)]
     if not setup:
         setup = [nbformat.v4.new_code_cell()]
@@ -173,26 +184,27 @@ def put_in_place(nb, path: Path) -> None:
     )
 
 
-# --- execution ---------------------------------------------------------------------------------------------------------
+# --- execution ----------------------------------------------------------------------------------
 
 
 def execute(nb, folder: Path) -> tuple[float, float]:
-    """Execute the notebook in place, in a fresh kernel that starts in `folder`: (seconds, peak memory of the kernel in MB).
+    """Execute the notebook in place, in a fresh kernel that starts in `folder`: (seconds, peak
+    memory of the kernel in MB).
 
-    The seconds include the start of the kernel. Raises nbclient's CellExecutionError, which shows the cell, at the first error.
+    The seconds include the start of the kernel. Raises nbclient's CellExecutionError, which shows
+    the cell, at the first error.
     """
     empty = Path(tempfile.gettempdir()) / "vit_tutorial_no_data"
-    environment = (
-        os.environ
-        | {
-            "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # figures as in a browser, whatever the shell says
-            "PYTHONPATH": os.pathsep.join(
-                filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
-            ),  # this checkout's package
-            "VIT_TUTORIAL_DATA": str(empty),  # no CIFAR-10 at hand: its images must not be stored
-            "VIT_TUTORIAL_LESSON_SOURCE": "shapes",  # nor fetched, where the machine could train on it
-        }
-    )
+    environment = os.environ | {
+        # figures as in a browser, whatever the shell says
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYTHONPATH": os.pathsep.join(
+            filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
+        ),  # this checkout's package
+        "VIT_TUTORIAL_DATA": str(empty),  # no CIFAR-10 at hand: its images must not be stored
+        # nor fetched, where the machine could train on it
+        "VIT_TUTORIAL_LESSON_SOURCE": "shapes",
+    }
     client = NotebookClient(
         nb,
         timeout=600,
@@ -210,7 +222,8 @@ def execute(nb, folder: Path) -> tuple[float, float]:
 
 
 def peak_memory(client) -> float:
-    """The most memory, in MB, that the client's kernel has held; asked of the kernel itself, in a cell that is not kept."""
+    """The most memory, in MB, that the client's kernel has held; asked of the kernel itself, in a
+    cell that is not kept."""
     probe = nbformat.v4.new_code_cell(
         "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
@@ -222,7 +235,8 @@ def peak_memory(client) -> float:
 
 
 def build(text: Path) -> dict:
-    """Make, execute and write the lesson of one text form; its row of times. If it fails, the notebook stays as it was."""
+    """Make, execute and write the lesson of one text form; its row of times. If it fails, the
+    notebook stays as it was."""
     path = NOTEBOOKS / f"{text.stem}.ipynb"
     nb = from_text(text, path)
     seconds, peak = execute(nb, NOTEBOOKS)
@@ -232,22 +246,25 @@ def build(text: Path) -> dict:
     )
     print(
         f"{path.stem}: {seconds:.1f} s, peak {peak:.0f} MB, {len(lengths)} code cells, "
-        f"median {lengths[len(lengths) // 2]} and longest {lengths[-1]} lines, {path.stat().st_size / 1000:.0f} kB",
+        f"median {lengths[len(lengths) // 2]} and longest {lengths[-1]} lines, "
+        f"{path.stat().st_size / 1000:.0f} kB",
         flush=True,
     )
     return time_row(path, seconds, peak)
 
 
-# --- checks ------------------------------------------------------------------------------------------------------------
+# --- checks -------------------------------------------------------------------------------------
 
 
 def check(path: Path) -> list[str]:
-    """What is wrong with the lesson at `path`, one line each; an empty list when it is fit to be committed."""
+    """What is wrong with the lesson at `path`, one line each; an empty list when it is fit to be
+    committed."""
     nb = nbformat.read(path, as_version=4)
     found = check_cells(nb) + check_head(nb, path) + addresses(path.read_text(encoding="utf-8"))
     if path.stat().st_size > MAX_BYTES:
         found.append(
-            f"{path.stat().st_size:,} bytes: at most {MAX_BYTES:,}, so that GitHub shows it and a clone stays small"
+            f"{path.stat().st_size:,} bytes: at most {MAX_BYTES:,}, so that GitHub shows "
+            f"it and a clone stays small"
         )
     if subprocess.run(
         [sys.executable, "-m", *STRIP, "--verify", str(path)], capture_output=True
@@ -257,7 +274,8 @@ def check(path: Path) -> list[str]:
 
 
 def check_cells(nb) -> list[str]:
-    """Every code cell executed, in order, without an error; no path of one machine; no tag that nbval would not know."""
+    """Every code cell executed, in order, without an error; no path of one machine; no tag that
+    nbval would not know."""
     from nbval.plugin import metadata_tags
 
     found = []
@@ -265,7 +283,8 @@ def check_cells(nb) -> list[str]:
         head = cell.source.split("\n")[0][:60]
         if cell.execution_count != count:
             found.append(
-                f"code cell {count} ({head!r}) was executed as number {cell.execution_count}: build the lesson again"
+                f"code cell {count} ({head!r}) was executed as number "
+                f"{cell.execution_count}: build the lesson again"
             )
         found += [
             f"code cell {count} ({head!r}) stores a {out.ename}"
@@ -274,7 +293,8 @@ def check_cells(nb) -> list[str]:
         ]
         if any(WIDGET_VIEW in out.get("data", {}) for out in cell.outputs):
             found.append(
-                f"code cell {count} ({head!r}) stores the view of a widget that is gone: build the lesson again"
+                f"code cell {count} ({head!r}) stores the view of a widget that is gone: "
+                f"build the lesson again"
             )
         unknown = [
             tag
@@ -311,7 +331,8 @@ def output_texts(output) -> list[str]:
 
 
 def check_head(nb, path: Path) -> list[str]:
-    """Title, badges and time line in the first cell; the one set-up cell first among the code cells."""
+    """Title, badges and time line in the first cell; the one set-up cell first among the code
+    cells."""
     found = []
     first = nb.cells[0].source
     if not first.startswith(f"# {number(path)} · "):
@@ -331,7 +352,8 @@ def check_head(nb, path: Path) -> list[str]:
 
 
 def check_student(lesson: Path) -> list[str]:
-    """What is wrong with the student copy of the lesson at `lesson`, one line each; an empty list when it is in step and fit."""
+    """What is wrong with the student copy of the lesson at `lesson`, one line each; an empty list
+    when it is in step and fit."""
     path = student_path(lesson)
     again = f"run python tools/notebooks.py student {number(lesson)}"
     if not path.exists():
@@ -350,7 +372,8 @@ def check_student(lesson: Path) -> list[str]:
         found.append("holds outputs")
     if path.stat().st_size > MAX_STUDENT_BYTES:
         found.append(
-            f"{path.stat().st_size:,} bytes: at most {MAX_STUDENT_BYTES:,}; is a picture attached to a cell?"
+            f"{path.stat().st_size:,} bytes: at most {MAX_STUDENT_BYTES:,}; is a picture "
+            f"attached to a cell?"
         )
     found += [
         f"the path {found_path!r} of one machine stands in a cell"
@@ -360,14 +383,16 @@ def check_student(lesson: Path) -> list[str]:
 
 
 def addresses(text: str) -> list[str]:
-    """Addresses of a repository called vit_tutorial in `text` that are not the one in pyproject.toml."""
+    """Addresses of a repository called vit_tutorial in `text` that are not the one in
+    pyproject.toml."""
     owner_and_name = REPOSITORY.removeprefix("https://github.com/")
-    pattern = r"(?:github\.com|githubusercontent\.com|colab\.research\.google\.com/github)/([\w.-]+/vit_tutorial)\b"
+    hosts = r"github\.com|githubusercontent\.com|colab\.research\.google\.com/github"
+    pattern = rf"(?:{hosts})/([\w.-]+/vit_tutorial)\b"
     wrong = {name for name in re.findall(pattern, text) if name != owner_and_name}
     return [f"points to {name}, but pyproject.toml says {owner_and_name}" for name in sorted(wrong)]
 
 
-# --- times -------------------------------------------------------------------------------------------------------------
+# --- times --------------------------------------------------------------------------------------
 
 
 def cores() -> int:
@@ -402,12 +427,19 @@ def time_line(row: dict, line: re.Match) -> str:
     """The new **Time.** line; what the old one said about a GPU stays."""
     gpu = line["gpu"] or "; on a GPU: not measured yet."
     seconds = max(1, round(float(row["seconds"])))
-    text = f"**Time.** about {seconds} s on {row['cores']} CPU cores, {int(row['peak_mb']) / 1000:.1f} GB of memory at the peak"
-    return f"{line['comment']}{text} (measured {row['date']}: {row['cpu']}, torch {row['torch'].split('+')[0]}){gpu}"
+    text = (
+        f"**Time.** about {seconds} s on {row['cores']} CPU cores, "
+        f"{int(row['peak_mb']) / 1000:.1f} GB of memory at the peak"
+    )
+    return (
+        f"{line['comment']}{text} (measured {row['date']}: {row['cpu']}, torch "
+        f"{row['torch'].split('+')[0]}){gpu}"
+    )
 
 
 def write_times(rows: list[dict]) -> None:
-    """Merge the rows into the table, and bring the **Time.** line of each of their lessons up to date."""
+    """Merge the rows into the table, and bring the **Time.** line of each of their lessons up to
+    date."""
     old = list(csv.DictReader(TIMES.open(newline="", encoding="utf-8"))) if TIMES.exists() else []
     merged = {row["lesson"]: row for row in [*old, *rows]}
     TIMES.parent.mkdir(parents=True, exist_ok=True)
@@ -434,7 +466,7 @@ def write_times(rows: list[dict]) -> None:
             )
 
 
-# --- command line ------------------------------------------------------------------------------------------------------
+# --- command line -------------------------------------------------------------------------------
 
 
 def chosen(folder: Path, pattern: str, numbers: list[str]) -> list[Path]:
@@ -443,7 +475,8 @@ def chosen(folder: Path, pattern: str, numbers: list[str]) -> list[Path]:
     missing = set(numbers) - {number(file) for file in files}
     if missing:
         sys.exit(
-            f"no lesson {', '.join(sorted(missing))} in {folder.name}/: there are {', '.join(map(number, files)) or 'none'}"
+            f"no lesson {', '.join(sorted(missing))} in {folder.name}/: there are "
+            f"{', '.join(map(number, files)) or 'none'}"
         )
     return [file for file in files if not numbers or number(file) in numbers]
 
@@ -476,7 +509,8 @@ def main() -> int:
             text = TEXT / f"{path.stem}.py"
             if text.exists() and not args.force:
                 print(
-                    f".lessons/{text.name} is there already and was left as it is; --force makes it anew"
+                    f".lessons/{text.name} is there already and was left as it is; "
+                    f"--force makes it anew"
                 )
             else:
                 to_text(path, text)
@@ -494,7 +528,8 @@ def main() -> int:
         for path in lessons:
             try:
                 print(
-                    f"student/{write_student(path).name}: {student_path(path).stat().st_size / 1000:.0f} kB"
+                    f"student/{write_student(path).name}: "
+                    f"{student_path(path).stat().st_size / 1000:.0f} kB"
                 )
             except ValueError as error:
                 failed.append(f"{path.name}: {error}")

@@ -17,7 +17,8 @@ except KeyboardInterrupt:
 
 
 def run(folder: Path, *sources: str, seconds: float) -> subprocess.CompletedProcess:
-    """pytest on a lesson of these cells, none of whose outputs is compared, with this limit for a cell."""
+    """pytest on a lesson of these cells, none of whose outputs is compared, with this limit for a
+    cell."""
     nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
     for cell in nb.cells:
         cell.metadata["tags"] = ["nbval-ignore-output"]

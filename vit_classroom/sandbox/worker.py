@@ -166,7 +166,8 @@ class Worker:
         return None if error is None else f"{type(error).__name__}: {error}"
 
     def _observe(self, step: dict) -> str | None:
-        """Evaluate the expression that names the learner's function, and let the check observe it."""
+        """Evaluate the expression that names the learner's function, and let the check observe
+        it."""
         streams = sys.stdout, sys.stderr
         sys.stdout, sys.stderr = Stream("stdout", self), Stream("stderr", self)
         try:

@@ -10,11 +10,15 @@ from typing import IO
 
 @contextlib.contextmanager
 def atomic_write(path: str | Path, mode: str = "wb", sync: bool = False) -> Iterator[IO]:
-    """A file to write into. When the block ends, it stands under the name `path`, whole; after an error it is gone.
+    """A file to write into. When the block ends, it stands under the name `path`, whole; after an
+    error it is gone.
 
-    The bytes go to a hidden file beside `path`, which is then renamed: a crash in the middle leaves the old file intact.
-    mode: "wb" for bytes, "w" for text (UTF-8, line ends as they are written). sync: wait until the disk has the bytes, so
-    that even a power cut cannot take them. Makes the folder if it is missing. Raises OSError when the disk is full or the
+    The bytes go to a hidden file beside `path`, which is then renamed: a crash in the middle leaves
+    the old file intact.
+    mode: "wb" for bytes, "w" for text (UTF-8, line ends as they are written). sync: wait until the
+    disk has the bytes, so
+    that even a power cut cannot take them. Makes the folder if it is missing. Raises OSError when
+    the disk is full or the
     folder cannot be written to.
     """
     path = Path(path)
@@ -48,7 +52,8 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_rows(path: str | Path, rows: list[dict]) -> None:
-    """Write `rows` as CSV, whole or not at all: the columns are the first row's keys, None becomes an empty field."""
+    """Write `rows` as CSV, whole or not at all: the columns are the first row's keys, None becomes
+    an empty field."""
     with atomic_write(path, "w") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
         writer.writeheader()

@@ -47,7 +47,8 @@ def shape_difference(actual: torch.Tensor, expected: torch.Tensor) -> str:
 
 
 def value_difference(actual: torch.Tensor, expected: torch.Tensor) -> str:
-    """The most telling difference of two tensors of one shape: moved, scaled, or its first place."""
+    """The most telling difference of two tensors of one shape: moved, scaled, or its first
+    place."""
     if not expected.ndim:
         return f"It is {_number(actual.item())}, expected {_number(expected.item())}."
     wrong = ~torch.isclose(actual.double(), expected.double(), rtol=1e-4, atol=2e-5, equal_nan=True)

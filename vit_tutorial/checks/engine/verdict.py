@@ -15,7 +15,7 @@ class Verdict:
     message: str
 
 
-class CheckFailed(AssertionError):
+class CheckFailed(AssertionError):  # noqa: N818 - a learner reads "CheckFailed in check_patchify"
     """A learner's function did not pass. The text: what came back, what was expected, a hint.
 
     check: the check's name, such as "check_patchify".
