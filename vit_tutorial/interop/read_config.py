@@ -1,4 +1,4 @@
-"""The ViTConfig of a model of another library, or the feature that ours lacks."""
+"""The ViTConfig of another library's model, or the feature that ours lacks."""
 
 import math
 import re
@@ -48,7 +48,7 @@ def refuse(library: str, feature: str, value) -> NoReturn:
 
 
 def read_config(model: nn.Module, library: ModuleType, image_size) -> ViTConfig:
-    """The ViTConfig of their `model`. Raises ValueError for what no ViTConfig can say.
+    """The ViTConfig of their `model`. Raises ValueError for what no ViTConfig can express.
 
     library: our description of the library, one of the modules of this package.
     """

@@ -1,4 +1,4 @@
-"""The same weights for another image size: what becomes of each kind of position."""
+"""The same weights for another image size: what happens to each kind of position."""
 
 import dataclasses
 
@@ -44,7 +44,7 @@ def resize_model(model: VisionTransformer, image_size: int | tuple[int, int]) ->
 
 
 def _resize_positions(source: nn.Module, target: nn.Module, old: ViTConfig, new: ViTConfig) -> None:
-    """Fill one position embedding for the new grid from one for the old; waves are in place."""
+    """Fill one position embedding for the new grid from one for the old; sines need nothing."""
     if isinstance(source, RelativeBias):
         target.bias.copy_(_resize_bias(source.bias, old, new))
     elif isinstance(source, Learned2D):
@@ -66,7 +66,7 @@ def _resize_table(table: Tensor, old: ViTConfig, new: ViTConfig) -> Tensor:
 
 
 def _resize_line(vectors: Tensor, length: int) -> Tensor:
-    """(R, D/2) -> (R', D/2), along the one line that these vectors form."""
+    """(R, D/2) -> (R', D/2), interpolated along the line that these vectors form."""
     if len(vectors) == length:
         return vectors
     image = vectors.T[None, :, :, None]  # (1, D/2, R, 1)

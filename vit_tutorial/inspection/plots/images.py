@@ -166,9 +166,10 @@ def image_grid(
 
     images: a tensor (n, C, H, W) or (n, H, W), or a list of pictures, each as in `patches`; their
         sizes may differ.
-    titles: a text for each. columns: at most; fewer where they would be wider than a page.
+    titles: a text for each. columns: at most this many; fewer where they would be wider than a
+    page.
     inches: the least width of a picture.
-    Raises ValueError for no images, or another number of titles than images.
+    Raises ValueError for no images, or when the titles do not match the images.
     """
     require_int("columns", columns)
     pictures = [as_tensor(image) for image in images]
