@@ -43,8 +43,8 @@ the 95 % interval of that one mean.
 The training runs on this page used a copy of CIFAR-10 in which all 60,000 images were re-encoded
 as JPEG (about 30 dB). Do its accuracies hold for the original? On 1,017 of the original test
 images, three models trained on the copy scored 1.4 ± 1.9, 0.5 ± 1.6 and 0.0 ± 1.6 points better
-than on the JPEG versions of the same images. So the copy's accuracies stand for the original within
-about 2 points. This was measured outside the repository."""
+than on the JPEG versions of the same images. So accuracies on the copy match those on the original
+within about 2 points. This was measured outside the repository."""
 
 
 # --- README.md -----------------------------------------------------------------------------------

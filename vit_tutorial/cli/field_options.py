@@ -70,7 +70,7 @@ def _help(comment: str, default) -> str:
 
 
 def _reading(annotation) -> dict:
-    """How argparse reads a value of this type: int, float, str, and bool alone or beside str."""
+    """How argparse reads a value of this type: int, float, str, bool, or bool | str."""
     types = set(typing.get_args(annotation) or (annotation,)) - {type(None)}
     if types == {bool}:
         return dict(action=argparse.BooleanOptionalAction)

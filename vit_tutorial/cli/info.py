@@ -15,7 +15,7 @@ from ..training import choose_precision
 def describe_device(device: torch.device) -> str:
     """`device` in a phrase: what it is, and the precision that training would choose.
 
-    If there is a GPU that cannot be used, also why.
+    If there is a GPU that cannot be used, it says why.
     """
     precision = choose_precision(device)
     chosen = f"{precision.name} ({precision.reason})"

@@ -51,7 +51,7 @@ def resume_run(
 ) -> dict:
     """Resume the run in `out` with its own settings; return what run.json holds at its end.
 
-    It continues from the last checkpoint; if there is none yet, it starts again.
+    It continues from the last checkpoint; if there is none yet, it starts over.
     Raises ValueError when there is no run, or when it is finished; FileNotFoundError when its data
     is gone.
     """

@@ -118,7 +118,7 @@ def cutmix(
 
     images: (B, C, H, W), uint8 or float. labels: (B,), int64.
     probability: 0..1, that an image is cut. alpha: above 0; the box has an area of
-        1 - Beta(alpha, alpha) of the image before it is clipped, and its centre lies anywhere.
+        1 - Beta(alpha, alpha) of the image before it is clipped, and its centre can be anywhere.
     Returns images of the same dtype, and targets (B, num_classes), float32: the shares of the
     pixels, counted after the box was clipped at the border, so each row sums to 1.
 

@@ -58,7 +58,7 @@ def data_root(root: str | Path | None = None) -> Path:
 def results_path(name: str) -> Path:
     """The committed file data/results/`name`, in the repository or in the installed package.
 
-    Raises FileNotFoundError, naming the files that are there, when it is not.
+    Raises FileNotFoundError when it does not exist, naming the files that do.
     """
     return _committed("results", name)
 
@@ -68,7 +68,7 @@ def weights_path(name: str) -> Path:
 
     In the repository, or packed into the installed package.
 
-    Raises FileNotFoundError, naming the files that are there, when it is not.
+    Raises FileNotFoundError when it does not exist, naming the files that do.
     """
     return _committed("weights", name)
 

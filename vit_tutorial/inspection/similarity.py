@@ -35,7 +35,7 @@ def similarity_numbers(
 
 
 def grid_recovery(table: torch.Tensor, grid: tuple[int, int]) -> tuple[float, float]:
-    """How well the similarities alone give back the patches' rows and columns: two shares, 0 to 1.
+    """How well the similarities alone recover the patches' rows and columns: two shares, 0 to 1.
 
     Classical multidimensional scaling (Torgerson 1952): the two leading eigenvectors of the centred
     cosines place each patch in a plane. The share is the R squared of the best linear fit of the

@@ -41,7 +41,7 @@ def feature_of(name: str) -> str:
 
 
 def refuse(library: str, feature: str, value) -> NoReturn:
-    """Raise the ValueError that names a feature of theirs, and its value."""
+    """Raise the ValueError that names one of their features, and its value."""
     raise ValueError(
         f"this {library} ViT has a feature that vit_tutorial's model lacks, {feature}: {value}"
     )

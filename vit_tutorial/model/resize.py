@@ -20,8 +20,8 @@ def resize_model(model: VisionTransformer, image_size: int | tuple[int, int]) ->
     - Learned tables are interpolated on the grid (bicubic, as in the paper's section 3.2 and in
       timm): learned_1d as a whole, learned_2d along its two lines, relative on the grid of offsets.
       The rows of the class token stay as they are.
-    - Sinusoidal and rotary positions are computed anew: a ninth row is one step further along the
-      wave than the eighth.
+    - Sinusoidal and rotary positions are recomputed: a ninth row is one step further along the wave
+      than the eighth.
     The copy has the dtype, device and mode of `model`. Raises ValueError when the patch size does
     not divide the new size.
     """

@@ -82,7 +82,7 @@ def a100(minutes: float = 10) -> Recipe:
 
 
 def recipes() -> dict:
-    """The recipes by name, as functions of the minutes; their docstrings say what they reached."""
+    """The recipes by name, as functions of the minutes; their docstrings give their results."""
     return {"cpu": cpu, "t4": t4, "a100": a100}
 
 

@@ -38,7 +38,7 @@ class TrainSettings:
     rand_augment_magnitude: float = 9  # RandAugment: strength of an operation, 0 to 10
     cutmix: float = 0.0  # probability of CutMix for a batch, 0 to 1
     ema_decay: float = 0.0  # decay of a moving average of the weights, such as 0.999; 0 for none
-    micro_batch: int | None = None  # images at once in one process; unless given, what fits
+    micro_batch: int | None = None  # images at once in one process; unless given, as many as fit
     checkpoint_activations: bool | None = None  # less memory, slower; unless given, where needed
     compile: bool | str = False  # torch.compile: yes, no, or auto (in long runs, if it is faster)
     precision: str = "auto"  # fp32, bf16, fp16, or auto: whichever is fast on the device

@@ -17,7 +17,7 @@ def curves(
 
     rows: a list of dicts with `x` and any of train_loss, validation_loss, validation_accuracy
         (0 to 1), lr: numbers, or text as csv.DictReader gives it. Empty, None and nan are left out.
-    also: {name: rows} of other runs, drawn in the same panels. label: this run's name beside them.
+    also: {name: rows} of other runs, drawn in the same panels. label: this run's name among them.
     x: "epochs", "minutes" or "step"; None takes the first of them that every run has.
     Raises ValueError for no rows, an unknown axis, or rows with nothing to draw.
     """

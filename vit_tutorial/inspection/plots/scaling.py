@@ -1,4 +1,4 @@
-"""A picture of cost: time and memory of a training step as one factor grows, beside theory."""
+"""A picture of cost: time and memory of a training step as one factor grows, against theory."""
 
 from .base import BLUE, GREEN, ORANGE, PURPLE, new_figure
 

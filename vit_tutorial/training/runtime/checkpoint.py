@@ -29,7 +29,7 @@ class CheckpointNotSavedError(OSError):
 
 
 def save_checkpoint(folder: str | Path, state: dict, label: str = "") -> Path:
-    """Write `state` to `folder`/checkpoint.safetensors; what was there becomes the previous one.
+    """Write `state` to `folder`/checkpoint.safetensors; the last one becomes the previous one.
 
     state: dicts (keys str or int), lists and tuples, nested, of tensors (any dtype, device and
     layout in memory), int, float, bool, str and None. label: a readable name ("step 1200"), for

@@ -33,7 +33,7 @@ class Precision:
 
 
 def choose_precision(device: torch.device | str, wish: str = "auto") -> Precision:
-    """The precision to train in on `device`: `wish`, or for "auto" what is fast there.
+    """The precision to train in on `device`: `wish`, or for "auto" what is fast on it.
 
     That is bf16 on GPUs of compute capability 8.0 and up and on CPUs that compute in bf16, fp16 on
     older GPUs (a T4 reports bf16 as supported and emulates it, ten times slower), else fp32.
