@@ -160,7 +160,7 @@ def tables() -> str:
             *(f"{s * file_bytes / 1e9:.2f} GB/s" for s in speed),
         ),
         (
-            "the same, on a network",
+            "the same in bits, for a network",
             "8 · bytes",
             *(f"{8 * s * file_bytes / 1e9:.0f} Gbit/s" for s in speed),
         ),
@@ -170,12 +170,12 @@ def tables() -> str:
             *(f"{s * pixels / 1e9:.2f} GB/s" for s in a_gpu),
         ),
         (
-            "cores that decode",
+            "cores needed to decode",
             f"images a second / {rate['full']:.0f} (measured, a CPU second)",
             *(whole(s / rate["full"]) for s in speed),
         ),
         (
-            "cores, files made smaller beforehand",
+            "cores needed, files made smaller beforehand",
             f"images a second / {rate['small']:.0f} (measured)",
             *(whole(s / rate["small"]) for s in speed),
         ),
@@ -200,7 +200,7 @@ def tables() -> str:
         *(
             (
                 f"hours, {epochs} epochs, files made smaller beforehand",
-                "the same with their rate",
+                "the same formula with their rate",
                 *(f"{epochs * TRAIN_IMAGES / min(s, limits['small']) / 3600:.1f}" for s in speed),
             )
             for epochs in EPOCHS
@@ -229,7 +229,7 @@ def tables() -> str:
             f"{(TRAIN_IMAGES + VALIDATION_IMAGES) / rate['check']:.0f} s",
         ),
         (
-            "colours of 10,000 images at the start",
+            "mean and deviation of 10,000 images at the start",
             f"10,000 / ({workers // 2} workers · {rate['full']:.0f}): each process",
             f"{10_000 / (workers // 2 * rate['full']):.0f} s",
         ),
@@ -246,12 +246,12 @@ def tables() -> str:
             f"{moved / 1e6:.0f} MB",
         ),
         (
-            "its time inside a machine",
+            "time of the all-reduce inside a machine",
             f"bytes / {NVLINK / 1e9:.0f} GB/s (assumption)",
             f"{1000 * moved / NVLINK:.1f} ms",
         ),
         (
-            "its time between machines",
+            "time of the all-reduce between machines",
             f"bytes / {ETHERNET / 1e9:.1f} GB/s (assumption: 100 Gbit/s)",
             f"{1000 * moved / ETHERNET:.1f} ms",
         ),
@@ -260,7 +260,7 @@ def tables() -> str:
             "weights and two moments of AdamW: 3 · 4 bytes · parameters",
             f"{state / 1e6:.0f} MB",
         ),
-        ("writing them", "one a minute, / 60 s", f"{state / 60e6:.1f} MB/s"),
+        ("writing checkpoints", "one a minute, / 60 s", f"{state / 60e6:.1f} MB/s"),
         (
             "shared memory, batches read ahead",
             f"{GPUS * workers} workers · 2 · {BATCH // GPUS} images · 3 · {SIDE}² bytes",
@@ -276,7 +276,7 @@ def tables() -> str:
     return "\n\n".join(
         [
             "### The work\n\n" + table(("what", "formula", "value"), work),
-            "### Time and cost, if images always come in time\n\n"
+            "### Time and cost, if images always arrive in time\n\n"
             + table(("what", "formula", *shares), time),
             f'### Reading\n\nMeasured rates: one core of "{rate["hardware"]}", '
             "`data/results/reading_cpu.csv`.\n\n" + table(("what", "formula", *shares), disk),

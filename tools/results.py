@@ -40,11 +40,11 @@ the 95 % interval of that one mean.
 
 ## CIFAR-10 (JPEG copy)
 
-The trainings on this page used a copy of CIFAR-10 in which all 60,000 images had been re-encoded
+The training runs on this page used a copy of CIFAR-10 in which all 60,000 images were re-encoded
 as JPEG (about 30 dB). Do its accuracies hold for the original? On 1,017 of the original test
 images, three models trained on the copy scored 1.4 ± 1.9, 0.5 ± 1.6 and 0.0 ± 1.6 points better
-than on the JPEG versions of the same images. So the copy's accuracies stand for the original within
-about 2 points. (This was measured outside the repository.)"""
+than on the JPEG versions of the same images. So accuracies on the copy match those on the original
+within about 2 points. This was measured outside the repository."""
 
 
 # --- README.md -----------------------------------------------------------------------------------
@@ -67,23 +67,29 @@ def findings_of_lessons() -> dict[str, tuple[str, tuple[str, ...]]]:
             ("read at -1: 0.999     read at 0: 0.225",),
         ),
         "03": (
-            "Without positions, training stops at the 50 % that you derive first.",
+            "Without positions, accuracy stops at the 50 % that you derive first.",
             ("none       shape  99.8%   half  50.0%   class  49.9%",),
         ),
         "04": (
-            "If queries and keys share a layer, no training finds every left neighbour.",
+            "If queries and keys share a layer, training never finds every left neighbour.",
             ("shared: none above the ceiling (0.015 for chance): True",),
         ),
         "05": (
-            "Without residuals, all patches become one vector in three blocks.",
+            "Without residuals, three blocks turn all patches into one vector.",
             ("without_residual             5e-01   6e-02   2e-04   2e-07",),
         ),
         "06": (
             "The best of 200 random models scores 17 %; on new images, 9 %.",
             ("chosen on: 0.17", "others   : 0.09"),
         ),
-        "06b": (f"CutMix costs {-100 * cutmix['difference']:.1f} points in a short training.", ()),
-        "08": (f"A table started at 1 hardly moves: cosine {kept:.3f} with its start.", ()),
+        "06b": (
+            f"CutMix costs {-100 * cutmix['difference']:.1f} points in a short training run.",
+            (),
+        ),
+        "08": (
+            f"Positions initialised at standard deviation 1 hardly move: cosine {kept:.3f}.",
+            (),
+        ),
     }
 
 
@@ -101,7 +107,7 @@ def lessons() -> str:
         minutes = reading if reading == with_exercises else f"{reading} ({with_exercises})"
         link = f"[{title}](notebooks/{path.name})"
         table.append([number(path), link, minutes, findings[number(path)][0]])
-    return grid(["", "lesson", "minutes (with exercises)", "you find out"], table, tight=True)
+    return grid(["", "lesson", "minutes (with exercises)", "what you find out"], table, tight=True)
 
 
 def five_findings() -> str:
@@ -121,13 +127,13 @@ def five_findings() -> str:
 
     return "\n".join(
         [
-            f"- Without positions a ViT gets {100 * shapes['none']['mean']:.1f} % where order "
-            f"decides; with a learned table, {100 * shapes['learned_1d, stem']['mean']:.1f} %.",
+            f"- Where order decides, a ViT gets {100 * shapes['none']['mean']:.1f} % without "
+            f"positions and {100 * shapes['learned_1d, stem']['mean']:.1f} % with a learned table.",
             f"- On photographs, removing positions costs only {points(photos['none'])}†.",
-            "- Starting positions at standard deviation 1 rather than 0.02 costs "
+            "- Initialising positions at standard deviation 1 rather than 0.02 costs "
             f"{points(starts['randn'])}†.",
-            f"- Muon instead of AdamW gains {points(muon)}†.",
-            f"- {sum(int(row['tried']) for row in killed)} killed runs all resumed and ended with "
+            f"- Replacing AdamW with Muon gains {points(muon)}†.",
+            f"- All {sum(int(row['tried']) for row in killed)} killed runs resumed and ended with "
             "the same weights, bit for bit.",
         ]
     )
@@ -170,12 +176,12 @@ def checks_table() -> str:
             + [f"{float(row['seconds_slowest']):.2f} s"]
         )
     named = int(total["corpus_named"]) / int(total["corpus_wrong"])
-    head = ["check", "known mistakes", "wrong code rejected", "named rightly"]
+    head = ["check", "known mistakes", "wrong code rejected", "named correctly"]
     head += ["correct code accepted", "slowest"]
     return (
         "## Checks that name the mistake\n\n"
         "The checks were tried on functions whose author had not seen the library's code "
-        "(`tests/checks/corpus`). On first contact they named 305 of 341 mistakes rightly "
+        "(`tests/checks/corpus`). On first contact they named 305 of 341 mistakes correctly "
         "(89.4 %). The library then learned the mistakes that it had missed, and now names "
         f"{named:.1%}.\n\n{grid(head, table)}\n\n`python benchmarks/checks.py` "
         f"({rows[0]['hardware']}, torch {rows[0]['torch']}, {rows[0]['date']})."
@@ -218,7 +224,7 @@ def times() -> str:
     return (
         "## How long a machine takes for the lessons\n\n"
         f"Each lesson in a fresh kernel, on {rows[0]['cores']} cores ({rows[0]['cpu']}, torch "
-        f"{rows[0]['torch']}, {rows[0]['date']}); all together {whole:.1f} minutes. A reader needs "
+        f"{rows[0]['torch']}, {rows[0]['date']}); {whole:.1f} minutes in all. A reader needs "
         f"longer: see the README.\n\n{grid(['lesson', 'time', 'peak memory'], table)}\n\n"
         "`python tools/notebooks.py times`"
     )

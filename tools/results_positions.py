@@ -52,7 +52,7 @@ def kinds() -> str:
         "Test accuracy, and the difference from a learned 1-D table at the stem. The shapes are "
         "built so that a model without positions cannot pass 50 %. Intervals are corrected for "
         f"{len(shapes) - 1} comparisons on the shapes and {len(photos) - 1} on CIFAR-10, where a "
-        "tiny model was trained for 3 epochs: that says how quickly each kind is learned, and not "
+        "tiny model was trained for 3 epochs: this shows how quickly each kind is learned, not "
         f"which is best in the end.\n\n{grid(head, table)}\n\n"
         "The paper's own table (ViT-B/16, ImageNet, 5-shot; appendix D.4) has none at 61.4, "
         "learned 1-D at 64.2 and every other kind between 64.0 and 64.3. Lesson 08 compares the "
@@ -82,12 +82,12 @@ def starts() -> str:
     head += ["CIFAR-10, %", "difference in points"]
     return (
         "## Which random start?\n\n"
-        "A learned 1-D table at the stem, started with different random numbers; differences are "
-        f"from a start with standard deviation 0.02. Intervals are corrected for {len(shapes) - 1} "
+        "A learned 1-D table at the stem, initialised in different ways; differences are relative "
+        f"to standard deviation 0.02. Intervals are corrected for {len(shapes) - 1} "
         f"comparisons on the shapes and {len(photos) - 1} on CIFAR-10, where a tiny model was "
         f"trained for 3 epochs.\n\n{grid(head, table)}\n\n"
         "The predicted share is exp(-weight decay · sum of the learning rates). A table that "
-        "starts at 0.02 grows well beyond its start, so its measured share means little.\n\n"
+        "starts at 0.02 grows far beyond its start, so its measured share means little.\n\n"
         f"`python -m vit_tutorial study start`. {provenance('start')}"
     )
 
@@ -131,6 +131,6 @@ def weights() -> str:
         "## Weights in this repository\n\n"
         f"{notes['variant'].split(',')[0]} on {notes['trained_on']}; one seed each, "
         f"{notes['hardware']} ({notes['date']}).\n\n{grid(head, table)}\n\n"
-        "`python benchmarks/weights.py FOLDER` trains them again. The minutes are those of one "
+        "`python benchmarks/weights.py FOLDER` trains them again. The minutes are for one "
         "thread on a machine that was busy with other work."
     )

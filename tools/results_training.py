@@ -67,8 +67,8 @@ def cifar10() -> str:
         "## CIFAR-10: accuracy for a time budget\n\n"
         f"{first['data']}, no other data; {first['hardware']}, {first['precision']}, torch "
         f"{first['torch']}, {first['date']}. Every choice was made on validation images; each run "
-        "looked at the test images once, at its end. A single run of the CNN does not show its "
-        f"spread.\n\n{grid(head, table)}\n\n"
+        "used the test images once, at its end. The CNN was run once, so its spread is "
+        f"unknown.\n\n{grid(head, table)}\n\n"
         f"In the order of the rows: `{'`; `'.join(dict.fromkeys(commands))}`."
     )
 
@@ -115,7 +115,7 @@ def recipe() -> str:
         "## What each ingredient of the recipe contributes\n\n"
         f"Validation accuracy of {first['model']}, {len(runs['ladder', 'a first attempt'])} seeds. "
         "Down to Muon, each row adds one ingredient to the row above. Every row below *the ladder* "
-        f"adds one ingredient to it, once with {int(first['images']):,} images and "
+        f"adds one ingredient to the ladder, once with {int(first['images']):,} images and "
         f"{float(first['epochs']):g} epochs and once with {int(often['images']):,} images and "
         f"{float(often['epochs']):g} epochs, which is the same number of steps. Intervals are "
         f"corrected for {len(gains)} comparisons. Lesson 06b asks for your guess first.\n\n"
@@ -136,8 +136,8 @@ def faults() -> str:
     first = rows[0]
     return (
         "## What a stopped run loses\n\n"
-        "The real command line, with a checkpoint every fraction of a second. The weights at the "
-        "end are compared bit for bit with those of a run that nobody disturbed.\n\n"
+        "The real command line was run with a checkpoint every fraction of a second. The weights "
+        "at the end are compared bit for bit with those of an undisturbed run.\n\n"
         f"{grid(head, [[row[column] for column in columns] for row in rows])}\n\n"
         f"`{first['command']}` ({first['hardware']}, {first['date']})."
     )
@@ -160,8 +160,8 @@ def steps() -> str:
     head = ["precision", "library", "attention", "images a second"]
     head += ["ratio to the best other (quartiles)", "of the matmul peak", "compiling pays after"]
     return (
-        "## One training step, beside other libraries\n\n"
-        f"{_machine(rows[0])} The median of {rows[0]['rounds']} rounds in which all took turns.\n\n"
+        "## One training step, compared with other libraries\n\n"
+        f"{_machine(rows[0])} Medians of {rows[0]['rounds']} rounds in which all took turns.\n\n"
         f"{grid(head, table)}\n\n`{rows[0]['command']}`. On a CPU, `vit_tutorial` chooses fused "
         "attention in fp32 and explicit attention in bf16."
     )
@@ -182,7 +182,7 @@ def loops() -> str:
     head = ["loop", "model", "images a second", "ratio to the DataLoader's (quartiles)"]
     head += ["of the matmul peak"]
     return (
-        "## A whole training loop, beside other loops\n\n"
+        "## A whole training loop, compared with other loops\n\n"
         f"{_machine(rows[0])} All loops took turns in one run, in {rows[0]['precision']}, and "
         "evaluated twice on a tenth as many validation images. On a CPU the model is the slow "
         "part; the rows without a model show what a DataLoader with two workers would cost a "

@@ -1,7 +1,7 @@
 """What a lesson's set-up cell calls, on Colab and elsewhere: describe the machine, pick the device.
 
-The imports of this package wait until `setup` has looked for missing packages: they need numpy,
-safetensors, tqdm and others, and would fail before the advice.
+This package's other modules are imported only after `setup` has looked for missing packages: they
+need numpy, safetensors, tqdm and others, and would fail before the advice is printed.
 """
 
 import os
@@ -12,7 +12,7 @@ from .common.needed import NEEDED, missing_error, missing_packages  # noqa: F401
 
 
 def setup(lesson: str):
-    """Print what this machine is and what that means for `lesson` ("03"); return the device.
+    """Print what this machine has and what that means for `lesson` ("03"); return the device.
 
     The device to train on, a torch.device: a CUDA GPU if there is one that works, else the CPU.
     Changes nothing, so a second call does no harm.
@@ -67,7 +67,7 @@ def _device_note(lesson: str, kind: str) -> str:
 
 
 def _measured(lesson: str) -> dict | None:
-    """The row of `lesson` ("03") in the table of measured times, None where there is none."""
+    """The row of `lesson` ("03") in the table of measured times, or None if it has none."""
     from .common.files import read_rows
     from .data import results_path
 

@@ -13,7 +13,7 @@ import typing
 def field_comments(config: type) -> dict[str, str]:
     """The comment of each field in the source of a dataclass; "" for a field without one.
 
-    It stands beside the field and may continue below, indented (#     like this), or else directly
+    It is beside the field and may continue below, indented (#     like this), or be directly
     above it. The name of a tuple in the class's module, such as POSITIONS, stands for its items.
     """
     beside = {field.name: [] for field in dataclasses.fields(config)}
@@ -25,7 +25,7 @@ def field_comments(config: type) -> dict[str, str]:
             name = token.string if token.line.lstrip().startswith(f"{token.string}:") else None
             above[name], pending = pending, []
         elif token.type == tokenize.NL and not token.line.strip():
-            name, pending = None, []  # a comment before an empty line is of no field
+            name, pending = None, []  # a comment before an empty line belongs to none
         elif token.type == tokenize.COMMENT and not token.string.startswith("# ---"):  # a heading
             if alone and not token.string.startswith("#  "):
                 pending.append(token.string)
@@ -43,8 +43,8 @@ def field_comments(config: type) -> dict[str, str]:
 def add_field_options(parser, config: type, names=None, **defaults) -> None:
     """Add an option for each field of the dataclass `config` in `names` (all of them if None).
 
-    An option that is not given is None, so that a recipe can tell it from one that is. The help is
-    the field's comment and the default: that of `defaults`, else the field's own.
+    An option that is not given is None, so that a recipe can tell it from one that was given. The
+    help is the field's comment and the default: that of `defaults`, else the field's own.
     """
     comments, types = field_comments(config), typing.get_type_hints(config)
     for field in dataclasses.fields(config):
@@ -70,7 +70,7 @@ def _help(comment: str, default) -> str:
 
 
 def _reading(annotation) -> dict:
-    """How argparse reads a value of this type: int, float, str, and bool alone or beside str."""
+    """How argparse reads a value of this type: int, float, str, bool, or bool | str."""
     types = set(typing.get_args(annotation) or (annotation,)) - {type(None)}
     if types == {bool}:
         return dict(action=argparse.BooleanOptionalAction)

@@ -15,7 +15,7 @@ from ..training import choose_precision
 def describe_device(device: torch.device) -> str:
     """`device` in a phrase: what it is, and the precision that training would choose.
 
-    If there is a GPU that cannot be used, also why.
+    If there is a GPU that cannot be used, it says why.
     """
     precision = choose_precision(device)
     chosen = f"{precision.name} ({precision.reason})"
@@ -71,7 +71,7 @@ def describe() -> list[tuple[str, str, str]]:
 
 
 def _short(path: Path) -> str:
-    """A path as a person writes it: relative to the clone (./) or to the home folder (~/)."""
+    """A path as a person would write it: relative to the clone (./) or to the home folder (~/)."""
     for base, sign in ((Path(__file__).resolve().parents[2], "."), (home(), "~")):
         if base and path.is_relative_to(base):
             return str(sign / path.relative_to(base))

@@ -36,7 +36,7 @@ def load_by_name(name: str, pretrained: bool = True) -> nn.Module:
             make = functools.partial(module.create_model, model, pretrained=pretrained)
         try:
             return make().eval()
-        except Exception as error:  # each library fails in ways of its own when there is no network
+        except Exception as error:  # each library fails in its own way without a network
             if not pretrained:
                 raise
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__

@@ -25,7 +25,7 @@ def start_run(
     device: str = "auto",
     processes: Processes = SINGLE_PROCESS,
 ) -> dict:
-    """Begin a run in the folder `out`; what run.json holds at its end.
+    """Start a run in the folder `out`; return what run.json holds at its end.
 
     Raises ValueError if `out` holds a run already or cannot be written to, and as `data.load` and
     `train` do.
@@ -34,7 +34,7 @@ def start_run(
     if processes.main:
         make_run_folder(out)
     data = load(spec, device, processes)
-    # Whether to stream was decided by the free memory; a resume must not decide anew.
+    # Whether to stream was decided by the free memory; a resume must not decide again.
     source = dataclasses.replace(spec.source, stream=data.train.streamed)
     spec = dataclasses.replace(spec, source=source)
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
@@ -49,9 +49,9 @@ def resume_run(
     device: str = "auto",
     processes: Processes = SINGLE_PROCESS,
 ) -> dict:
-    """Resume the run in the folder `out` as it was asked for then; what run.json holds at its end.
+    """Resume the run in `out` with its own settings; return what run.json holds at its end.
 
-    It continues from the last checkpoint; if there is none yet, it begins again.
+    It continues from the last checkpoint; if there is none yet, it starts over.
     Raises ValueError when there is no run, or when it is finished; FileNotFoundError when its data
     is gone.
     """
@@ -80,7 +80,7 @@ def load(spec: RunSpec, device: str, processes: Processes) -> ImageData:
 def _train_and_record(
     out: Path, spec: RunSpec, record: dict, data: ImageData, progress: bool, processes: Processes
 ) -> dict:
-    """Train and write results on the way; `record` with the results."""
+    """Train and write results along the way; return `record` with the results."""
     config, settings = spec.model_config(data), spec.settings
     torch.manual_seed(settings.seed)
     model = VisionTransformer(config)

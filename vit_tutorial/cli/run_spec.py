@@ -35,8 +35,8 @@ class RunSpec:
     changes: dict = dataclasses.field(default_factory=dict)  # to the model's configuration
     save_every: float = 60.0  # seconds between two checkpoints
     copy_to: str | None = None  # a second folder for each checkpoint
-    command: str = ""  # what a person typed
-    note: str = ""  # what this machine makes different from the recipe
+    command: str = ""  # as it was typed
+    note: str = ""  # how this machine made the run differ from the recipe
 
     def __post_init__(self):
         size = self.source.image_size

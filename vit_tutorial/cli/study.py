@@ -71,7 +71,7 @@ def run_study_command(args) -> int:
 
 
 def print_summary(summary: list[dict]) -> None:
-    """A line a variant: its mean, and its difference to the first variant, corrected."""
+    """One line per variant: its mean, and its corrected difference from the first variant."""
     width = max(len(entry["variant"]) for entry in summary)
     comparisons = sum("verdict_corrected" in entry for entry in summary)
     for entry in summary:

@@ -91,12 +91,12 @@ def run_train(args) -> int:
 
 
 def spec_from_args(args) -> RunSpec:
-    """What `args` ask for: the recipe, or the defaults, with every option that was given on top."""
+    """What `args` ask for: the recipe or the defaults, overridden by the options that are set."""
     chosen = recipe(args.recipe, args.minutes) if args.recipe else default()
     given = given_options(args, TrainSettings)
     settings = chosen.train_settings(**given)
     if settings.optimizer == "muon":
-        require_muon()  # now, and not after the data has been read
+        require_muon()  # now, not after the data has been read
     wanted = given.get("optimizer", chosen.settings.get("optimizer", settings.optimizer))
     changes = {name: getattr(args, name) for name in MODEL_OPTIONS}
     return RunSpec(

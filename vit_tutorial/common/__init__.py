@@ -1,2 +1,2 @@
-"""What every other folder of this package uses: checks of numbers and names, files written whole,
-the machine."""
+"""What every other folder of this package uses: checks of numbers and names, atomic file writing,
+and the machine."""

@@ -10,22 +10,20 @@ from typing import IO
 
 @contextlib.contextmanager
 def atomic_write(path: str | Path, mode: str = "wb", sync: bool = False) -> Iterator[IO]:
-    """A file to write into. When the block ends, it stands under the name `path`, whole; after an
-    error it is gone.
+    """A file to write into. When the block ends, it appears complete as `path`; after an error it
+    is deleted.
 
     The bytes go to a hidden file beside `path`, which is then renamed: a crash in the middle leaves
     the old file intact.
-    mode: "wb" for bytes, "w" for text (UTF-8, line ends as they are written). sync: wait until the
-    disk has the bytes, so
-    that even a power cut cannot take them. Makes the folder if it is missing. Raises OSError when
-    the disk is full or the
-    folder cannot be written to.
+    mode: "wb" for bytes, "w" for text (UTF-8, line endings as written). sync: wait until the bytes
+    are on the disk, so that even a power cut cannot lose them. Makes the folder if it is missing.
+    Raises OSError when the disk is full or the folder cannot be written to.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     for left_over in path.parent.glob(
         f".{path.name}.*.partial"
-    ):  # of processes that were killed while they wrote
+    ):  # left by processes killed while writing
         with contextlib.suppress(OSError):
             left_over.unlink()
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -70,7 +68,7 @@ def read_rows(path: str | Path) -> list[dict[str, str]]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Bring the names in `folder` to the disk."""
+    """Flush the file names in `folder` to the disk."""
     number = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(number)

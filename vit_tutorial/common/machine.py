@@ -88,7 +88,7 @@ def cpu_name() -> str:
         return next(
             line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
         )
-    except (OSError, StopIteration):  # not Linux, or no such line
+    except (OSError, StopIteration):  # not Linux, or the line is missing
         return platform.processor() or platform.machine()
 
 
@@ -98,12 +98,12 @@ def memory_gib() -> float:
 
 
 def processes_here() -> int:
-    """Processes that train together on this machine, as their launcher counts them; else 1."""
+    """How many processes train together on this machine, as their launcher counts them; else 1."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def cores() -> int:
-    """This process's part of the cores that it may run on, at least 1."""
+    """This process's share of the cores that it may run on, at least 1."""
     process = psutil.Process()
     if hasattr(process, "cpu_affinity"):  # not on macOS
         allowed = len(process.cpu_affinity())
@@ -115,9 +115,9 @@ def cores() -> int:
 def free_bytes(device: torch.device | str) -> int | None:
     """Bytes that this process can still get on `device`, or None where that is not known (MPS).
 
-    On a GPU: what the driver has free, and what torch has reserved and does not use. On a CPU: what
-    the system calls available, or what the container's limit leaves if that is less; an equal part
-    of it for each process that trains on this machine.
+    On a GPU: what the driver has free, plus what torch has reserved but does not use. On a CPU:
+    what the system calls available, or what the container's limit leaves if that is less, divided
+    equally among the processes that train on this machine.
     """
     device = torch.device(device)
     if device.type == "cuda":
@@ -129,9 +129,9 @@ def free_bytes(device: torch.device | str) -> int | None:
 
 
 def _container() -> list[int]:
-    """Bytes that the limits of a container leave, by Linux control groups (version 2, version 1).
+    """Bytes still free under a container's limits (Linux control groups, version 2 or version 1).
 
-    psutil does not know them: it reports the whole machine.
+    psutil ignores these limits: it reports the whole machine.
     """
     version_1 = ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")
     left = []

@@ -1,18 +1,18 @@
 """The packages that this one needs, and what to do when some are missing.
 
 pip installs them together with this package. On Colab it is installed alone (--no-deps), so that
-nothing replaces Colab's own torch or numpy: then the package has to look for itself.
+nothing replaces Colab's own torch or numpy, and the package has to check for itself.
 """
 
 import importlib.util
 
 _NAMES = "torch torchvision numpy matplotlib einops pooch requests safetensors tqdm ipywidgets"
-# What pyproject.toml asks for, as {name in Python: name for pip}; a test compares the two.
+# What pyproject.toml asks for, as {import name: pip name}; a test compares the two.
 NEEDED = {name: name for name in f"{_NAMES} filelock psutil".split()} | {"PIL": "pillow"}
 
 
 def missing_packages() -> list[str]:
-    """What of NEEDED is not installed, by its names for pip."""
+    """The packages in NEEDED that are not installed, by their pip names."""
     return [pip for name, pip in NEEDED.items() if importlib.util.find_spec(name) is None]
 
 

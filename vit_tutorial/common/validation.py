@@ -1,22 +1,22 @@
-"""Checks of numbers and names. Each raises a ValueError that holds the value and a way out."""
+"""Checks of numbers and names. Each raises a ValueError that gives the value and what to do."""
 
 import difflib
 
 
 class GpuFailedError(RuntimeError):
-    """The GPU failed in the middle of a run. The message says what there is to resume from."""
+    """The GPU failed in the middle of a run. The message says what to resume from."""
 
 
 def nearest(name: str, names, count: int = 1, cutoff: float = 0.4) -> list[str]:
-    """Up to `count` of `names` whose spelling is most like that of `name`, the best first.
+    """Up to `count` of `names` that are spelled most like `name`, the best first.
 
-    cutoff: from 0 (every name will do) to 1 (the same spelling), as in difflib.
+    cutoff: from 0 (any name) to 1 (an identical name), as in difflib.
     """
     return difflib.get_close_matches(str(name), list(names), n=count, cutoff=cutoff)
 
 
 def require_choice(what: str, value, choices) -> None:
-    """Raise ValueError, with the nearest of `choices`, when `value` is none of them."""
+    """Raise ValueError, with the nearest of `choices`, when `value` is not one of them."""
     if value not in choices:
         near = nearest(value, choices)
         hint = f"did you mean {near[0]!r}? " if near else ""

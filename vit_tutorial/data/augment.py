@@ -1,11 +1,11 @@
-"""Augmentation of a whole batch at once, on the device where it lies.
+"""Augmentation of a whole batch at once, on the device that holds it.
 
 Each function draws all its random numbers from a `generator`. With shard=(first, batch_size) the
 images are rows first, first + 1, ... of a batch of `batch_size` images, of which other processes
-hold the rest: numbers are drawn for the whole batch and those of the other rows thrown away, so
-several processes with equal generators do together what one would do alone.
+hold the rest. Numbers are drawn for the whole batch, and those for the other rows are thrown away,
+so several processes with equal generators do together what one would do alone.
 
-Nothing here waits for the device. No random number is read back from it, and no shape depends on
+No function waits for the device. No random number is read back from it, and no shape depends on
 one: what differs from image to image is computed for all and chosen by torch.where or gather.
 """
 
@@ -28,10 +28,10 @@ def flip_and_shift(
     """Images (B, C, H, W), uint8 or float, mirrored at random and moved by a few pixels.
 
     Each image is mirrored left to right with probability 1/2 (if `flip`) and moved by -shift..shift
-    pixels down and to the right, all drawn separately. Dtype and device stay.
+    pixels down and to the right, all drawn separately. Dtype and device are kept.
     Pixels that move in from outside are the image's own, reflected at the border (without repeating
-    it), not black: a black rim would be something to learn. The usual "random crop with padding 4"
-    is shift=4 with zeros instead.
+    it), not black: a model could learn a black rim. The usual "random crop with padding 4" is
+    shift=4 with zeros instead.
 
     generator: the same seed gives the same batch. Best on the images' device, so nothing waits.
     Raises ValueError for a rank other than 4, for a shift that is negative or not smaller than the
@@ -49,9 +49,9 @@ def flip_and_shift(
     mirrored = torch.randint(0, 2, (batch_size, 1), **draw)
     down, right = shifts[:, rows].to(images.device)  # (B, 1) each
     mirrored = mirrored[rows].to(images.device, torch.bool) & flip  # (B, 1)
-    # A loop over images would start thousands of small kernels. Instead, say for every pixel of the
-    # result which pixel of its image it is fetched from, and fetch them all with one gather.
-    # Flip, shift and reflection act on rows and columns separately, so two short lists do.
+    # A loop over images would start thousands of small kernels. Instead, compute for every pixel of
+    # the result which pixel of its image it comes from, and fetch them all with one gather.
+    # Flip, shift and reflection act on rows and columns separately, so two short lists suffice.
     y = _reflect(torch.arange(H, device=images.device) - down, H)  # (B, H)
     x = _reflect(torch.arange(W, device=images.device) - right, W)  # (B, W)
     x = torch.where(mirrored, W - 1 - x, x)
@@ -72,12 +72,12 @@ def rand_augment(
 
     images: (B, C, H, W), uint8, C 1 or 3; the result is of the same kind.
     magnitude: 0..10, how strong. 10 is the end of each range (`rand_augment.matrix` and `colour`
-        name them). 0 changes nothing, except by autocontrast and equalize, which have no strength.
-        This is the scale of the paper's code and of timm ("m9"). torchvision counts in 31 bins, so
-        its default of 9 is 3 here. The side (left or right, darker or brighter) is drawn for each
-        image.
+        name them). 0 changes nothing, except through autocontrast and equalize, which have no
+        strength. This is the scale of the paper's code and of timm ("m9"). torchvision counts in 31
+        bins, so its default of 9 is 3 on this scale. The direction (left or right, darker or
+        brighter) is drawn for each image.
 
-    Which operation an image gets depends on its place p in the batch: number (p + offset) % 14,
+    Which operation an image gets depends on its position p in the batch: number (p + offset) % 14,
     with an `offset` drawn for each round. Batches are in random order, so each image gets each
     operation equally often, as if it were drawn for the image alone. And since the offset is known
     on the host, nothing waits to learn how many images an operation gets. Best for batches of many
@@ -85,7 +85,7 @@ def rand_augment(
 
     From a generator on the CPU the offset is drawn like everything else. From one on a GPU it is
     computed from the generator's state (seed and position, which the host keeps), without waiting.
-    Either way one state, saved and restored, repeats all of it.
+    Either way, restoring a saved state repeats all of it.
     Raises ValueError for images of another kind, for operations below 0, for a magnitude outside
     0..10, or for a shard that does not hold the images.
     """
@@ -118,12 +118,12 @@ def cutmix(
 
     images: (B, C, H, W), uint8 or float. labels: (B,), int64.
     probability: 0..1, that an image is cut. alpha: above 0; the box has an area of
-        1 - Beta(alpha, alpha) of the image before it is clipped, and its centre lies anywhere.
+        1 - Beta(alpha, alpha) of the image before it is clipped, and its centre can be anywhere.
     Returns images of the same dtype, and targets (B, num_classes), float32: the shares of the
     pixels, counted after the box was clipped at the border, so each row sums to 1.
 
-    Images 0 and 1 are partners, 2 and 3, and so on; an odd last one stays whole. Batches are in
-    random order, so a neighbour is a random partner. Each image draws its own box (the paper and
+    Images 0 and 1 are partners, then 2 and 3, and so on; an odd last image stays whole. Batches are
+    in random order, so a neighbour is a random partner. Each image draws its own box (the paper and
     torchvision have one box for the whole batch).
     Raises ValueError for images or labels that do not fit, for a probability or alpha outside its
     range, for labels outside 0..num_classes-1 (checked on the CPU only), or for a shard that does
@@ -148,7 +148,7 @@ def cutmix(
     side = (1 - _symmetric_beta(alpha, u, v)).sqrt()  # of the box, as a share of the image's
     top, bottom = (edge[rows, None] for edge in _box_edges(centre_y, side, H))  # (B, 1) each
     left, right = (edge[rows, None] for edge in _box_edges(centre_x, side, W))
-    # Boxes differ in size, so they are not sliced: a mask over all pixels says who is inside.
+    # Boxes differ in size, so they are not sliced: a mask over all pixels says which are inside.
     y, x = (torch.arange(length, device=images.device) for length in (H, W))
     tall = (y >= top) & (y < bottom) & (chance[rows, None] < probability)  # (B, H)
     wide = (x >= left) & (x < right)  # (B, W)
@@ -166,7 +166,7 @@ def _check_labels(labels: torch.Tensor, B: int, num_classes: int) -> None:
             f"{B} images need labels ({B},), int64; got {tuple(labels.shape)}, {labels.dtype}"
         )
     require_int("num_classes", num_classes)
-    # On a GPU this would wait for the numbers.
+    # On a GPU this check would wait for the labels.
     if B and labels.device.type == "cpu" and not 0 <= labels.min() <= labels.max() < num_classes:
         raise ValueError(
             f"labels {labels.min()}..{labels.max()}, but num_classes is {num_classes}: they must "
@@ -177,7 +177,7 @@ def _check_labels(labels: torch.Tensor, B: int, num_classes: int) -> None:
 def _box_edges(
     centre: torch.Tensor, side: torch.Tensor, length: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """First pixel of a box and the first one behind it, along one axis, clipped at the border.
+    """First pixel of a box and the first one after it, along one axis, clipped at the border.
 
     centre and side in 0..1, (n,). Rounded to whole pixels as in the paper's code.
     """
@@ -201,8 +201,8 @@ def _draw_on_host(count: int, generator: torch.Generator | None) -> int:
     """A random whole number below `count`, without waiting for a device; see rand_augment."""
     if generator is None or generator.device.type == "cpu":
         return int(torch.randint(count, (), generator=generator))
-    # The state of a generator lies on the CPU for every device. Its position grows with each draw
-    # on the device, so each round gets another hash.
+    # A generator's state is on the CPU for every device. Its position grows with each draw on the
+    # device, so each round gets a different hash.
     state = generator.get_state().numpy().tobytes()
     return int.from_bytes(hashlib.blake2b(state, digest_size=8).digest(), "little") % count
 

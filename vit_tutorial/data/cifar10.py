@@ -1,4 +1,4 @@
-"""CIFAR-10: torchvision's class and checksums, fetched from mirrors, used only when it is whole."""
+"""CIFAR-10: torchvision's class and checksums, fetched from mirrors, used only when complete."""
 
 import os
 import sys
@@ -29,12 +29,12 @@ def load(
 ) -> ImageData:
     """CIFAR-10 (Krizhevsky 2009) on the CPU, fetched first if need be.
 
-    Of its 50,000 training images, `seed` sets `validation` of each class aside. The test images are
-    its own 10,000. root, download, options, and what is raised: as in `fetch`.
+    Of its 50,000 training images, `seed` sets aside the share `validation` of each class. The test
+    images are its own 10,000. root, download, options, and what is raised: as in `fetch`.
     """
     dataset = options.get("dataset", CIFAR10)
     fetch(root, download=download, **options)
-    # fetch has compared all checksums: torchvision need not do so once more for each part.
+    # fetch has compared all checksums: torchvision need not repeat that for each part.
     verified = type("Verified", (dataset,), {"_check_integrity": lambda self: True})
     parts = [verified(root, train=train) for train in (True, False)]
     train_pool, test = map(_as_split, parts)
@@ -53,7 +53,7 @@ def _as_split(part: CIFAR10) -> Split:
 
 
 def find(root: Path, dataset: type[CIFAR10] = CIFAR10) -> Path | None:
-    """What lies whole under `root`: the folder of unpacked files, else the archive, else None."""
+    """What is complete under `root`: the folder of unpacked files, else the archive, else None."""
     root = Path(root)
     if unpacked(root, dataset):
         return root / dataset.base_folder
@@ -62,11 +62,11 @@ def find(root: Path, dataset: type[CIFAR10] = CIFAR10) -> Path | None:
 
 
 def unpacked(root: Path, dataset: type[CIFAR10] = CIFAR10) -> bool:
-    """Whether all files of `dataset` lie under `root`, each with the md5 that torchvision knows."""
+    """Whether all files of `dataset` are under `root`, each with the md5 that torchvision knows."""
     meta = (dataset.meta["filename"], dataset.meta["md5"])
     files = [*dataset.train_list, *dataset.test_list, meta]
     folder = Path(root) / dataset.base_folder
-    # First whether all are there, which is quick, then the checksums.
+    # First check that all exist, which is quick, then the checksums.
     return all((folder / name).is_file() for name, _ in files) and all(
         check_integrity(folder / name, md5) for name, md5 in files
     )
@@ -80,11 +80,11 @@ def fetch(
     mirrors: tuple[str, ...] = MIRRORS,
     downloader: mirror.Downloader | None = None,
 ) -> Path:
-    """Make sure that CIFAR-10 lies unpacked and whole under `root`. Returns its folder.
+    """Make sure that CIFAR-10 is unpacked and complete under `root`. Returns its folder.
 
-    What is there already is only checked (md5 of the unpacked files). Otherwise the archive is
-    unpacked, and fetched before if it is missing. One process at a time does so: a second one says
-    that it waits, and finds the work done. A damaged folder is set aside under another name, never
+    Files that exist are only checked (md5 of the unpacked files). Otherwise the archive is fetched
+    if it is missing, and unpacked. One process at a time does so: a second one reports that it is
+    waiting, and finds the work done. A damaged folder is set aside under another name, never
     deleted.
     dataset, mirrors, downloader: another class like torchvision's, other addresses, other limits.
     Raises FileNotFoundError when nothing is there and `download` is False, or when no mirror
@@ -110,7 +110,7 @@ def fetch(
                     _fetch_archive(archive, download, dataset, mirrors, downloader, advice)
                 _unpack(archive, root, dataset)
     except OSError as error:
-        if error.errno is None:  # one of our own, which says everything already
+        if error.errno is None:  # one of our own, which explains everything already
             raise
         raise OSError(
             error.errno,
@@ -128,7 +128,7 @@ def _fetch_archive(
     downloader: mirror.Downloader | None,
     advice: str,
 ) -> None:
-    """Put a whole archive in the place of one that is missing or damaged, or raise."""
+    """Replace a missing or damaged archive with a complete one, or raise."""
     if not download:
         raise FileNotFoundError(
             f"{archive} is damaged (its md5 is not {dataset.tgz_md5}), and download is False. "
@@ -161,8 +161,8 @@ def _unpack(archive: Path, root: Path, dataset: type[CIFAR10]) -> None:
     """Unpack beside the target, check every file, then move the whole folder there in one step."""
     with tempfile.TemporaryDirectory(prefix=f".{dataset.base_folder}.", dir=root) as staging:
         with tarfile.open(archive) as tar:
-            # Python 3.10 and 3.11 have filters from some patch release on. The checksum has vouched
-            # for the archive anyway.
+            # Python 3.10 and 3.11 have filters only from some patch release on. The checksum has
+            # vouched for the archive anyway.
             safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
             tar.extractall(staging, **safe)
         if not unpacked(Path(staging), dataset):

@@ -38,7 +38,7 @@ class Split:
 
     images: (n, C, H, W), uint8, 0..255. labels: (n,), int64.
     masks: (n, H, W), bool, True on the object; None when the data set has no masks.
-    Raises ValueError, with the shapes, when the three do not fit each other.
+    Raises ValueError, with the shapes, when the three do not match.
     """
 
     images: torch.Tensor
@@ -86,7 +86,7 @@ class Split:
     def batches(
         self, indices: Iterable[torch.Tensor]
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """(images (B, C, H, W), labels (B,)) for each tensor of indices (B,), on our device.
+        """(images (B, C, H, W), labels (B,)) for each tensor of indices (B,), on `device`.
 
         Batches come in the order given. Indices on the same device are used as they are.
         """
@@ -120,10 +120,10 @@ class ImageData:
     train: ImageSource
     validation: ImageSource
     test: ImageSource
-    mean: tuple[float, ...]  # one number a channel, of the training images scaled to 0..1
+    mean: tuple[float, ...]  # one number per channel, of the training images scaled to 0..1
     std: tuple[float, ...]  # as mean; both are used by `normalise`
     provenance: str  # where the images come from and how they were split, in one line, for tables
-    # mean and std as tensors, by device. They are made once: made in each step, they would make a
+    # mean and std as tensors, by device. They are made once: making them in each step would make a
     # GPU wait for a copy.
     _scales: dict = dataclasses.field(default_factory=dict, init=False, repr=False)
 
@@ -202,7 +202,7 @@ def channel_statistics(images: torch.Tensor) -> tuple[tuple[float, ...], tuple[f
     """(mean, standard deviation) of each channel of images (n, C, H, W), uint8, scaled to 0..1.
 
     They are computed from the counts of the 256 values, so they are exact up to the last division.
-    A channel that never changes gets a deviation of 1, so that it can be divided by.
+    A channel that never changes gets a deviation of 1, so that dividing by it is safe.
     """
     return statistics_of_counts(value_counts(images))
 

@@ -8,22 +8,22 @@ import numpy as np
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-# All that Pillow raises for broken files.
+# Everything that Pillow raises for broken files.
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}  # what a whole file has among its last bytes
-CHUNK = 100  # files that a thread checks in one go
+CHUNK = 100  # files that a thread checks at a time
 
 
 def read_image(path: str | Path, image_size: tuple[int, int]) -> np.ndarray:
     """One image file as (H, W, 3), uint8, for image_size (H, W).
 
-    The largest part around the middle that has the proportions of `image_size` is resized with
-    antialiasing (Lanczos). An image that has this size already is not changed.
-    - EXIF orientation is applied. Of an animation the first frame counts.
+    The largest central crop with the proportions of `image_size` is resized with antialiasing
+    (Lanczos). An image that has this size already is not changed.
+    - EXIF orientation is applied. Of an animation, the first frame is used.
     - Grey becomes three equal channels, a palette its colours, and 16 bits a channel become 8
-      (divided by 257). What is transparent lies on white.
+      (divided by 257). Transparent parts are blended onto white.
     Raises ValueError for pixels without a fixed range (32-bit floats), OSError for a file that is
-    broken or no image.
+    broken or not an image.
     """
     with Image.open(path) as image:
         image.load()
@@ -44,7 +44,7 @@ def read_image(path: str | Path, image_size: tuple[int, int]) -> np.ndarray:
 def unreadable(names: list[str], title: str) -> dict[int, Exception]:
     """The position of each file that cannot be read as an image, and why.
 
-    Threads look at the beginning and the end of each file alone. A JPEG or PNG whose end is missing
+    Threads look only at the beginning and the end of each file. A JPEG or PNG whose end is missing
     is decoded, to be sure. Damage in the middle of a file shows when the image is used.
     title: what the progress bar says it is checking.
     """

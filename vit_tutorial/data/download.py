@@ -1,7 +1,7 @@
 """One file from the first of several mirrors that delivers it whole.
 
-pooch fetches and compares checksums. The Downloader here gives up on servers that stall or crawl,
-which pooch's own does not, and `fetch` moves on to the next mirror.
+pooch fetches and compares checksums. The Downloader in this module gives up on servers that stall
+or crawl, which pooch's own does not, and `fetch` moves on to the next mirror.
 """
 
 import shutil
@@ -19,7 +19,7 @@ from tqdm import tqdm
 class MirrorFailedError(Exception):
     """A mirror did not deliver, and why.
 
-    speed: bytes a second, when the only thing wrong with the mirror was that it is slow; else None.
+    speed: bytes a second, when the mirror's only fault was that it was slow; else None.
     """
 
     def __init__(self, reason: str, speed: float | None = None):
@@ -31,8 +31,8 @@ class Downloader:
     """What pooch calls to fetch `url`, with progress and speed on stderr.
 
     It gives up on a server that sends nothing for `silence` seconds, or that stays below `floor`
-    bytes a second for `patience` seconds. pooch's own HTTPDownloader has a timeout between two
-    packets only, so a server that sends a byte now and then keeps it waiting.
+    bytes a second for `patience` seconds. pooch's own HTTPDownloader has a timeout only between two
+    packets, so a server that sends a byte now and then keeps it waiting.
     """
 
     def __init__(
@@ -67,8 +67,8 @@ class Downloader:
         """Write the body to `file`. Raises MirrorFailedError when it is slow or too short."""
         total = int(response.headers.get("Content-Length", 0)) or None
         raw = response.raw
-        # read1 (urllib3 2) returns what has arrived so far. read blocks until it has all the bytes
-        # of its argument, so the argument is small.
+        # read1 (urllib3 2) returns what has arrived so far. read blocks until it has as many bytes
+        # as were asked for, so few are asked for.
         read = (lambda: raw.read1(2**16)) if hasattr(raw, "read1") else (lambda: raw.read(2**10))
         bar = tqdm(
             total=total,
@@ -106,9 +106,9 @@ def fetch(
     """Fetch `target` from the first of `urls` whose bytes have the checksum `md5`.
 
     Returns whether it is there, and what failed and why. Mirrors that are only slow get a second
-    try without a lower limit, the fastest first: slow is better than nothing. Half-finished files
-    lie in a folder of their own, which is emptied before and after, so `target` appears complete or
-    not at all.
+    try without a lower limit, the fastest first: slow is better than nothing. Unfinished files are
+    kept in a folder of their own, which is emptied before and after, so `target` appears complete
+    or not at all.
     Raises OSError when the disk is full or cannot be written to: no other mirror would help.
     """
     partial = target.with_name(f".{target.name}.partial")
@@ -125,7 +125,7 @@ def fetch(
             failures.append(f"{url}: {error}")
             if error.speed is not None:
                 slow.append((error.speed, url))
-        except ValueError:  # pooch raises it for another checksum
+        except ValueError:  # pooch raises it for a wrong checksum
             failures.append(f"{url}: it sent other bytes (their md5 is not {md5})")
         else:
             Path(whole).replace(target)

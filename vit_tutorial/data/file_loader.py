@@ -45,7 +45,7 @@ def make_loader(split) -> DataLoader:
         persistent_workers=workers > 0,
         worker_init_fn=_leave_interrupts_to_the_main_process,
         # A generator of its own. By default a loader draws a seed from the global one, and dropout
-        # would then change with the way that images are read.
+        # would then depend on how images are read.
         generator=torch.Generator(),
     )
 
@@ -53,9 +53,9 @@ def make_loader(split) -> DataLoader:
 def _fresh_processes() -> multiprocessing.context.BaseContext:
     """How worker processes start: not as a copy (fork) of this process.
 
-    Other threads of this process (autograd's, gloo's) hold locks. A copy has the locks and not the
-    threads that would release them, so it waits forever: seen in two of two trainings over gloo,
-    Python 3.11.
+    Other threads of this process (autograd's, gloo's) hold locks. A copy has the locks but not the
+    threads that would release them, so it waits forever: seen in two of two training runs over
+    gloo, Python 3.11.
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():  # Windows
         return multiprocessing.get_context("spawn")
@@ -65,15 +65,15 @@ def _fresh_processes() -> multiprocessing.context.BaseContext:
 
 
 def default_workers(device: torch.device) -> int:
-    """A worker for each core that this process may use; half as many when it trains on the CPU."""
+    """One worker for each core that this process may use; half as many if it trains on the CPU."""
     return max(1, cores() // (2 if device.type == "cpu" else 1))
 
 
 class IndexBatches:
     """The batches of indices that a loader reads next.
 
-    A loader keeps this object for as long as its workers live, so `indices` is set anew before each
-    iteration.
+    A loader keeps this object for as long as its workers live, so `indices` is set again before
+    each iteration.
     """
 
     indices: Iterable[torch.Tensor] = ()
@@ -97,7 +97,8 @@ class _Reader(Dataset):
     def __getitems__(self, indices: list[int]) -> tuple[torch.Tensor, torch.Tensor] | str:
         """(images (B, C, H, W), labels (B,)), or a sentence that names a file that cannot be read.
 
-        An exception would arrive in the main process as another one, with a traceback as its text.
+        An exception would arrive in the main process as a different one, with a traceback as its
+        text.
         """
         images = np.empty((len(indices), 3, *self.size), dtype=np.uint8)
         for row, i in enumerate(indices):

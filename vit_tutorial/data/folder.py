@@ -1,4 +1,4 @@
-"""A folder of images as a data set: a folder for each class, in memory or left in their files."""
+"""A folder of images as a data set: one subfolder for each class, in memory or left in files."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ from .decode import UNREADABLE, read_image, unreadable
 from .file_loader import PackedPaths
 from .stream import FileSplit, sampled_statistics
 
-TEST_SHARE = 0.2  # of one folder without train/ and test/
+TEST_SHARE = 0.2  # set aside from a folder without train/ and test/
 TEST_SEED = 0
 
 Labelled = list[tuple[str, int]]  # (file, label), in the order of classes and file names
@@ -32,21 +32,21 @@ def load(
     stream: bool | None = None,
     device: torch.device | str = "cpu",
 ) -> ImageData:
-    """The images under `path` as ImageData on `device`; classes are the folders' names, sorted.
+    """The images under `path` as ImageData on `device`; classes are the folder names, sorted.
 
     Two layouts: PATH/train/CLASS/... and PATH/test/CLASS/..., or PATH/CLASS/... alone. In the
     second, one image in five of each class is for testing. These are the same for every `seed`
-    while the files stay the same, so no seed trains on images that another is tested on.
+    as long as the files stay the same, so no seed trains on images that another is tested on.
     Folders inside a class are read too. Names that start with a dot are left out.
 
-    image_size: side in pixels, or (H, W). How an image gets there: `decode.read_image`.
+    image_size: side in pixels, or (H, W). How an image is cut and resized: `decode.read_image`.
     validation: the share of the training images of each class that `seed` sets aside.
     stream: True leaves the images in their files and reads them during training (`FileSplit`),
-        False reads all of them now. None does the first when their pixels would take more than a
+        False reads all of them now. None chooses True when their pixels would take more than a
         quarter of the free memory, and says so. Images and splits are the same either way. The mean
         and deviation of a stream are those of up to 10,000 training images, which `seed` draws.
     A file that cannot be read is skipped, and one warning names all of them. With a stream, files
-    are checked and not decoded (`decode.unreadable`).
+    are checked but not decoded (`decode.unreadable`).
     Raises ValueError, with what was looked for, when there are no images, a class without any,
     fewer than two classes, other classes in test/ than in train/, or too few images to split.
     """
@@ -214,7 +214,7 @@ def _without(
 
 def _too_large(path: Path, pixel_bytes: int, device: torch.device) -> bool:
     """Whether the pixels should stay in their files; if so, a line on stderr gives the numbers."""
-    places = {torch.device("cpu"), device}  # images are read into the first and go to the second
+    places = {torch.device("cpu"), device}  # images are read into memory, then copied to the device
     free = [left for place in places if (left := free_bytes(place)) is not None]
     if not free or pixel_bytes <= min(free) / 4:
         return False
@@ -229,7 +229,7 @@ def _too_large(path: Path, pixel_bytes: int, device: torch.device) -> bool:
 
 
 def _refuse_empty(path: Path, classes: list[str], labels: list[int], what: str) -> None:
-    """Raise ValueError when a class has none of the `labels`; `what` is wrong with its folder."""
+    """Raise ValueError when a class has none of the `labels`. what: the fault of its folder."""
     empty = [classes[label] for label in sorted(set(range(len(classes))) - set(labels))]
     if empty:
         raise ValueError(

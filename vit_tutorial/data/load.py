@@ -10,12 +10,12 @@ from .paths import data_root
 from .shapes import CLASS_NAMES, SIDE, make_shapes
 
 # The test images of `shapes`, the same for every seed. Training images are drawn from 3 * seed and
-# validation images from 3 * seed + 1, so neither is ever drawn from 2.
+# validation images from 3 * seed + 1, so neither ever uses seed 2.
 TEST_SEED = 2
 
 
 def sources() -> dict[str, str]:
-    """What `load` takes by name, with a line about each. A path to a folder is the third way."""
+    """What `load` takes by name, with a line about each. It also takes the path of a folder."""
     return {
         "shapes": "made from a seed, 10 classes of 32x32 images, no download",
         "cifar10": "60,000 photographs, 10 classes of 32x32 images, fetched once (170 MB)",
@@ -37,17 +37,17 @@ def load(
 
     seed: which images are for training and which for validation. The test images are the same for
         every seed, so runs can be compared, and no seed trains on what another is tested on.
-    root: where "cifar10" lies or is put (`data_root`).
+    root: where "cifar10" is found or downloaded to (`data_root`).
     validation: the share of the training images of each class that is set aside for validation,
-        above 0 and below 1. "shapes" has 10,000 training images and makes that share in addition.
+        above 0 and below 1. "shapes" draws that share on top of its 10,000 training images.
     image_size: side in pixels, or (H, W), for a folder's images (default 32). The other sources
-        have 32 and take nothing else.
+        have 32 and accept nothing else.
     download: False never touches the network.
     stream: True leaves a folder's images in their files and reads them during training, False
         reads all of them now, None decides by the free memory (`folder.load`). The other sources
         are small and always in memory.
-    Raises ValueError, with the nearest name, for an unknown source; and as `make_shapes`,
-    `cifar10.fetch` and `folder.load` do.
+    Raises ValueError, with the nearest name, for an unknown source; and whatever `make_shapes`,
+    `cifar10.fetch` and `folder.load` raise.
     """
     require_int("seed", seed, minimum=0)
     if not 0 < validation < 1:

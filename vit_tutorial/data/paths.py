@@ -1,4 +1,4 @@
-"""Where data lies: one setting for downloads, and the place of the committed results."""
+"""Where data is kept: one setting for downloads, and the place of the committed results."""
 
 import os
 import tempfile
@@ -40,7 +40,7 @@ def data_root(root: str | Path | None = None) -> Path:
 
     `root` if given, else the environment variable VIT_TUTORIAL_DATA if it is set, else data/ in a
     clone of the repository, else this user's cache folder (~/.cache/vit_tutorial on Linux), or a
-    temporary folder for a user without a home. Raises ValueError for a ~ that means no folder.
+    temporary folder for a user without a home. Raises ValueError for a ~ without a home folder.
     """
     if root:
         return expand(root, "the data folder")
@@ -50,7 +50,7 @@ def data_root(root: str | Path | None = None) -> Path:
         return repository / "data"
     if home() is None and not os.environ.get("XDG_CACHE_HOME"):
         return Path(tempfile.gettempdir()).absolute() / "vit_tutorial"
-    import pooch  # here, because it takes a moment and the other ways do not need it
+    import pooch  # imported late: it takes a moment, and only this way needs it
 
     return Path(pooch.os_cache("vit_tutorial")).absolute()
 
@@ -58,7 +58,7 @@ def data_root(root: str | Path | None = None) -> Path:
 def results_path(name: str) -> Path:
     """The committed file data/results/`name`, in the repository or in the installed package.
 
-    Raises FileNotFoundError, naming the files that are there, when it is not.
+    Raises FileNotFoundError when it does not exist, naming the files that do.
     """
     return _committed("results", name)
 
@@ -68,7 +68,7 @@ def weights_path(name: str) -> Path:
 
     In the repository, or packed into the installed package.
 
-    Raises FileNotFoundError, naming the files that are there, when it is not.
+    Raises FileNotFoundError when it does not exist, naming the files that do.
     """
     return _committed("weights", name)
 
@@ -96,6 +96,6 @@ def find_cifar10(root: str | Path | None = None) -> Path | None:
 
     Every byte is checked (md5, about half a second); nothing is downloaded.
     """
-    from . import cifar10  # torchvision, for its checksums: only when somebody asks
+    from . import cifar10  # torchvision, for its checksums: imported only when needed
 
     return cifar10.find(data_root(root))

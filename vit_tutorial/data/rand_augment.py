@@ -1,9 +1,9 @@
 """The operations of RandAugment, on whole batches of uint8 images.
 
-augment.rand_augment says which image gets which. The operations and their ranges are those of Cubuk
-et al. 2020 (RandAugment, section 4 and appendix) as torchvision's transforms.v2.RandAugment has
-them. Sums and means are taken in whole numbers, and everything else pixel by pixel, so an image
-comes out the same in whatever batch it lies.
+augment.rand_augment decides which image gets which. The operations and their ranges are those of
+Cubuk et al. 2020 (RandAugment, section 4 and appendix) as torchvision's transforms.v2.RandAugment
+has them. Sums and means are computed in whole numbers, and everything else pixel by pixel, so an
+image comes out the same in any batch.
 """
 
 import math
@@ -22,18 +22,18 @@ def apply_operations(
 ) -> torch.Tensor:
     """Image i of (B, C, H, W), uint8, after operation (i + offset) % 14 of OPERATIONS; new memory.
 
-    sign: (B,), float, -1 or 1: to which side an operation goes that has two.
+    sign: (B,), float, -1 or 1: the direction of an operation that has two.
     strength: 0..1, the share of its range.
     """
     count = len(OPERATIONS)
     # Operation k has the images k - offset, k - offset + 14, ...: a slice with a step. A mask of
-    # drawn numbers would need a look at the device to learn how many images there are.
+    # drawn numbers would have to be read from the device to learn how many images there are.
     places = {
         name: slice((number - offset) % count, None, count)
         for number, name in enumerate(OPERATIONS)
     }
     out = torch.empty_like(images)
-    # All five geometric operations are one affine map with different matrices: one resampling.
+    # All five geometric operations are one affine map with different matrices: resample once.
     names = [name for name in GEOMETRIC if places[name].start < len(images)]
     if names:
         height, width = images.shape[2:]
@@ -49,7 +49,7 @@ def apply_operations(
 
 
 def matrix(name: str, amount: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Where a pixel of the result is fetched from: amounts (n,), -1..1 -> matrices (n, 2, 3).
+    """Where a pixel of the result comes from: amounts (n,), -1..1 -> matrices (n, 2, 3).
 
     The two rows give x and y of the source, the three columns multiply x, y and 1, in pixels from
     the centre of the image, right and down. The ends of the ranges are 30 degrees, a shear of 0.3,
@@ -74,23 +74,23 @@ def matrix(name: str, amount: torch.Tensor, height: int, width: int) -> torch.Te
 def affine(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
     """Images (n, C, H, W), uint8, fetched through matrices (n, 2, 3) of `matrix`; bilinear, uint8.
 
-    What comes in from outside is the image's own, reflected, as in flip_and_shift: no rim in a
-    colour that images do not have, and no colour that depends on the data set. (torchvision fills
-    with black, timm with the mean colour of ImageNet.)
+    Pixels from outside are the image's own, reflected, as in flip_and_shift: no rim in a colour
+    that images do not have, and no colour that depends on the data set. torchvision fills with
+    black, timm with the mean colour of ImageNet.
     """
     height, width = images.shape[2:]
     x = torch.arange(width, device=images.device) - (width - 1) / 2
     y = torch.arange(height, device=images.device)[:, None] - (height - 1) / 2
     a = matrices[:, :, :, None, None]  # (n, 2, 3, 1, 1)
     source = a[:, :, 0] * x + a[:, :, 1] * y + a[:, :, 2]  # (n, 2, H, W), in pixels
-    # grid_sample counts from -1 at one rim to 1 at the other.
+    # grid_sample counts from -1 at one edge to 1 at the other.
     grid = torch.stack([source[:, 0] * (2 / width), source[:, 1] * (2 / height)], dim=3)
     options = dict(mode="bilinear", padding_mode="reflection", align_corners=False)
     return F.grid_sample(images.float(), grid, **options).round_().to(torch.uint8)
 
 
 def colour(name: str, images: torch.Tensor, amount: torch.Tensor, strength: float) -> torch.Tensor:
-    """Operation `name`, none of the geometric ones, on images (n, C, H, W), uint8, C 1 or 3; uint8.
+    """Operation `name`, not a geometric one, on images (n, C, H, W), uint8, C 1 or 3; uint8.
 
     amount: (n,), -1..1, for the BLENDED ones: away from black, grey or blur by a factor of
         1 + 0.9 amount.
@@ -134,7 +134,7 @@ def _blend_partner(name: str, images: torch.Tensor) -> torch.Tensor:
 
 
 def _autocontrast(images: torch.Tensor) -> torch.Tensor:
-    """Each channel of each image stretched to 0..255; one that is all the same stays as it is."""
+    """Each channel of each image stretched to 0..255; a constant one stays as it is."""
     low, high = images.amin((2, 3), keepdim=True).int(), images.amax((2, 3), keepdim=True).int()
     stretched = (images - low) * 255 // (high - low).clamp(min=1)
     return torch.where(high > low, stretched.to(torch.uint8), images)
@@ -149,8 +149,8 @@ def _equalize(images: torch.Tensor) -> torch.Tensor:
     counts = torch.zeros(*values.shape[:2], 256, dtype=torch.int64, device=images.device)
     counts.scatter_add_(2, values, torch.ones_like(values))  # (n, C, 256)
     up_to = counts.cumsum(2)
-    # The first maximum of the running sum stands at the highest value that occurs.
+    # The first maximum of the running sum is at the highest value that occurs.
     brightest = counts.gather(2, up_to.argmax(2, keepdim=True))  # how many pixels have it
-    step = (values.shape[2] - brightest) // 255  # pixels to each value of the result, (n, C, 1)
+    step = (values.shape[2] - brightest) // 255  # pixels for each value of the result, (n, C, 1)
     table = ((up_to - counts + step // 2) // step.clamp(min=1)).clamp_(0, 255).to(torch.uint8)
     return torch.where(step > 0, table.gather(2, values), images.flatten(2)).view_as(images)

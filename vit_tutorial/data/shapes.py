@@ -21,13 +21,13 @@ def make_shapes(count: int, seed: int, *, half: int | None = None) -> Split:
 
     Images come in pairs. 2i and 2i + 1 are the same draw: the second is the first rolled by 16
     rows, noise and all, so its shape lies in the lower half. For every patch size that divides 16,
-    the two are made of exactly the same patches in another order. A model that ignores the order
-    answers both alike, so it is right on one of them at most: its ceiling is 50 %.
-    Shapes take turns, so image n has label n % 10. half=0 gives `count` upper images alone, half=1
+    the two are made of exactly the same patches in a different order. A model that ignores the
+    order gives both the same answer, so it is right on at most one of them: its ceiling is 50 %.
+    Shapes take turns, so image n has label n % 10. half=0 gives `count` upper images only, half=1
     the same draws in the lower half.
 
-    A shape has a radius of 5 to 6.5 pixels, lies wholly inside its half, and has any bright colour;
-    the background has any dark one; noise lies on both. The same count and seed give the same
+    A shape has a radius of 5 to 6.5 pixels, lies entirely in its half, and has a random bright
+    colour on a random dark background, with noise on both. The same count and seed give the same
     images. Raises ValueError for an odd count without a half.
     """
     require_int("count", count)
@@ -58,7 +58,7 @@ def _draw(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tens
     """Upper images (count, 3, 32, 32), uint8; their masks (count, 32, 32); shapes (count,)."""
     draw = torch.Generator().manual_seed(seed)
 
-    # Uniform numbers alone: normal ones come from vectorised code, which differs between CPUs.
+    # Only uniform numbers: normal ones come from vectorised code, which differs between CPUs.
     def between(low: float, high: float, *size: int) -> torch.Tensor:
         return low + (high - low) * torch.rand(count, *size, generator=draw)
 
@@ -93,7 +93,7 @@ def _distance(
             d = (dx**2 + dy**2).sqrt() - r
         elif name == "square":
             d = torch.maximum(dx.abs(), dy.abs()) - 0.85 * r
-        elif name == "triangle":  # equal sides, its corners at distance r, one of them up
+        elif name == "triangle":  # equal sides, its corners at distance r, one of them on top
             d = torch.maximum(dy, math.sqrt(3) / 2 * dx.abs() - dy / 2) - r / 2
         elif name == "cross":
             bar = torch.maximum(dx.abs() - r, dy.abs() - 0.3 * r)

@@ -17,9 +17,9 @@ class FileSplit:
     """Images that belong together, read from their files by worker processes when they are needed.
 
     It gives the batches that a Split of the same images would. No random number is drawn, here or
-    in a worker. Workers start as fresh processes, so a script that reads with them does its work
+    in a worker. Workers start as fresh processes, so a script that reads with them must do its work
     under `if __name__ == "__main__":`, as on Windows.
-    Raises ValueError, with the shapes, when index and labels do not fit each other.
+    Raises ValueError, with the shapes, when index and labels do not match.
     """
 
     names: PackedPaths  # all files of the folder
@@ -84,7 +84,7 @@ class FileSplit:
         from a GPU would wait for it. Raises OSError that names the file when one cannot be read.
         """
         # Two iterations at once (an evaluation on training images during an epoch) get a loader
-        # each. Iterations one after the other share one, and its workers.
+        # each. Successive iterations share one, and its workers.
         loader = self._idle.pop() if self._idle else make_loader(self)
         loader.batch_sampler.indices = indices
         broken = None
@@ -97,7 +97,7 @@ class FileSplit:
         except GeneratorExit:  # the caller stops before the last batch
             self._idle.append(loader)
             raise
-        # After any other error the loader is dropped, and its workers end: they may be broken.
+        # After any other error the loader is dropped and its workers end: they may be broken.
         self._idle.append(loader)
         if broken:
             raise OSError(

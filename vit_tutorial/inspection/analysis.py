@@ -31,7 +31,7 @@ def grid_distance(grid: tuple[int, int]) -> torch.Tensor:
 
 
 def confusion_matrix(true: torch.Tensor, predicted: torch.Tensor, classes: int) -> torch.Tensor:
-    """How often each class was taken for each: (classes, classes), int64, rows true.
+    """How often each class was predicted as each: (classes, classes), int64, a row per true class.
 
     true, predicted: class numbers (n,), 0 to classes - 1.
     Raises ValueError for other lengths or numbers.
@@ -64,8 +64,7 @@ def patch_rows(
     """The rows of a table that belong to patches, (N, D) float32 on the CPU, and the grid.
 
     table: (T, D) or (1, T, D). layout: a TokenLayout, or the grid (rows, columns), or None for a
-        square grid; for the last two, one row more than there are patches is that of a class token
-        that comes first.
+        square grid; with the last two, one extra row is that of a class token that comes first.
     Raises ValueError when the counts do not fit.
     """
     table = as_table(table)

@@ -1,4 +1,4 @@
-"""Where the patches stand in a sequence of tokens: before, between or behind class tokens."""
+"""Where the patches are in a sequence of tokens: before, between or after class tokens."""
 
 import dataclasses
 import math
@@ -8,14 +8,14 @@ from ..common.validation import require_int
 
 @dataclasses.dataclass(frozen=True)
 class TokenLayout:
-    """T tokens: `prefix` that belong to no patch, the grid of patches row by row, `suffix` others.
+    """T tokens: `prefix` that are not patches, the grid of patches row by row, `suffix` others.
 
     Raises ValueError for a grid that is not two positive whole numbers, or negative counts.
     """
 
     grid: tuple[int, int]  # (rows, columns) of patches
     prefix: int = 0  # class, distillation and register tokens in front (timm: num_prefix_tokens)
-    suffix: int = 0  # the same behind: 1 for ViTConfig(class_token="last")
+    suffix: int = 0  # the same after the patches: 1 for ViTConfig(class_token="last")
 
     def __post_init__(self):
         check_grid(self.grid)
@@ -44,9 +44,9 @@ class TokenLayout:
 def find_layout(num_tokens: int, layout: TokenLayout | tuple[int, int] | None) -> TokenLayout:
     """The layout of `num_tokens` tokens.
 
-    layout: a TokenLayout, which must fit; the grid (rows, columns); or None for a square grid. For
-        the last two, one token more than there are patches is a class token that comes first, as
-        in the paper, torchvision and timm.
+    layout: a TokenLayout, which must fit; the grid (rows, columns); or None for a square grid. With
+        the last two, one extra token is a class token that comes first, as in the paper,
+        torchvision and timm.
     Raises ValueError when the counts do not fit.
     """
     if layout is None:

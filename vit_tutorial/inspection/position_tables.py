@@ -1,6 +1,6 @@
 """Where a model keeps its positions. The one place that knows: everything else gets tensors.
 
-Known are the models and position embeddings of this package (and a learner's own with the same
+It knows the models and position embeddings of this package (and a learner's own with the same
 attributes), the ViTs of timm, torchvision and vit-pytorch, and plain tensors.
 """
 

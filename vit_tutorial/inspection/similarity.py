@@ -35,17 +35,17 @@ def similarity_numbers(
 
 
 def grid_recovery(table: torch.Tensor, grid: tuple[int, int]) -> tuple[float, float]:
-    """How well the similarities alone give back the patches' rows and columns: two shares, 0 to 1.
+    """How well the similarities alone recover the patches' rows and columns: two shares, 0 to 1.
 
     Classical multidimensional scaling (Torgerson 1952): the two leading eigenvectors of the centred
     cosines place each patch in a plane. The share is the R squared of the best linear fit of the
     patch's row (and of its column) to that plane. Random tables give about 2 / (N - 1), because two
-    random directions explain that much by luck.
+    random directions explain that much by chance.
     """
     cosine = cosine_similarity(table).double()
     N = len(cosine)
     centring = torch.eye(N, dtype=torch.float64) - 1 / N
-    values, vectors = torch.linalg.eigh(centring @ cosine @ centring)  # in rising order
+    values, vectors = torch.linalg.eigh(centring @ cosine @ centring)  # in ascending order
     plane = vectors[:, -2:] * values[-2:].clamp(min=0).sqrt()  # (N, 2)
     n = torch.arange(N)
     return tuple(r_squared(plane, place.double()[:, None]) for place in (n // grid[1], n % grid[1]))
@@ -54,7 +54,7 @@ def grid_recovery(table: torch.Tensor, grid: tuple[int, int]) -> tuple[float, fl
 def sinusoidal_share(table: torch.Tensor, grid: tuple[int, int]) -> float:
     """The share of the table's variance that sines and cosines of row and column explain, 0 to 1.
 
-    The basis is `sinusoidal_2d`, as wide as it gets: R - 1 directions for rows and C - 1 for
+    The basis is `sinusoidal_2d`, as wide as possible: R - 1 directions for rows and C - 1 for
     columns. Every table that is a function of the row plus a function of the column reaches 1, and
     a random one about (R + C - 2) / (N - 1).
     """

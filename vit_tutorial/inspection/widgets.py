@@ -1,4 +1,4 @@
-"""A map to slide and click in: how similar one patch's position embedding is to every patch's.
+"""An interactive map: how similar one patch's position embedding is to every patch's.
 
 Works with ipywidgets 7 and 8.
 """

@@ -24,12 +24,12 @@ _CLASSES = {
 def load_from(
     model: nn.Module, image_size: int | tuple[int, int] | None = None
 ) -> VisionTransformer:
-    """A VisionTransformer of ours with the configuration and a copy of the weights of `model`.
+    """Our VisionTransformer with the configuration and a copy of the weights of `model`.
 
     model: a ViT of torchvision, timm or vit-pytorch. Logits for the same images agree up to
         rounding. Dtype, device and train or eval mode are kept; every parameter is trainable.
     image_size: side or (H, W) in pixels. Needed for vit-pytorch with images that are not square,
-        since its model keeps the number of patches and no size.
+        since its model keeps the number of patches but no size.
     Raises ValueError for an unknown class of model, and for any feature that our model lacks.
     """
     library = _library_of(model)
@@ -50,9 +50,9 @@ def export_to(model: VisionTransformer, target: str | nn.Module) -> nn.Module:
     target: a ViT of torchvision, timm or vit-pytorch, which keeps its own dtype, device and mode;
         or the name of a library, "torchvision", "timm" or "vit_pytorch". Then an instance is built,
         with the dtype, device and mode of `model`.
-    Raises ValueError, with both values, where the two differ in more than weights. So it does for
-    what a library cannot express: a class token that stands last, fixed positions, in torchvision
-    mean pooling or images that are not square. A target that does not fit is left as it was.
+    Raises ValueError, with both values, where the two differ in more than weights. Likewise for
+    what a library cannot express: a class token that comes last, fixed positions, or in torchvision
+    mean pooling and images that are not square. A target that does not fit is left unchanged.
     Raises ModuleNotFoundError when the library is not installed.
     """
     if not isinstance(model, VisionTransformer):
@@ -89,7 +89,7 @@ def _class_name(model) -> str:
 def _library_of(model) -> ModuleType:
     """The description of the library that `model` comes from. Raises ValueError for other classes.
 
-    A subclass is another class: it may compute something else.
+    A subclass counts as another class: it may compute something else.
     """
     name = _class_name(model)
     if name in _CLASSES:
@@ -115,7 +115,7 @@ def _library_of(model) -> ModuleType:
 def _weights(model: nn.Module) -> dict[str, torch.Tensor]:
     """Parameters and buffers by name, without empty ones.
 
-    (vit-pytorch has an empty class token (0, D) under mean pooling.)
+    vit-pytorch has an empty class token (0, D) under mean pooling.
     """
     return {name: value for name, value in model.state_dict().items() if value.numel()}
 
@@ -126,8 +126,8 @@ def _check_same(ours: ViTConfig, theirs: ViTConfig, library: str) -> None:
     for config in (ours, theirs):
         for start in ("position_std", "position_init", "position_frozen"):
             del config[start]
-        # Two differences that are none: one token is read, so both orders of norm and pooling give
-        # the same; and there is no position of the class token to leave out.
+        # Two differences do not matter: when one token is read, both orders of norm and pooling
+        # give the same; and without a class token or positions there is nothing to leave out.
         config["norm_after_pool"] |= config["pool"] == "class"
         config["position_class_token"] |= "none" in (config["class_token"], config["position"])
     different = [
@@ -142,7 +142,7 @@ def _check_same(ours: ViTConfig, theirs: ViTConfig, library: str) -> None:
 def _match(ours: VisionTransformer, model: nn.Module, library: ModuleType) -> dict[str, str]:
     """Our names -> theirs, one to one.
 
-    Raises ValueError, with the feature, for a weight that has no place on the other side.
+    Raises ValueError, naming the feature, for a weight that has no place on the other side.
     """
     known, theirs = library.names(model), _weights(model)
     names = {name: _their_name(name, known) for name in ours.state_dict()}

@@ -1,4 +1,4 @@
-"""The ViTConfig of a model of another library, or the feature that ours lacks."""
+"""The ViTConfig of another library's model, or the feature that ours lacks."""
 
 import math
 import re
@@ -41,14 +41,14 @@ def feature_of(name: str) -> str:
 
 
 def refuse(library: str, feature: str, value) -> NoReturn:
-    """Raise the ValueError that names a feature of theirs, and its value."""
+    """Raise the ValueError that names one of their features, and its value."""
     raise ValueError(
         f"this {library} ViT has a feature that vit_tutorial's model lacks, {feature}: {value}"
     )
 
 
 def read_config(model: nn.Module, library: ModuleType, image_size) -> ViTConfig:
-    """The ViTConfig of their `model`. Raises ValueError for what no ViTConfig can say.
+    """The ViTConfig of their `model`. Raises ValueError for what no ViTConfig can express.
 
     library: our description of the library, one of the modules of this package.
     """

@@ -68,8 +68,8 @@ def read(model: nn.Module, image_size) -> tuple[dict, dict]:
 
 
 def build(c: ViTConfig) -> nn.Module:
-    """Their model, as close to `c` as its arguments allow; export_to finds what they do not."""
-    # The name is absolute: the library, and not this file.
+    """Their model, as close to `c` as its arguments allow; export_to names what they do not."""
+    # An absolute import: the library, not this file.
     library = importlib.import_module("timm.models.vision_transformer")
     return library.VisionTransformer(
         img_size=c.image_size,

@@ -1,4 +1,4 @@
-"""torchvision's VisionTransformer: a class token that stands first, one position table, no more."""
+"""torchvision's VisionTransformer: a class token in front, one position table, nothing more."""
 
 import functools
 import importlib
@@ -50,8 +50,8 @@ def read(model: nn.Module, image_size) -> tuple[dict, dict]:
 
 
 def build(c: ViTConfig) -> nn.Module:
-    """Their model, as close to `c` as its arguments allow; export_to finds what they do not."""
-    # The name is absolute: the library, and not this file.
+    """Their model, as close to `c` as its arguments allow; export_to names what they do not."""
+    # An absolute import: the library, not this file.
     library = importlib.import_module("torchvision.models.vision_transformer")
     return library.VisionTransformer(
         image_size=c.image_size[0],

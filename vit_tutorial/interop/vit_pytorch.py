@@ -75,8 +75,8 @@ def read(model: nn.Module, image_size) -> tuple[dict, dict]:
 
 
 def build(c: ViTConfig) -> nn.Module:
-    """Their model, as close to `c` as its arguments allow; export_to finds what they do not."""
-    # The name is absolute: the library, and not this file.
+    """Their model, as close to `c` as its arguments allow; export_to names what they do not."""
+    # An absolute import: the library, not this file.
     theirs = importlib.import_module("vit_pytorch.vit").ViT(
         image_size=c.image_size,
         patch_size=c.patch_size,

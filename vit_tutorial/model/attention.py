@@ -53,16 +53,16 @@ class MultiHeadSelfAttention(nn.Module):
         self.projection = nn.Linear(dim, dim)
 
     def split_heads(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What the layer `qkv` gives, (B, T, 3D) -> queries, keys, values, each (B, h, T, d)."""
+        """The output of the layer `qkv`, (B, T, 3D) -> queries, keys, values, each (B, h, T, d)."""
         B, T, width = qkv.shape
         qkv = qkv.view(B, T, 3, self.num_heads, width // (3 * self.num_heads))  # (B, T, 3, h, d)
-        # h moves in front of T: the matrix products of attention then run for each head by itself.
+        # h moves in front of T: the matrix products of attention then run for each head separately.
         return qkv.permute(2, 0, 3, 1, 4).unbind(0)  # 3 x (B, h, T, d)
 
     def project_qkv(
         self, x: Tensor, position: nn.Module | None = None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """Tokens (B, T, D) -> queries, keys, values, each (B, h, T, d), and a bias of the scores.
+        """Tokens (B, T, D) -> queries, keys, values, each (B, h, T, d), and a bias for the scores.
 
         position: relative positions give the bias, (h, T, T); rotary ones turn queries and keys.
         """

@@ -1,4 +1,4 @@
-"""One frozen description of a Vision Transformer, checked when it is made."""
+"""One frozen description of a Vision Transformer, checked when it is created."""
 
 import dataclasses
 import re
@@ -30,7 +30,7 @@ class ViTConfig:
 
     A field that is None is filled in from the others, as its comment says, so a finished config
     holds no None. `named` gives the models of the paper; `dataclasses.replace` changes a copy.
-    Raises ValueError, with the numbers and a way out, for a model that cannot be built.
+    Raises ValueError, with the numbers and what to do, for a model that cannot be built.
     """
 
     # --- What fixes the shapes.
@@ -64,15 +64,15 @@ class ViTConfig:
     # True gives the class token a position too (the paper, torchvision, timm, vit-pytorch). False
     # adds positions before it joins (timm's no_embed_class).
     position_class_token: bool = True
-    # Standard deviation of learned positions at the start: 0.02 (the paper, torchvision, timm),
+    # Standard deviation of the initial learned positions: 0.02 (the paper, torchvision, timm),
     # 1.0 (vit-pytorch), or 0 for zeros.
     position_std: float = 0.02
     position_init: str = "normal"  # or "truncated_normal": nothing beyond 2 standard deviations
-    position_frozen: bool = False  # True keeps learned positions as they start
-    patch_norms: bool = False  # LayerNorms around the patch projection: True in vit-pytorch alone
+    position_frozen: bool = False  # True keeps learned positions at their initial values
+    patch_norms: bool = False  # LayerNorms around the patch projection: True only in vit-pytorch
     qkv_bias: bool = True  # False in vit-pytorch
     norm_eps: float = 1e-6  # the paper, torchvision, timm; vit-pytorch has 1e-5, PyTorch's default
-    # True puts the last LayerNorm behind pooling (timm's fc_norm), not before it (the paper,
+    # True puts the last LayerNorm after pooling (timm's fc_norm), not before it (the paper,
     # torchvision, vit-pytorch).
     norm_after_pool: bool = False
 
@@ -125,7 +125,7 @@ class ViTConfig:
         if self.stem == "patches":
             return
         P = self.patch_size
-        if P < 2 or P & (P - 1):  # P & (P - 1) is 0 for powers of two alone
+        if P < 2 or P & (P - 1):  # P & (P - 1) is 0 only for powers of two
             raise ValueError(
                 "the convolutional stem halves the image step by step: patch_size is "
                 f"{P}, take 2, 4, 8, 16 or 32"

@@ -1,4 +1,4 @@
-"""From an image to a sequence: patchify, unpatchify, and the layer that makes patches tokens."""
+"""From an image to a sequence: patchify, unpatchify, and the layer from patches to tokens."""
 
 from torch import Tensor, nn
 
@@ -9,8 +9,8 @@ from .config import ViTConfig
 def patchify(images: Tensor, patch_size: int) -> Tensor:
     """Cut images (B, C, H, W) into patches (B, N, P*P*C), N = (H/P) * (W/P), any dtype.
 
-    Patches come row by row; inside a patch the pixels do too, and a pixel's channels stand
-    together. That is the order of the paper (section 3.1, x_p in R^(N x P*P*C)) and of vit-pytorch.
+    Patches come row by row; inside a patch the pixels do too, with each pixel's channels side by
+    side. That is the order of the paper (section 3.1, x_p in R^(N x P*P*C)) and of vit-pytorch.
     Raises ValueError for a rank other than 4, or for sides that P does not divide.
     """
     require_rank("patchify", "images", images, "B, C, H, W")
@@ -18,14 +18,14 @@ def patchify(images: Tensor, patch_size: int) -> Tensor:
     P = patch_size
     require_divides((H, W), P)
     # Name all five axes first, then move the grid to the front and the channels to the end. A lone
-    # reshape would cut the memory into runs of P*P*C numbers, which are no squares of the image.
+    # reshape would cut the memory into runs of P*P*C numbers, which are not squares of the image.
     x = images.reshape(B, C, H // P, P, W // P, P)  # (B, C, rows, P, columns, P)
     x = x.permute(0, 2, 4, 3, 5, 1)  # (B, rows, columns, P, P, C)
     return x.reshape(B, (H // P) * (W // P), P * P * C)  # (B, N, P*P*C)
 
 
 def unpatchify(patches: Tensor, patch_size: int, image_size: int | tuple[int, int]) -> Tensor:
-    """Put patches (B, N, P*P*C) back together to images (B, C, H, W): the inverse of `patchify`.
+    """Put patches (B, N, P*P*C) back together into images (B, C, H, W): the inverse of `patchify`.
 
     image_size: side, or (H, W), in pixels. Raises ValueError when the numbers do not fit.
     """
@@ -61,7 +61,7 @@ class PatchEmbedding(nn.Module):
         super().__init__()
         self.patch_size = config.patch_size
 
-        def norm(width: int) -> nn.Module:  # vit-pytorch has these two, the paper has not
+        def norm(width: int) -> nn.Module:  # vit-pytorch has these two, the paper neither
             return nn.LayerNorm(width, eps=config.norm_eps) if config.patch_norms else nn.Identity()
 
         self.norm_patches = norm(config.patch_dim)

@@ -1,4 +1,4 @@
-"""What positions share: the patch grid, the class token's row, how learned numbers start."""
+"""What positions share: the patch grid, the class token's row, the start of learned numbers."""
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ def concat_row_column(rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def insert_class_token(config: ViTConfig, patches: Tensor, token: Tensor) -> Tensor:
-    """Rows of patches (..., N, D) and of the class token (..., 0 or 1, D), set where it stands."""
+    """Rows of patches (..., N, D) and of the class token (..., 0 or 1, D), in token order."""
     first = config.class_token == "first"
     return torch.cat([token, patches] if first else [patches, token], dim=-2)
 
@@ -32,8 +32,8 @@ def split_class_token(config: ViTConfig, rows: Tensor, count: int) -> tuple[Tens
 def init_position_parameter(config: ViTConfig, *shape: int) -> nn.Parameter:
     """Random numbers with standard deviation s = `config.position_std`; frozen ones stay as drawn.
 
-    "truncated_normal" draws again what lies beyond 2 s, which leaves a deviation of 0.88 s.
-    (timm's trunc_normal_ has its limits at -2 and 2, not at 2 s: for s = 0.02 it cuts nothing.)
+    "truncated_normal" redraws what lies beyond 2 s, which leaves a deviation of 0.88 s. timm's
+    trunc_normal_ has its limits at -2 and 2, not at 2 s: for s = 0.02 it cuts nothing.
     """
     if config.position_init == "truncated_normal":
         values = nn.init.trunc_normal_(torch.empty(*shape), std=1.0, a=-2.0, b=2.0)

@@ -10,10 +10,10 @@ from .position_utils import concat_row_column, init_position_parameter, insert_c
 class RelativeBias(nn.Module):
     """Adds to each score a learned number for the offset between the two patches, for each head.
 
-    All pairs that are two rows down and one column left share one number, wherever they lie:
+    All pairs that are two rows down and one column left share one number, wherever they are:
     h (2R-1)(2C-1) parameters for R rows and C columns. This is the bias table of Swin (Liu et al.
-    2021, section 3.2). Three more numbers serve pairs with the class token: a patch that reads it,
-    the class token that reads a patch, and the class token that reads itself.
+    2021, section 3.2). Three more numbers are for pairs with the class token: a patch reading it,
+    the class token reading a patch, and the class token reading itself.
     """
 
     def __init__(self, config: ViTConfig):
@@ -22,7 +22,7 @@ class RelativeBias(nn.Module):
         row, column = torch.arange(N) // columns, torch.arange(N) % columns
         down = row[:, None] - row + rows - 1  # (N, N), from 0 to 2R-2
         right = column[:, None] - column + columns - 1  # (N, N), from 0 to 2C-2
-        index = down * (2 * columns - 1) + right  # which number the pair (reader, read) takes
+        index = down * (2 * columns - 1) + right  # which number the pair (reader, read) uses
         number = (2 * rows - 1) * (2 * columns - 1)
         if config.class_token != "none":
             # One more column, for the patches that read the token, then one more row, its own.
@@ -35,14 +35,14 @@ class RelativeBias(nn.Module):
         self.register_buffer("index", index, persistent=False)
 
     def forward(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries and keys (B, h, T, d) as they are, and a bias for their scores, (h, T, T)."""
+        """Queries and keys (B, h, T, d), unchanged, and a bias for their scores, (h, T, T)."""
         return q, k, self.bias[:, self.index].to(q.dtype)
 
 
 class Rotary(nn.Module):
     """Rotates pairs of entries of queries and keys by angles that grow with the row and the column.
 
-    A score then depends on the offset between two patches alone; nothing is learned. This is
+    A score then depends only on the offset between two patches; nothing is learned. This is
     RoFormer (Su et al. 2021) in two dimensions: half of the pairs for the row and half for the
     column, at frequencies from 1 down to 1/100 (Heo et al. 2024). A class token is not rotated.
     """

@@ -1,4 +1,4 @@
-"""The same weights for another image size: what becomes of each kind of position."""
+"""The same weights for another image size: what happens to each kind of position."""
 
 import dataclasses
 
@@ -20,8 +20,8 @@ def resize_model(model: VisionTransformer, image_size: int | tuple[int, int]) ->
     - Learned tables are interpolated on the grid (bicubic, as in the paper's section 3.2 and in
       timm): learned_1d as a whole, learned_2d along its two lines, relative on the grid of offsets.
       The rows of the class token stay as they are.
-    - Sinusoidal and rotary positions are computed anew: a ninth row is one step further along the
-      wave than the eighth.
+    - Sinusoidal and rotary positions are recomputed: a ninth row is one step further along the wave
+      than the eighth.
     The copy has the dtype, device and mode of `model`. Raises ValueError when the patch size does
     not divide the new size.
     """
@@ -44,7 +44,7 @@ def resize_model(model: VisionTransformer, image_size: int | tuple[int, int]) ->
 
 
 def _resize_positions(source: nn.Module, target: nn.Module, old: ViTConfig, new: ViTConfig) -> None:
-    """Fill one position embedding for the new grid from one for the old; waves are in place."""
+    """Fill one position embedding for the new grid from one for the old; sines need nothing."""
     if isinstance(source, RelativeBias):
         target.bias.copy_(_resize_bias(source.bias, old, new))
     elif isinstance(source, Learned2D):
@@ -66,7 +66,7 @@ def _resize_table(table: Tensor, old: ViTConfig, new: ViTConfig) -> Tensor:
 
 
 def _resize_line(vectors: Tensor, length: int) -> Tensor:
-    """(R, D/2) -> (R', D/2), along the one line that these vectors form."""
+    """(R, D/2) -> (R', D/2), interpolated along the line that these vectors form."""
     if len(vectors) == length:
         return vectors
     image = vectors.T[None, :, :, None]  # (1, D/2, R, 1)

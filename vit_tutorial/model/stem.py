@@ -1,4 +1,4 @@
-"""What makes tokens of an image: the patch projection, or overlapping convolutions."""
+"""What turns an image into tokens: the patch projection, or overlapping convolutions."""
 
 from torch import Tensor, nn
 
@@ -17,8 +17,8 @@ class ConvolutionalStem(nn.Module):
     3 x 3 convolutions of stride 2, whose channels double up to D, and a linear layer at the end
     (Xiao et al. 2021, "Early convolutions help transformers see better"). A token sees 2P - 1
     pixels on a side, so neighbours overlap; a patch has P.
-    The paper normalises over the batch. Here each image is normalised by itself (GroupNorm with one
-    group), so that an image gives the same tokens whatever else is in the batch.
+    The paper normalises over the batch. This stem normalises each image by itself (GroupNorm with
+    one group), so that an image gives the same tokens whatever else is in the batch.
     """
 
     def __init__(self, config: ViTConfig):
@@ -27,7 +27,7 @@ class ConvolutionalStem(nn.Module):
         widths = [config.channels, *(config.dim >> i for i in reversed(range(halvings)))]
         self.convolutions = nn.Sequential()
         for before, after in zip(widths, widths[1:]):
-            # No bias: the norm that follows brings one.
+            # No bias: the norm that follows has one.
             conv = nn.Conv2d(before, after, kernel_size=3, stride=2, padding=1, bias=False)
             nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
             self.convolutions.extend([conv, nn.GroupNorm(1, after, eps=config.norm_eps), nn.ReLU()])

@@ -95,7 +95,7 @@ def budget(
 
     shapes: width 64, 2 blocks, patches of 8, 12 epochs (about 10 s a run on 2 CPU cores).
     Anything else: `model`, a name as in `ViTConfig.named`, by default CIFAR-96x4/4; 10 epochs.
-    All pool the mean of the patches, so that no class token stands between positions and answer.
+    All pool the mean of the patches, so that no class token comes between positions and answer.
     Raises ValueError for a model on shapes, or an unknown name.
     """
     if data_name == "shapes":

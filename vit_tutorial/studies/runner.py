@@ -1,4 +1,4 @@
-"""Run the grid of a study. Each run is one row, written at once: a stopped study resumes."""
+"""Run the grid of a study. Each run is one row, written at once: a stopped study can resume."""
 
 import dataclasses
 import datetime
@@ -39,8 +39,8 @@ def run_study(
     """Run every variant of `study` with seeds 0 to seeds - 1; all rows of the table at `out`.
 
     Runs that are in the table already, with the same configuration and settings, are not run again,
-    nor those in another study's table beside `out`. All variants of one seed run before those of
-    the next, so that a study stopped early has whole pairs.
+    nor are those in another study's table beside `out`. All variants of one seed run before those
+    of the next, so that a study stopped early has complete pairs.
     load(seed): gives the images. only: names of variants. epochs, model: see `definitions.budget`.
     Raises ValueError for an unknown name, or when `out` holds runs of other data or another budget.
     """
@@ -120,7 +120,7 @@ def train_once(data: ImageData, config, settings) -> dict:
     """Train one model and return what was measured. The test images are used once, at the end."""
     torch.manual_seed(settings.seed)
     model = VisionTransformer(config)
-    # Positions draw from the generator before other weights do: without this, no pairs.
+    # Positions draw from the generator before other weights do: without this, runs would not pair.
     match_other_weights(model, settings.seed)
     start = added_table(model)
     began = time.perf_counter()
@@ -157,7 +157,7 @@ def train_once(data: ImageData, config, settings) -> dict:
 def init_retention(
     start: torch.Tensor, end: torch.Tensor, settings, steps: int, frozen: bool
 ) -> dict[str, float]:
-    """How much of a table's start is left in its end.
+    """How much of a table's start is left after training.
 
     cosine_with_start: of the two tables. start_left: the share <end, start> / <start, start>.
     start_left_predicted: by weight decay alone. It multiplies the table by (1 - rate * decay) at
@@ -177,7 +177,7 @@ def init_retention(
 
 
 def match_other_weights(model: VisionTransformer, seed: int) -> None:
-    """Give all parts but the positions the start of a model without positions.
+    """Give all parts but the positions the initial weights of a model without positions.
 
     Then all variants of a seed differ in nothing but their positions.
     """

@@ -44,8 +44,8 @@ def interval(values: list[float], comparisons: int = 1) -> tuple[float, float]:
     """(mean, half width of the 95 % interval of the mean) of independent runs.
 
     The half width is nan for a single run. Student's t: with 5 seeds it is 2.78 standard errors.
-    comparisons: one of so many intervals. Each then has the confidence 1 - 0.05 / comparisons, so
-        that all of them together hold their means in at least 95 % of studies (Bonferroni).
+    comparisons: how many intervals there are. Each has the confidence 1 - 0.05 / comparisons, so
+        that all of them contain their means in at least 95 % of studies (Bonferroni).
     Raises ValueError for no values.
     """
     if not values:
@@ -66,9 +66,9 @@ def difference(
 ) -> tuple[float, float, int]:
     """(mean of one - other, half width of its 95 % interval, number of seeds).
 
-    one, other: {seed: value}; what counts are the seeds that both have. Paired: two runs of one
-    seed share images, batches and all weights but the positions, so what is easy or hard about a
-    seed cancels. comparisons: as in `interval`.
+    one, other: {seed: value}; only seeds that both have are used. Paired: two runs of one seed
+    share images, batches and all weights but the positions, so what is easy or hard about a seed
+    cancels. comparisons: as in `interval`.
     Raises ValueError when they share no seed.
     """
     seeds = sorted(one.keys() & other.keys())
@@ -87,9 +87,9 @@ def verdict(mean: float, half: float) -> str:
 def summary(
     rows: list[dict], value: str = "test_accuracy", reference: str | None = None
 ) -> list[dict]:
-    """One dict a variant, in order of appearance: variant, mean, half, seeds.
+    """One dict per variant, in order of appearance: variant, mean, half, seeds.
 
-    Every variant but the reference is compared with it and has also:
+    Every variant but the reference is compared with it and also has:
         difference, difference_half, verdict: by itself, as if it were the only comparison
         half_corrected, verdict_corrected: with Bonferroni's correction for all comparisons of this
             table. In a table of many variants, believe these.

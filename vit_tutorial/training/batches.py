@@ -13,7 +13,7 @@ class Batches:
     class shares (b, num_classes). A batch has settings.batch_size images over all `count`
     processes; process `rank` gets rows rank * b to (rank + 1) * b of it, b = batch_size / count.
     All processes draw the same random numbers, for the whole batch, so that together they see what
-    one would.
+    one process would.
     Raises ValueError when the processes cannot share a batch evenly.
     """
 

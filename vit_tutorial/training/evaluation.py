@@ -21,8 +21,8 @@ def evaluate(
     """(mean cross-entropy in nats, accuracy in 0..1) of `model` over all of `split`.
 
     In evaluation mode and without augmentation. batch_size: by default as many images as have the
-    pixels of a thousand of 32x32, at least 16. precision: by default float32. processes: each takes
-    its own share of the images, and all get the numbers of the whole split.
+    pixels of 1000 images of 32x32, at least 16. precision: by default float32. processes: each
+    takes its own share of the images, and all get the numbers of the whole split.
     """
     precision = precision or choose_precision(data.device, "fp32")
     height, width = data.image_size
@@ -46,7 +46,7 @@ def evaluate(
 def predict(
     model: nn.Module, images: torch.Tensor, data: ImageData, batch_size: int = 1000
 ) -> torch.Tensor:
-    """Logits (n, num_classes), float32, on the CPU, of raw images (n, C, H, W), uint8."""
+    """Logits (n, num_classes), float32, on the CPU, for raw images (n, C, H, W), uint8."""
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device

@@ -1,4 +1,4 @@
-"""One training run: steps, evaluations on the way, and checkpoints to resume from."""
+"""One training run: steps, evaluations along the way, and checkpoints to resume from."""
 
 import dataclasses
 import math
@@ -28,7 +28,7 @@ from .step import Step
 
 @dataclasses.dataclass
 class History:
-    """What a run did, with all its parts if it was resumed.
+    """What a run did, including the parts before a resume.
 
     Each row is a dict: step, epochs, minutes, lr, train_loss (the mean since the row before; None
     in the first), validation_loss, validation_accuracy.
@@ -61,7 +61,7 @@ def train(
     bit); with `minutes`, the number of steps depends on the machine.
     on_evaluation: called after each evaluation on the validation images, to save things.
     checkpointer: saves a checkpoint every minute and at Ctrl-C. If there is one already, the run
-    is resumed, and ends with the weights that it would have without the stop.
+    is resumed, and ends with the weights that it would have had without the stop.
     processes: `init_processes()`, to share each batch with others.
     Raises ValueError when the model does not fit the data or the checkpoint, FloatingPointError
     when the loss is no longer finite, GpuFailedError when the GPU fails: resume then.
@@ -141,7 +141,7 @@ class _Run:
                 raise GpuFailedError(f"{what}. {self.checkpointer.recovery_hint()}") from error
 
     def validate(self, done: float, on_evaluation) -> float:
-        """Evaluate on the validation images and add a row to the history; the seconds that took."""
+        """Evaluate on the validation images and add a row to the history; return the seconds."""
         history, data, ema, before = self.history, self.data, self.step.ema, self.clock.elapsed()
         train_loss = self.mean_loss() if self.loss_count else None
         loss, accuracy = evaluate(
@@ -186,6 +186,6 @@ class _Run:
         """Save a checkpoint if there is a folder; FloatingPointError if the loss is not finite."""
         if self.checkpointer.folder is None or not self.processes.main:
             return
-        self.check_finite(self.loss_sum.item())  # nobody wants to resume a run that is lost
+        self.check_finite(self.loss_sum.item())  # a run that has diverged is not worth resuming
         self.update_history()
         self.checkpointer.save(get_run_state(self), f"step {self.history.steps}")

@@ -17,8 +17,8 @@ def save_model(path: str | Path, model: VisionTransformer, data=None, **notes) -
 
     data: the ImageData it was trained on; its class names, mean and standard deviation go into the
     header, so that the file is enough to classify an image. notes: anything else JSON can hold.
-    Raises OSError when the disk is full or cannot be written to; an older file then stays as it
-    was.
+    Raises OSError when the disk is full or cannot be written to; an existing file is then left
+    unchanged.
     """
     header = {"config": dataclasses.asdict(model.config), "notes": notes}
     if data is not None:
@@ -35,10 +35,10 @@ def load_model(
 ) -> tuple[VisionTransformer, dict]:
     """The model saved at `path`, float32, in evaluation mode, on `device`; and its header.
 
-    The header is a dict of config, notes, and data if it was given. config: what you expect.
+    The header is a dict of config, notes, and data if it was given. config: the one you expect.
     Raises FileNotFoundError when there is no file; ValueError when the file is damaged, was not
-    written by `save_model` or by a version with other fields, or when its configuration is not
-    `config`.
+    written by `save_model`, was written by a version with other fields, or when its configuration
+    is not `config`.
     """
     path = Path(path)
     if not path.is_file():

@@ -12,7 +12,7 @@ def make_optimizers(model: nn.Module, settings: TrainSettings) -> list[torch.opt
 
     Muon (Jordan et al. 2024) makes the update of a matrix near-orthogonal, so that all its
     directions get a step of equal size. It is meant for matrices between hidden layers: not for the
-    head, nor for patches and positions. Raises ValueError where this torch has no Muon.
+    head, the patches or the positions. Raises ValueError where this torch has no Muon.
     """
     if settings.optimizer == "adamw":
         return [make_optimizer(model, settings)]
@@ -30,7 +30,7 @@ def make_optimizers(model: nn.Module, settings: TrainSettings) -> list[torch.opt
 def make_optimizer(
     model: nn.Module, settings: TrainSettings, without: set[int] = frozenset()
 ) -> torch.optim.AdamW:
-    """AdamW (Loshchilov & Hutter 2019), with weight decay on what `settings.decay` says.
+    """AdamW (Loshchilov & Hutter 2019), with weight decay where `settings.decay` says.
 
     without: ids of parameters that another optimizer takes.
     """

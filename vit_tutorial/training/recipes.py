@@ -1,4 +1,4 @@
-"""Ready-made choices for a machine and a time, with what they cost and reached: `--recipe cpu`."""
+"""Ready-made choices for a machine and a time budget, with their results: `--recipe cpu`."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ COMMON = dict(optimizer="muon", lr=3e-3, augment="flip_shift")
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """A model by name, changes to its configuration, and settings, meant for some minutes."""
+    """A model by name, changes to its configuration, and settings, for a number of minutes."""
 
     model: str
     minutes: float
@@ -45,11 +45,12 @@ def default(minutes: float = 5) -> Recipe:
 def cpu(minutes: float = 5) -> Recipe:
     """Two CPU cores that compute fast in bf16, CIFAR-10: 5 minutes, or 30.
 
-    Up to 12 minutes a small model (0.3 million parameters) and nothing against overfitting, of
-    which ten epochs show none; for longer a larger model (0.8 million) and CutMix, compiled if that
-    pays. 5 minutes: 77.5 % of the test images (76.9 to 77.8, seeds 0 to 2, nine epochs;
+    Up to 12 minutes: a small model (0.3 million parameters) and nothing against overfitting, since
+    ten epochs show none. Longer: a larger model (0.8 million) and CutMix, compiled if that pays.
+    5 minutes: 77.5 % of the test images (76.9 to 77.8, seeds 0 to 2, nine epochs;
     data/results/budgets.csv), where AdamW and learned positions reached 71.0 %. 30 minutes: 84.7 %
-    (84.9 and 84.4, seeds 0 and 1; 31 epochs). A slower machine makes fewer epochs and gets less.
+    (84.9 and 84.4, seeds 0 and 1; 31 epochs). A slower machine completes fewer epochs and reaches
+    less.
     """
     config, settings = dict(position="sinusoidal_2d"), dict(batch_size=128, schedule="linear")
     if minutes <= 12:
@@ -68,8 +69,8 @@ def t4(minutes: float = 10) -> Recipe:
 def a100(minutes: float = 10) -> Recipe:
     """An A100, H100 or H200: 1 minute, or 10. Not measured yet.
 
-    In one minute nothing is compiled, since that takes about as long. In ten the model is larger
-    and compiled, and stronger augmentation keeps it from overfitting.
+    In one minute nothing is compiled, since compiling takes about as long. In ten the model is
+    larger and compiled, and stronger augmentation keeps it from overfitting.
     """
     settings = dict(batch_size=256, label_smoothing=0.1, cutmix=0.5)
     if minutes <= 2:
@@ -81,7 +82,7 @@ def a100(minutes: float = 10) -> Recipe:
 
 
 def recipes() -> dict:
-    """The recipes by name, as functions of the minutes; their docstrings say what they reached."""
+    """The recipes by name, as functions of the minutes; their docstrings give their results."""
     return {"cpu": cpu, "t4": t4, "a100": a100}
 
 

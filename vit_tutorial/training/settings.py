@@ -18,30 +18,30 @@ class TrainSettings:
 
     The comments beside the fields are also the help of `python -m vit_tutorial train`. Muon takes
     the same lr and weight decay as AdamW: its update is scaled to AdamW's usual size (Liu et al.
-    2025). A run with compile="auto" depends on the clock: resumed after a stop, and only then, it
-    need not give the same bits.
+    2025). A run with compile="auto" depends on the clock: after a resume, and only then, it may not
+    give the same bits.
     """
 
     minutes: float | None = None  # how long to train, evaluations included
     epochs: float | None = None  # passes over the training images, instead of minutes; 0.5 is fine
-    batch_size: int = 128  # images a step, over all processes
+    batch_size: int = 128  # images per step, over all processes
     lr: float = 1e-3  # peak of the learning rate, above 0
     warmup: float = 0.1  # share of the run in which the learning rate rises to its peak, 0 to 1
-    schedule: str = "cosine"  # the way down to zero, cosine or linear; or constant
+    schedule: str = "cosine"  # how it falls to zero, cosine or linear; or constant
     optimizer: str = "adamw"  # adamw, or muon for the encoder's matrices and adamw for the rest
-    weight_decay: float = 0.05  # a step shrinks a weight by this times lr; 0 or more
+    weight_decay: float = 0.05  # each step shrinks a weight by this times lr; 0 or more
     decay: str = "matrices"  # what decays: matrices (no biases, norms, tokens, positions), or all
     label_smoothing: float = 0.0  # share of the target that is spread over all classes, 0 to 1
     augment: str = "auto"  # flip_shift, none, or auto: flip_shift, but none on shapes
-    shift: int = 2  # pixels by which flip_shift moves an image at most
-    rand_augment_ops: int = 0  # RandAugment: operations an image, 0 for none
+    shift: int = 2  # the most pixels by which flip_shift moves an image
+    rand_augment_ops: int = 0  # RandAugment: operations per image, 0 for none
     rand_augment_magnitude: float = 9  # RandAugment: strength of an operation, 0 to 10
     cutmix: float = 0.0  # probability of CutMix for a batch, 0 to 1
     ema_decay: float = 0.0  # decay of a moving average of the weights, such as 0.999; 0 for none
-    micro_batch: int | None = None  # images at once in one process; unless given, what fits
+    micro_batch: int | None = None  # images at once in one process; unless given, as many as fit
     checkpoint_activations: bool | None = None  # less memory, slower; unless given, where needed
     compile: bool | str = False  # torch.compile: yes, no, or auto (in long runs, if it is faster)
-    precision: str = "auto"  # fp32, bf16, fp16, or auto: what the device computes fast
+    precision: str = "auto"  # fp32, bf16, fp16, or auto: whichever is fast on the device
     seed: int = 0  # seed of the weights, the split, the batches and dropout
     num_evaluations: int = 10  # on the validation images, evenly spread, the last one at the end
 

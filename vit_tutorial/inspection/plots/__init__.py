@@ -1,7 +1,7 @@
 """Pictures for the lessons: tensors in, a matplotlib Figure out.
 
-Nothing here uses pyplot or changes a global setting. As the last line of a notebook cell a figure
-shows once; `save(figure, path)` or `figure.savefig(path)` writes it.
+No function uses pyplot or changes a global setting. A figure on the last line of a notebook cell is
+shown once; `save(figure, path)` or `figure.savefig(path)` writes it.
 """
 
 from .base import save

@@ -48,7 +48,7 @@ def save(figure: Figure, path: str | os.PathLike, dpi: int | None = None) -> pat
     """Write a figure as a PNG, whole or not at all, and return the path.
 
     Makes the folder if it is missing. dpi: pixels an inch, the figure's own if None.
-    Raises ValueError for another suffix than .png.
+    Raises ValueError for any suffix other than .png.
     """
     path = pathlib.Path(path)
     if path.suffix.lower() != ".png":
@@ -78,7 +78,7 @@ def as_tensor(image) -> torch.Tensor:
 
         with Image.open(image) as file:
             return as_tensor(file.copy())
-    if hasattr(image, "getbands"):  # a PIL image; PIL is not imported for readers with tensors
+    if hasattr(image, "getbands"):  # a PIL image; PIL is not imported for tensors
         if image.mode not in ("L", "RGB", "RGBA"):
             image = image.convert("RGBA" if image.mode in ("LA", "PA") else "RGB")
         array = np.array(image)

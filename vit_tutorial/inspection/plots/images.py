@@ -22,7 +22,7 @@ def patches(image, patch_size: int, *, numbers: bool = True, zoom: int | None = 
     patch_size: P, in pixels.
     numbers: write the patches' numbers, row by row from 0; fewer where all would be too small.
     zoom: the patch to enlarge; None takes the one whose pixels vary most.
-    Raises ValueError where P does not tile the image, or for a patch that is not there.
+    Raises ValueError where P does not tile the image, or for a patch that does not exist.
     """
     image = as_tensor(image)
     sequence = patchify(image[None], patch_size)[0]  # (N, P*P*C)
@@ -166,9 +166,10 @@ def image_grid(
 
     images: a tensor (n, C, H, W) or (n, H, W), or a list of pictures, each as in `patches`; their
         sizes may differ.
-    titles: a text for each. columns: at most; fewer where they would be wider than a page.
+    titles: a text for each. columns: at most this many; fewer where they would be wider than a
+    page.
     inches: the least width of a picture.
-    Raises ValueError for no images, or another number of titles than images.
+    Raises ValueError for no images, or when the titles do not match the images.
     """
     require_int("columns", columns)
     pictures = [as_tensor(image) for image in images]
@@ -204,8 +205,8 @@ def most_confident_errors(
 ):
     """The mistakes that the model was surest of, the surest first.
 
-    Above each stand the model's answer, its confidence and the true class. Where nothing is wrong
-    the figure says so.
+    Above each are the model's answer, its confidence and the true class. Where nothing is wrong the
+    figure says so.
     images: (n, C, H, W), uint8 or float 0..1. true, predicted: class numbers (n,).
     confidence: probability of the predicted class (n,), 0 to 1. count: how many to show.
     Raises ValueError for other lengths or ranges.

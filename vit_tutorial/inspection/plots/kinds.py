@@ -41,7 +41,7 @@ def position_kinds(
     Rotary positions: the cosines of the angles (patches x pairs), and the score, as a share of the
         largest, that the chosen patch's query has with copies of itself everywhere, when all pairs
         are equally long: the mean over pairs of the cosine of the angle between them.
-    All colours have their centre at 0, and each map has its own bar.
+    All colour scales are centred at 0, and each map has its own bar.
 
     positions: {name: position} or one position. A position is a tensor (T, D) or (1, T, D), a
         position embedding of this package (`make_position`), or a model; of a model's positions
@@ -67,7 +67,7 @@ def position_kinds(
 
 
 def _chosen(patch, grid) -> tuple[int, int]:
-    """(row, column) of the patch, from its number, from the two, or in the middle."""
+    """(row, column) of the patch, from its number, from the pair itself, or the middle one."""
     rows, columns = grid
     if patch is None:
         return rows // 2, columns // 2

@@ -17,7 +17,7 @@ def curves(
 
     rows: a list of dicts with `x` and any of train_loss, validation_loss, validation_accuracy
         (0 to 1), lr: numbers, or text as csv.DictReader gives it. Empty, None and nan are left out.
-    also: {name: rows} of other runs, drawn in the same panels. label: this run's name beside them.
+    also: {name: rows} of other runs, drawn in the same panels. label: this run's name among them.
     x: "epochs", "minutes" or "step"; None takes the first of them that every run has.
     Raises ValueError for no rows, an unknown axis, or rows with nothing to draw.
     """
@@ -113,11 +113,12 @@ def _number(value) -> float:
 
 
 def confusion(matrix, class_names, *, title: str | None = None):
-    """How often each class was taken for each: counts, rows true, columns predicted.
+    """How often each class was predicted as each: counts, rows true, columns predicted.
 
     The colour is the share of the row.
     matrix: (K, K) whole numbers from 0 up (`analysis.confusion_matrix`). Made for 2 to 20 classes.
-    Raises ValueError for another shape, a negative or broken count, or another number of names.
+    Raises ValueError for another shape, a count that is negative or not whole, or another number of
+    names.
     """
     matrix = torch.as_tensor(matrix).detach().cpu().numpy()
     K = len(class_names)
@@ -150,7 +151,7 @@ def confusion(matrix, class_names, *, title: str | None = None):
                 c, r, str(int(matrix[r, c])), ha="center", va="center", fontsize=size, color=color
             )
     names = [str(name) for name in class_names]
-    upright = K * max(map(len, names)) > 10 * side  # long names stand up
+    upright = K * max(map(len, names)) > 10 * side  # long names are written upright
     axes.set_xticks(
         range(K),
         names,
@@ -169,7 +170,7 @@ def confusion(matrix, class_names, *, title: str | None = None):
 def intervals(
     summary: list[dict], title: str | None = None, label: str = "accuracy on the test images (%)"
 ):
-    """One dot a variant, with its 95 % interval: is a difference larger than what seeds alone do?
+    """One dot per variant, with its 95 % interval: is a difference larger than that between seeds?
 
     summary: dicts, drawn from top to bottom, with variant, mean and half (shares from 0 to 1; half
         is nan for a single run) and seeds, as `studies.summary` gives them.

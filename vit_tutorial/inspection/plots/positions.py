@@ -20,8 +20,7 @@ def position_similarity(
     positions: a table (T, D) or (1, T, D); or a ViT of this package, timm, torchvision or
         vit-pytorch (`position_tables`).
     layout: a TokenLayout, or the grid (rows, columns) of patches; None for the model's own, or for
-        a square grid. For the last two, one row more than there are patches is that of a class
-        token that comes first.
+        a square grid. With the last two, one extra row is that of a class token that comes first.
     Raises ValueError when the counts do not fit, or for a model without such a table.
     """
     found = position_table(positions, layout)
@@ -77,7 +76,7 @@ def attention_map(
     weights: (T,), not negative, in token order (a row of `MultiHeadSelfAttention.weights`).
     image: as in `plots.patches`; shown beside the map, as it is and with each patch as bright as
         its weight (the largest: as it is).
-    layout: as in `position_similarity`. The share that goes to a class token stands in the title.
+    layout: as in `position_similarity`. The title gives the share that goes to a class token.
     Raises ValueError when the counts do not fit, or for weights below 0.
     """
     weights = torch.as_tensor(weights).detach().float().cpu()

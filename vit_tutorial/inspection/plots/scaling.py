@@ -1,4 +1,4 @@
-"""A picture of cost: time and memory of a training step as one factor grows, beside theory."""
+"""A picture of cost: time and memory of a training step as one factor grows, against theory."""
 
 from .base import BLUE, GREEN, ORANGE, PURPLE, new_figure
 
@@ -13,7 +13,7 @@ STYLES = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (PURPLE, "D"))
 
 
 def scaling(rows, *, title: str = "What a training step costs"):
-    """Time (above) and memory (below) of a training step against each factor that grew.
+    """Time (above) and memory (below) of a training step against each factor that was varied.
 
     One panel for a factor, with logarithmic axes. Points are what was measured. The dashed line is
     theory, moved up or down to meet the most expensive point: only its slope means something.
@@ -90,7 +90,7 @@ def scaling(rows, *, title: str = "What a training step costs"):
 
 
 def _label(axes, factor: str, values: list[float], line: int, notes: list) -> None:
-    """Logarithmic axes with plain numbers at the points; the slopes stand in a free corner."""
+    """Logarithmic axes with plain numbers at the points; the slopes are in a free corner."""
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xticks(values, [f"{value:g}" for value in values], fontsize=8)

@@ -28,12 +28,12 @@ def activation_bytes(
 ) -> Activations:
     """What autograd keeps for the backward pass of `model` on images (C, H, W).
 
-    Measured on two and on four images, on the model's device. Counted are the storages that
-    autograd saves, each once, without parameters and buffers. None is held while counting, so this
-    takes no more memory than a forward pass without gradients. The model's weights, buffers and
-    mode and the random state are unchanged afterwards. checkpointing: with activation checkpointing
-    (`model.encoder.checkpoint_activations`), which keeps the input of each block, and the inside of
-    one block at a time.
+    Measured on two and on four images, on the model's device. Each storage that autograd saves is
+    counted once, without parameters and buffers. None is kept while counting, so this takes no more
+    memory than a forward pass without gradients. The model's weights, buffers and mode and the
+    random state are unchanged afterwards. checkpointing: with activation checkpointing
+    (`model.encoder.checkpoint_activations`), which keeps the input of each block, and the
+    activations inside one block at a time.
     """
     whole = _measure(model, image_shape, precision, False)
     if not checkpointing:

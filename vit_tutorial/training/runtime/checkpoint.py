@@ -29,12 +29,12 @@ class CheckpointNotSavedError(OSError):
 
 
 def save_checkpoint(folder: str | Path, state: dict, label: str = "") -> Path:
-    """Write `state` to `folder`/checkpoint.safetensors; what was there becomes the previous one.
+    """Write `state` to `folder`/checkpoint.safetensors; the last one becomes the previous one.
 
     state: dicts (keys str or int), lists and tuples, nested, of tensors (any dtype, device and
-    layout in memory), int, float, bool, str and None. label: what a person calls it ("step 1200"),
-    for messages. At every moment one of the two files is whole, whenever the process is killed.
-    Takes about three times the state's size in main memory while it writes.
+    layout in memory), int, float, bool, str and None. label: a readable name ("step 1200"), for
+    messages. At every moment one of the two files is whole, whenever the process is killed. Takes
+    about three times the state's size in main memory while it writes.
     Raises CheckpointNotSavedError when the disk is full or cannot be written to, TypeError for
     anything else in `state`.
     """
@@ -104,7 +104,7 @@ def copy_checkpoint(folder: str | Path, other: str | Path, also: Iterable[str] =
 
 
 def _pack(value, tensors: dict, where: str):
-    """`value` as JSON can hold it; each tensor is moved to `tensors`, its name takes its place."""
+    """`value` as JSON can hold it; each tensor moves to `tensors`, replaced by its name."""
     if isinstance(value, torch.Tensor):
         if value.layout != torch.strided:
             raise TypeError(
@@ -158,7 +158,7 @@ def _digest(plan: str, tensors: dict) -> str:
 
 
 def _header(path: Path) -> dict:
-    """What the header holds beside the list of tensors. SafetensorError if it is cut short."""
+    """What the header holds besides the list of tensors. SafetensorError if it is cut short."""
     with safe_open(path, framework="pt") as file:
         return file.metadata() or {}
 
@@ -186,11 +186,11 @@ def _label(path: Path) -> str | None:
 
 @contextlib.contextmanager
 def _replacing(path: Path):
-    """A binary file to write into. On leaving it is on the disk, whole, under the name `path`; the
+    """A binary file to write into. When the block ends, it is on the disk, complete, as `path`; the
     checkpoint that had this name becomes the previous one. After an error nothing has changed."""
     with atomic_write(path, sync=True) as file:
         yield file
-        if path.name == CURRENT and _label(path) is not None:  # a damaged one replaces no whole one
+        if path.name == CURRENT and _label(path) is not None:  # a damaged one must not become it
             file.flush()
             os.fsync(file.fileno())  # on the disk, before the old one moves away
             os.replace(path, path.with_name(PREVIOUS))

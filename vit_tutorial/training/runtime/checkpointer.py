@@ -9,7 +9,7 @@ from ...common.files import atomic_write
 from . import checkpoint
 from .progress import report
 
-# What a run leaves behind, as far as it exists.
+# What a run leaves behind, if it exists.
 RESULTS = ("run.json", "metrics.csv", "model.safetensors", "curves.png")
 
 
@@ -72,7 +72,7 @@ class Checkpointer:
             return
         for folder in filter(None, (self.folder, self.copy_to)):
             for name in (checkpoint.CURRENT, checkpoint.PREVIOUS):
-                unfinished = folder.glob(f".{name}.*.partial")  # of a process that was killed
+                unfinished = folder.glob(f".{name}.*.partial")  # left by a process that was killed
                 for path in (folder / name, *unfinished):
                     with contextlib.suppress(OSError):
                         path.unlink(missing_ok=True)
@@ -98,5 +98,5 @@ class Checkpointer:
         return "No folder was given for checkpoints"
 
     def _is_folder(self, other: str | Path) -> bool:
-        """Whether `other` is the folder itself: a run that is resumed where its copy is."""
+        """Whether `other` is the folder itself, as when a run is resumed from its copy."""
         return self.folder is not None and Path(other).absolute() == self.folder.absolute()

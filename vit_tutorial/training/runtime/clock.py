@@ -12,7 +12,7 @@ SYNC_EVERY = 10  # steps between two synchronisations of the clocks of several p
 class Clock:
     """steps: how many the run has, or infinity. seconds: how long it may take, or infinity.
 
-    One of the two is finite. With several processes the main one's clock counts. They synchronise
+    One of the two is finite. With several processes, the main one's clock decides. They synchronise
     every SYNC_EVERY steps; in between each process extrapolates from the pace so far, so that all
     of them make the same number of steps. stop: whether any process was asked to stop.
     """
@@ -49,7 +49,7 @@ class Clock:
         self.reserved = self.processes.sync_clock(seconds, False)[0]
 
     def progress(self, step: int, stop_requested: bool = False) -> float:
-        """The share of the run that is done after `step` steps, 0..1; and sets `stop`."""
+        """Return the share of the run done after `step` steps, 0..1, and set `stop`."""
         if self.processes.count == 1:
             seconds, self.stop = self.elapsed(), stop_requested
         elif step % SYNC_EVERY == 0:

@@ -18,7 +18,7 @@ class CompileTrial:
 
     step: has `backward(images, labels)`, `use_compiled(bool)` and `processes`, as training/step.py
     has.
-    seconds_left: takes seconds a step, gives the seconds that the run will still take.
+    seconds_left: from the seconds per step, the seconds that the run will still take.
     reason: the decision as a sentence; "" until there is one.
     """
 
@@ -66,7 +66,7 @@ class CompileTrial:
             with torch.random.fork_rng([images.device] if images.is_cuda else []):
                 self.step.use_compiled(True)
                 self.step.backward(images, labels)  # compiles; the next step drops these gradients
-        except Exception as error:  # no compiler, or it cannot do an operation of the model
+        except Exception as error:  # no compiler, or one that fails on this model
             self.step.use_compiled(False)
             first = (str(error).splitlines() or [""])[0]
             self.reason = f"not compiled: {type(error).__name__}: {first}"

@@ -7,7 +7,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 
 class ModelEMA:
-    """w' = decay w' + (1 - decay) w after each step, begun with the first; decay 0 for no average.
+    """w' = decay w' + (1 - decay) w after each step, from the first on; decay 0 for no average.
 
     Polyak & Juditsky 1992. The average is evaluated and saved; training continues with w itself.
     """

@@ -1,4 +1,4 @@
-"""Checks before a run: the model must fit the data, and a checkpoint must be of the same run."""
+"""Checks before a run: the model must fit the data, and a checkpoint must be from the same run."""
 
 import dataclasses
 
@@ -30,8 +30,8 @@ def check_fit(model: nn.Module, data: ImageData, batch_size: int = 1) -> None:
 
 
 def check_same(state: dict, settings: TrainSettings, model: nn.Module, data: ImageData) -> None:
-    """Raise ValueError, naming each difference, unless `state` is of a run with these settings,
-    this configuration and this data."""
+    """Raise ValueError, naming each difference, unless `state` comes from a run with these
+    settings, this configuration and this data."""
     expected = {
         "settings": dataclasses.asdict(settings),
         "data": {"provenance": data.provenance, "images": len(data.train)},

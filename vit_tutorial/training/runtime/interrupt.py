@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, noticed between two steps: half-updated weights would be no checkpoint."""
+"""Ctrl-C and SIGTERM, handled between two steps: half-updated weights make no good checkpoint."""
 
 import signal
 import threading

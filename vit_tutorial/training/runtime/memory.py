@@ -13,12 +13,12 @@ from .muon import muon_matrices
 from .precision import Precision
 
 MAX_FILL = (
-    0.8  # of the free memory that a plan fills: allocators leave gaps, other programs want some
+    0.8  # share of free memory that a plan fills: allocators leave gaps, other programs need some
 )
 # Images at once; fewer leave a GPU idle, and then activation checkpointing is the smaller loss.
 MIN_MICRO_BATCH = 16
 WORKSPACE = 64 * 2**20  # bytes that libraries for matrix products reserve, on a CPU and on a GPU
-COPIES = {"adamw": 2, "muon": 1}  # of each parameter that an optimizer keeps: two moments, or one
+COPIES = {"adamw": 2, "muon": 1}  # of each parameter, kept by an optimizer: two moments, or one
 _ADVICE = (
     "use a smaller model, smaller images or larger patches, or close programs that hold memory"
 )
@@ -26,13 +26,13 @@ _ADVICE = (
 
 @dataclasses.dataclass(frozen=True)
 class MemoryPlan:
-    """How one process brings its share of a batch into memory."""
+    """How one process fits its share of a batch into memory."""
 
     micro_batch: int  # images at once
     accumulation: int  # micro-batches whose gradients are added up for one step of the optimizer
-    checkpoint_activations: bool  # keep only the input of each block, and compute the inside again
+    checkpoint_activations: bool  # keep only the input of each block, recompute the rest
     reason: str  # why, as a sentence
-    bytes_needed: int  # that a step needs beside the model itself
+    bytes_needed: int  # that a step needs besides the model itself
     bytes_free: int | None  # None where the system does not say
 
     def halved(self, images: int) -> "MemoryPlan":
@@ -52,12 +52,12 @@ def step_bytes(
 ) -> int:
     """Bytes that one training step takes at its peak, on `images` images at once.
 
-    These are parameters, the optimizer's states, the moving average of the parameters if there is
+    They hold parameters, the optimizer's states, the moving average of the parameters if there is
     one (`ema`), gradients and activations, and a workspace. Gradients grow while activations
-    shrink; only where they are summed over several micro-batches (`accumulated`) are both there in
+    shrink; only where they are summed over several micro-batches (`accumulated`) are both held in
     full. Without the workspace, within 10 % of what torch allocates on a CPU, and never far below
-    (within 25 % in bf16 with activation checkpointing). The process may hold more: glibc gives back
-    small blocks late, up to twice as much with activation checkpointing, unless
+    (within 25 % in bf16 with activation checkpointing). The process may hold more, up to twice as
+    much with activation checkpointing: glibc returns small blocks late unless
     MALLOC_MMAP_THRESHOLD_ is set.
     """
     size = lambda parameters: sum(p.numel() * p.element_size() for p in parameters)
@@ -93,9 +93,9 @@ def plan_memory(
     size, whose gradients are added up; that costs next to nothing. Activation checkpointing costs
     about a quarter more time, so it is used only where fewer than 16 images at once would fit
     without it.
-    micro_batch, checkpoint_activations: wishes, granted as long as they fit into all of the free
+    micro_batch, checkpoint_activations: requests, granted as long as they fit into all of the free
     memory. `model` is on the device already: its parameters are not part of what the plan needs.
-    Raises ValueError, with the numbers, where one image does not fit, or a wish does not.
+    Raises ValueError, with the numbers, where one image does not fit, or a request does not.
     """
     free = free_bytes(device) if free is None else free
     can_checkpoint = hasattr(getattr(model, "encoder", None), "checkpoint_activations")
@@ -177,8 +177,8 @@ def plan_memory(
 def _largest(batch_size: int, room: float, needed) -> int:
     """The most images at once that fit, such that the parts of the batch are equal; 0 if none fit.
 
-    Where the largest divisor of the batch is less than half of what fits, a number for nearly equal
-    parts.
+    Where the largest divisor of the batch is less than half of what fits, the parts are only nearly
+    equal.
     """
     if needed(batch_size) <= room:
         return batch_size

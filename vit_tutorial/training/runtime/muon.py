@@ -13,7 +13,7 @@ def has_muon() -> bool:
 
 
 def require_muon() -> None:
-    """Raise ValueError, with the way out, where this torch has no Muon."""
+    """Raise ValueError, with what to do, where this torch has no Muon."""
     if not has_muon():
         raise ValueError(
             f"{MUON_MISSING}: update torch, or use AdamW (--optimizer adamw, "

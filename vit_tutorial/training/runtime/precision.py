@@ -1,4 +1,4 @@
-"""Which number format to compute in: what is fast on the device, not all that it supports."""
+"""Which number format to compute in: what is fast on the device, not everything it supports."""
 
 import contextlib
 import dataclasses
@@ -33,7 +33,7 @@ class Precision:
 
 
 def choose_precision(device: torch.device | str, wish: str = "auto") -> Precision:
-    """The precision to train in on `device`: `wish`, or for "auto" what is fast there.
+    """The precision to train in on `device`: `wish`, or for "auto" what is fast on it.
 
     That is bf16 on GPUs of compute capability 8.0 and up and on CPUs that compute in bf16, fp16 on
     older GPUs (a T4 reports bf16 as supported and emulates it, ten times slower), else fp32.
@@ -58,10 +58,10 @@ def choose_precision(device: torch.device | str, wish: str = "auto") -> Precisio
 
 
 def cpu_bf16_units() -> str:
-    """What this CPU computes in bf16 with, as Linux reports it; "" for nothing.
+    """The bf16 hardware of this CPU, as Linux reports it; "" for none.
 
     "bf16 matrix units" (AMX) or "bf16 dot products" (AVX-512 BF16 on x86, BF16 on Arm). torch has
-    no public call for it that all versions since 2.6 share. Not on Linux: "", the safe answer.
+    no public call for it that all versions since 2.6 share. On other systems: "", the safe answer.
     """
     try:
         flags = set(Path("/proc/cpuinfo").read_text().split())

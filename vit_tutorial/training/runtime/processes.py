@@ -65,7 +65,7 @@ def init_processes(device: str = "auto") -> Processes:
 
     device: "auto", "cuda" or "cpu". Each process gets a GPU of its own; on "cpu" they communicate
     over gloo. Raises ValueError when accelerate is not installed, or for a device that cannot be
-    divided.
+    shared.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return SINGLE_PROCESS

@@ -37,10 +37,10 @@ class ProgressBar:
         self._bar.close()
 
     def update(self, steps: int) -> None:
-        """Move the bar to where a run is after `steps` steps."""
+        """Move the bar to `steps` steps."""
         at = steps if self.by_steps else int(min(self._bar.total, self.clock.elapsed()))
         self._bar.update(at - self._bar.n)
 
     def show(self, text: str) -> None:
-        """Put `text` behind the bar."""
+        """Put `text` after the bar."""
         self._bar.set_postfix_str(text)
