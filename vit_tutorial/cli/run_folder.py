@@ -146,6 +146,7 @@ def _results(history: training.History, model, data: ImageData) -> dict:
         "versions": machine.versions(),
         "minutes": round(history.minutes, 3),
         "epochs": round(history.epochs, 3),
+        "steps_by_side": history.steps_by_side,  # of the images, in pixels
         "validation_accuracy": last.get("validation_accuracy"),
     }
 

@@ -1,6 +1,7 @@
 """What a training run is asked to do, as run.json holds it: enough to begin or resume it."""
 
 import dataclasses
+import json
 
 import torch
 
@@ -51,7 +52,7 @@ class RunSpec:
 
     def to_json(self) -> dict:
         """As numbers, strings, lists and dicts; `from_json` reads it back."""
-        return dataclasses.asdict(self)
+        return json.loads(json.dumps(dataclasses.asdict(self)))
 
     @classmethod
     def from_json(cls, stored: dict) -> "RunSpec":

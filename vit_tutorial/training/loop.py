@@ -13,13 +13,14 @@ from .batches import Batches
 from .evaluation import evaluate
 from .runtime.checkpointer import Checkpointer
 from .runtime.clock import Clock
-from .runtime.compile_trial import CompileTrial, why_compiled
+from .runtime.compile_trial import PATIENCE, CompileTrial, why_compiled
 from .runtime.fit import check_fit, check_same
 from .runtime.interrupt import Interrupt
 from .runtime.memory import MemoryPlan, is_out_of_memory
 from .runtime.precision import Precision, choose_precision
 from .runtime.processes import SINGLE_PROCESS, Processes
 from .runtime.progress import ProgressBar
+from .runtime.resolutions import accept_stages, shrink, side_at
 from .runtime.run_state import get_run_state, restore_run_state
 from .schedule import learning_rate
 from .settings import TrainSettings
@@ -38,11 +39,17 @@ class History:
     precision: Precision
     rows: list[dict] = dataclasses.field(default_factory=list)  # the first is from before any step
     steps: int = 0
+    steps_by_side: dict[int, int] = dataclasses.field(default_factory=dict)  # pixels: how many
     epochs: float = 0.0
     minutes: float = 0.0
     stopped: str = "finished"  # or "interrupted", by Ctrl-C: the model keeps what it has learned
     plan: MemoryPlan | None = None  # how a batch fits into memory
     compiled: str = ""  # whether torch.compile was used, and why
+
+    def count_step(self, images: torch.Tensor) -> None:
+        self.steps += 1
+        side = images.shape[2]
+        self.steps_by_side[side] = self.steps_by_side.get(side, 0) + 1
 
 
 def train(
@@ -67,12 +74,13 @@ def train(
     when the loss is no longer finite, GpuFailedError when the GPU fails: resume then.
     """
     checkpointer = checkpointer or Checkpointer(None)
-    check_fit(model, data, settings.batch_size)
+    check_fit(model, data, settings.batch_size, settings.resolutions)
     model.to(data.device)
     devices = [data.device] if data.device.type == "cuda" else []
     with (
         torch.random.fork_rng(devices),  # dropout draws from the global state: leave it as it was
         Interrupt(saving=checkpointer.folder is not None) as interrupt,
+        accept_stages(model, settings.resolutions),
     ):
         torch.manual_seed(settings.seed + processes.rank)
         run = _Run(model, data, settings, checkpointer, processes, interrupt)
@@ -106,7 +114,9 @@ class _Run:
         self.step.prepare()
         undecided = settings.compile == "auto" and not self.step.compiled  # may be restored
         seconds_left = lambda pace: self.clock.seconds_left(self.history.steps, pace)
-        self.compile_trial = CompileTrial(self.step, seconds_left) if undecided else None
+        patience = PATIENCE * (1 + len(settings.resolutions))  # each size is compiled by itself
+        trial = CompileTrial(self.step, seconds_left, patience=patience)
+        self.compile_trial = trial if undecided else None
 
     def run(self, progress: bool, on_evaluation) -> None:
         s, history, clock = self.settings, self.history, self.clock
@@ -118,9 +128,10 @@ class _Run:
                 while done < 1:
                     self.lr = learning_rate(done, 1, s.warmup, s.lr, s.schedule)
                     images, labels = next(self.batches)
+                    images = shrink(images, side_at(s.resolutions, done))
                     self.loss_sum += self.step(images, labels, self.lr)
                     self.loss_count += 1
-                    history.steps += 1
+                    history.count_step(images)
                     if self.compile_trial:
                         self.compile_trial(images, labels)
                     done = clock.progress(history.steps, self.interrupt.requested)

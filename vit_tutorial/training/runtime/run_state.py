@@ -4,7 +4,7 @@ import dataclasses
 
 import torch
 
-OF_HISTORY = ("rows", "steps", "epochs", "minutes")
+OF_HISTORY = ("rows", "steps", "steps_by_side", "epochs", "minutes")
 OF_RUN = ("loss_sum", "loss_count", "evals_done", "lr")  # since the last evaluation
 
 
