@@ -154,7 +154,8 @@ def test_an_image_size_that_is_given_counts_before_the_data_is_read():
 def test_a_spec_comes_back_from_json_and_another_version_is_named():
     settings = TrainSettings(epochs=2, compile="auto", resolutions=((0.7, 16),))
     source = DataSource("pictures", 48, "downloads", True)
-    sent = RunSpec(source, "CIFAR-32x2/8", settings, {"position": "rotary"}, 5.0, "drive", "c", "n")
+    options = {"position": "rotary"}, 5.0, "drive", "c", "n", "auto", "because"
+    sent = RunSpec(source, "CIFAR-32x2/8", settings, *options)
     stored = json.loads(json.dumps(sent.to_json() | {"stopped": "running"}))
     assert RunSpec.from_json(stored) == sent
     stored["settings"]["passes"] = 3
@@ -170,6 +171,7 @@ def test_without_muon_a_recipe_falls_back_before_data_is_read_and_notes_it(monke
     assert asked.settings.optimizer == "adamw" and "trains with AdamW instead" in asked.note
     assert capsys.readouterr().err == f"{asked.note}\n"
     assert asked.to_json()["note"] == asked.note  # what run.json holds
+    assert asked.settings.lr == 3e-3 and spec("--recipe", "cpu", "--lr", 1e-3).settings.lr == 1e-3
     assert spec("--recipe", "cpu", "--optimizer", "adamw").note == spec().note == ""
     assert main(["train", "--data", "nowhere", "--optimizer", "muon"]) == 2
     assert "--optimizer adamw" in capsys.readouterr().err

@@ -104,6 +104,14 @@ def test_a_short_run_is_not_compiled(step, clock, monkeypatch):
     assert asked == [pytest.approx(0.02)]
 
 
+def test_each_size_of_images_costs_a_compilation(step, clock, monkeypatch):
+    pretend(monkeypatch, clock, 0, breaks=AssertionError("compiled"))
+    step.settings = TrainSettings(epochs=1, compile="auto", resolutions=((0.3, 12), (0.4, 16)))
+    trial = CompileTrial(step, lambda pace: LONG, steps=3, warm=1)
+    steps(step, trial, clock, 4, plain=0.02)
+    assert trial.reason == "not compiled: 601 s were left, and compiling can take 180 s"
+
+
 def test_a_machine_that_cannot_compile_goes_on(step, clock, monkeypatch):
     pretend(monkeypatch, clock, 0, breaks=RuntimeError("no C++ compiler\nand more"))
     trial = CompileTrial(step, lambda pace: LONG, steps=3, warm=1)

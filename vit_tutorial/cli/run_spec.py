@@ -38,6 +38,8 @@ class RunSpec:
     copy_to: str | None = None  # a second folder for each checkpoint
     command: str = ""  # what a person typed
     note: str = ""  # what this machine makes different from the recipe
+    recipe: str = ""  # its name; "" for a run that was put together by hand
+    why: str = ""  # what the recipe auto chose, and why
 
     def __post_init__(self):
         size = self.source.image_size

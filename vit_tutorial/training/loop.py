@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Callable
 
 import torch
@@ -13,7 +14,7 @@ from .batches import Batches
 from .evaluation import evaluate
 from .runtime.checkpointer import Checkpointer
 from .runtime.clock import Clock
-from .runtime.compile_trial import PATIENCE, CompileTrial, why_compiled
+from .runtime.compile_trial import CompileTrial, why_compiled
 from .runtime.fit import check_fit, check_same
 from .runtime.interrupt import Interrupt
 from .runtime.memory import MemoryPlan, is_out_of_memory
@@ -39,17 +40,12 @@ class History:
     precision: Precision
     rows: list[dict] = dataclasses.field(default_factory=list)  # the first is from before any step
     steps: int = 0
-    steps_by_side: dict[int, int] = dataclasses.field(default_factory=dict)  # pixels: how many
+    steps_by_side: Counter = dataclasses.field(default_factory=Counter)  # height in px: how many
     epochs: float = 0.0
     minutes: float = 0.0
     stopped: str = "finished"  # or "interrupted", by Ctrl-C: the model keeps what it has learned
     plan: MemoryPlan | None = None  # how a batch fits into memory
     compiled: str = ""  # whether torch.compile was used, and why
-
-    def count_step(self, images: torch.Tensor) -> None:
-        self.steps += 1
-        side = images.shape[2]
-        self.steps_by_side[side] = self.steps_by_side.get(side, 0) + 1
 
 
 def train(
@@ -114,9 +110,7 @@ class _Run:
         self.step.prepare()
         undecided = settings.compile == "auto" and not self.step.compiled  # may be restored
         seconds_left = lambda pace: self.clock.seconds_left(self.history.steps, pace)
-        patience = PATIENCE * (1 + len(settings.resolutions))  # each size is compiled by itself
-        trial = CompileTrial(self.step, seconds_left, patience=patience)
-        self.compile_trial = trial if undecided else None
+        self.compile_trial = CompileTrial(self.step, seconds_left) if undecided else None
 
     def run(self, progress: bool, on_evaluation) -> None:
         s, history, clock = self.settings, self.history, self.clock
@@ -131,7 +125,8 @@ class _Run:
                     images = shrink(images, side_at(s.resolutions, done))
                     self.loss_sum += self.step(images, labels, self.lr)
                     self.loss_count += 1
-                    history.count_step(images)
+                    history.steps += 1
+                    history.steps_by_side[images.shape[2]] += 1
                     if self.compile_trial:
                         self.compile_trial(images, labels)
                     done = clock.progress(history.steps, self.interrupt.requested)

@@ -32,7 +32,9 @@ class CompileTrial:
         warm: int = 5,
         patience: float = PATIENCE,
     ):
-        self.step, self.seconds_left, self.patience = step, seconds_left, patience
+        self.step, self.seconds_left = step, seconds_left
+        # Each size of images is compiled by itself.
+        self.patience = patience * (1 + len(step.settings.resolutions))
         self.steps, self.warm = steps, warm
         self.reason, self.plain, self._count, self._shape = "", None, 0, None
         if step.processes.count > 1:

@@ -33,7 +33,11 @@ def check_fit(
             f"a batch of {batch_size} is more than the {len(data.train)} training images of "
             f"{data.name}: give a smaller batch size"
         )
-    check_stages_fit(resolutions, model)
+    if resolutions and not hasattr(model, "dynamic_image_size"):
+        raise ValueError(
+            f"resolutions: a {type(model).__name__} takes images of one size only: leave them out"
+        )
+    check_stages_fit(resolutions, config)
 
 
 def check_same(state: dict, settings: TrainSettings, model: nn.Module, data: ImageData) -> None:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ...common.validation import require_int
+from ...model import ViTConfig
 from ...model.resize import require_dynamic
 
 Stages = tuple[tuple[float, int], ...]
@@ -52,15 +53,9 @@ def check_stages(stages) -> Stages:
     return stages
 
 
-def check_stages_fit(stages: Stages, model: nn.Module) -> None:
-    """Raise ValueError unless `model` can be trained on images of all sides in `stages`."""
-    if not stages:
-        return
-    if not hasattr(model, "dynamic_image_size"):
-        raise ValueError(
-            f"resolutions: a {type(model).__name__} takes images of one size only: leave them out"
-        )
-    height, width = model.config.image_size
+def check_stages_fit(stages: Stages, config: ViTConfig) -> None:
+    """Raise ValueError unless a model of `config` takes images of all sides in `stages`."""
+    height, width = config.image_size
     for _, side in stages:
         if height != width or side >= height:
             raise ValueError(
@@ -68,7 +63,7 @@ def check_stages_fit(stages: Stages, model: nn.Module) -> None:
                 "side must be smaller than that of the model's images, which are square"
             )
         try:
-            require_dynamic(model.config, (side, side))
+            require_dynamic(config, (side, side))
         except ValueError as error:
             raise ValueError(f"resolutions: {error}") from None
 
