@@ -140,7 +140,7 @@ def test_a_run_shrinks_first_and_evaluates_at_full_size(data, changes):
     history = training.train(model, data, settings, progress=False)
     seen[True] = seen[True][-16:]  # the plan for memory has looked at the full size before
     assert seen[True] == 8 * [(16, 16)] + 4 * [(24, 24)] + 4 * [(32, 32)]
-    assert set(seen[False]) == {(32, 32)} and len(seen[False]) == 4
+    assert set(seen[False]) == {(32, 32)} and len(history.rows) == 4
     assert history.steps_by_side == {16: 8, 24: 4, 32: 4}
     assert [p.shape for p in model.parameters()] == shapes
     assert model.dynamic_image_size is False, "afterwards other sizes are mistakes again"

@@ -77,7 +77,7 @@ def a100(minutes: float = 10) -> Recipe:
     return Recipe("CIFAR-256x8/4", minutes, SINES | dict(drop_path_rate=0.1), settings)
 
 
-SMALL_FIRST = dict(lr=5e-3, resolutions=((0.3, 12), (0.4, 16)))  # small images allow a higher rate
+SMALL_FIRST = dict(lr=5e-3, resolutions=((0.3, 12), (0.4, 16)), num_evaluations=5)
 # `auto` takes the last row of which a budget buys that many epochs with images of the full size.
 LADDER = (  # epochs; the recipe; GFLOPs of a step for an image at full size; what it reached, where
     (0, dataclasses.replace(cpu(), settings=cpu().settings | SMALL_FIRST), 0.13, ""),
