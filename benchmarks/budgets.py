@@ -16,8 +16,7 @@ from pathlib import Path
 
 import common
 
-from vit_tutorial import training
-from vit_tutorial.cli import run_folder
+from vit_tutorial.cli import auto_recipe, run_folder
 from vit_tutorial.cli.run_spec import DataSource, RunSpec
 from vit_tutorial.model.config import STEMS
 
@@ -46,10 +45,28 @@ def row(record: dict, args, recipe: str, minutes: float, seed: int) -> dict:
     )
 
 
+def run(source: str, out: Path, args, minutes: float, seed: int) -> dict:
+    """Train as `python -m vit_tutorial train` does; what run.json holds."""
+
+    def make(chosen) -> RunSpec:
+        settings = chosen.train_settings(minutes=minutes, seed=seed)
+        changes = chosen.config | {"stem": args.stem}
+        return RunSpec(DataSource(source), chosen.model, settings, changes, recipe=args.recipe)
+
+    choose = lambda images, processes: auto_recipe.choose(make, images, processes)
+    return run_folder.start_run(
+        out,
+        make(auto_recipe.named_or_default(args.recipe, minutes)),
+        choose=choose if args.recipe == "auto" else None,
+        progress=not args.quiet,
+        device=args.device,
+    )
+
+
 def arguments() -> argparse.Namespace:
     options = common.run_options(common.RESULTS / "budgets.csv")
     parser = common.make_parser(__doc__, common.image_options(), options)
-    parser.add_argument("--recipe", required=True, choices=list(training.recipes()))
+    parser.add_argument("--recipe", required=True, choices=auto_recipe.NAMES)
     parser.add_argument("--stem", default="patches", choices=STEMS)
     parser.add_argument(
         "--minutes", type=float, nargs="+", help="budgets (default: the recipe's own)"
@@ -62,21 +79,9 @@ def main() -> None:
     table = common.SharedTable(args.out)
     name = args.recipe if args.stem == "patches" else f"{args.recipe}, {args.stem} stem"
     with common.images_in(args.data) as source, tempfile.TemporaryDirectory() as place:
-        for minutes in args.minutes or [training.recipe(args.recipe).minutes]:
-            chosen = training.recipe(args.recipe, minutes)
+        for minutes in args.minutes or [auto_recipe.named_or_default(args.recipe).minutes]:
             for seed in args.seeds:
-                spec = RunSpec(
-                    DataSource(str(source)),
-                    chosen.model,
-                    chosen.train_settings(minutes=minutes, seed=seed),
-                    chosen.config | {"stem": args.stem},
-                )
-                record = run_folder.start_run(
-                    Path(place) / f"{minutes:g}_{seed}",
-                    spec,
-                    progress=not args.quiet,
-                    device=args.device,
-                )
+                record = run(source, Path(place) / f"{minutes:g}_{seed}", args, minutes, seed)
                 if record["stopped"] != "finished":
                     raise KeyboardInterrupt
                 result = row(record, args, name, minutes, seed)

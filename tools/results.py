@@ -1,7 +1,7 @@
 """Bring the results in README.md and docs/ up to date: python tools/results.py
 
-docs/results.md is written whole. In README.md and docs/architecture.md, what stands between a pair
-of markers is replaced. The two pictures in docs/ are drawn again. Every number comes from
+docs/results.md is written whole. In README.md, docs/architecture.md and docs/records.md, what stands
+between a pair of markers is replaced. The two pictures in docs/ are drawn again. Every number comes from
 data/results/, data/weights/ or the lessons; tests/test_docs.py compares the pages with this script.
 """
 
@@ -14,6 +14,7 @@ import nbformat
 import reading_time
 import results_pictures
 import results_positions
+import results_record
 import results_training
 import torch
 from results_common import grid, read, summaries
@@ -254,6 +255,7 @@ def sections() -> dict[Path, dict[str, str]]:
     return {
         ROOT / "README.md": readme,
         DOCS / "architecture.md": {"lessons": lesson_modules.table(LESSONS)},
+        DOCS / "records.md": {"record": results_record.log()},
     }
 
 

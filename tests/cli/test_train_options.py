@@ -34,7 +34,8 @@ def options(capsys, monkeypatch):
     text = re.sub(r"\n {20,}", "  ", capsys.readouterr().out)  # the help of a long option
     for line in text.split("options:")[1].splitlines():
         if option := re.match(
-            r"  --([a-z-]+)[^ ]*( [A-Z_]+| \[[A-Z]+\]|, --no-[a-z-]+)*  +(.*)", line
+            r"  --([a-z-]+)[^ ]*( [A-Z_]+| \[[A-Z]+\]| \[[A-Z@]+ \.\.\.\]|, --no-[a-z-]+)*  +(.*)",
+            line,
         ):
             found[option[1].replace("-", "_")] = option[3]
     return found
@@ -47,7 +48,7 @@ def test_help_shows_the_defaults_that_a_run_without_options_has(options):
     true |= {"model": plain.model, "save_every": plain.save_every}
     for name, value in true.items():
         shown = re.search(r"\(default ([^()]*)\)$", options[name])
-        if value is None:
+        if value in (None, ()):
             assert not shown, f"--{name}: {options[name]}"
         elif isinstance(value, bool):
             assert shown[1] == ("yes" if value else "no")
@@ -77,6 +78,8 @@ def test_help_is_the_comment_beside_the_field(options):
         (["--compile", "no"], "compile", False),
         (["--compile", "auto"], "compile", "auto"),
         (["--epochs", "0.5"], "minutes", None),
+        (["--resolutions", "0.3@12", "0.4@16"], "resolutions", ((0.3, 12), (0.4, 16))),
+        (["--resolutions"], "resolutions", ()),
         (["--recipe", "cpu", "--lr", "0.01"], "lr", 0.01),
         (["--recipe", "cpu", "--minutes", "20"], "cutmix", 0.3),
         (["--recipe", "cpu", "--minutes", "20", "--cutmix", "0"], "cutmix", 0),
@@ -94,6 +97,21 @@ def test_options_of_the_model_change_the_recipe(capsys):
     assert changed.changes == {"position": "rotary", "drop_path_rate": 0.2}
     assert main(["train", "--compile", "maybe"]) == 2
     assert "compile is 'maybe': it is True, False or 'auto'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "word, message",
+    [
+        ("0.7", "'0.7' is no stage: write its share of the run, @, and the side"),
+        ("0.7@x", "'0.7@x' is no stage"),
+    ],
+)
+def test_a_stage_that_cannot_be_read_is_named(word, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        spec("--resolutions", "0.2@12", word)
+    assert stop.value.code == 2 and message in capsys.readouterr().err
+    assert main(["train", "--resolutions", "0.7@16", "0.3@24"]) == 2
+    assert "the shares add up to 1: they must stay below 1" in capsys.readouterr().err
 
 
 def test_a_comment_is_beside_its_field_or_above_and_may_name_a_tuple():
@@ -134,9 +152,10 @@ def test_an_image_size_that_is_given_counts_before_the_data_is_read():
 
 
 def test_a_spec_comes_back_from_json_and_another_version_is_named():
-    settings = TrainSettings(epochs=2, compile="auto", micro_batch=8)
+    settings = TrainSettings(epochs=2, compile="auto", resolutions=((0.7, 16),))
     source = DataSource("pictures", 48, "downloads", True)
-    sent = RunSpec(source, "CIFAR-32x2/8", settings, {"position": "rotary"}, 5.0, "drive", "c", "n")
+    options = {"position": "rotary"}, 5.0, "drive", "c", "n", "auto", "because"
+    sent = RunSpec(source, "CIFAR-32x2/8", settings, *options)
     stored = json.loads(json.dumps(sent.to_json() | {"stopped": "running"}))
     assert RunSpec.from_json(stored) == sent
     stored["settings"]["passes"] = 3
@@ -152,6 +171,7 @@ def test_without_muon_a_recipe_falls_back_before_data_is_read_and_notes_it(monke
     assert asked.settings.optimizer == "adamw" and "trains with AdamW instead" in asked.note
     assert capsys.readouterr().err == f"{asked.note}\n"
     assert asked.to_json()["note"] == asked.note  # what run.json holds
+    assert asked.settings.lr == 3e-3 and spec("--recipe", "cpu", "--lr", 1e-3).settings.lr == 1e-3
     assert spec("--recipe", "cpu", "--optimizer", "adamw").note == spec().note == ""
     assert main(["train", "--data", "nowhere", "--optimizer", "muon"]) == 2
     assert "--optimizer adamw" in capsys.readouterr().err
@@ -160,6 +180,7 @@ def test_without_muon_a_recipe_falls_back_before_data_is_read_and_notes_it(monke
 @pytest.mark.slow
 def test_a_run_is_resumed_from_its_folder_to_the_same_weights(tmp_path, monkeypatch):
     words = ["--epochs", 0.3, "--model", "CIFAR-32x1/8", "--precision", "fp32", "--device", "cpu"]
+    words += ["--resolutions", "0.5@16"]
     asked = spec(*words, "--position", "sinusoidal_2d", "--num-evaluations", 2)
     whole = run_folder.start_run(tmp_path / "whole", asked, progress=False, device="cpu")
     with monkeypatch.context() as patch:
@@ -169,6 +190,7 @@ def test_a_run_is_resumed_from_its_folder_to_the_same_weights(tmp_path, monkeypa
     resumed = run_folder.resume_run(tmp_path / "run", progress=False, device="cpu")
     assert resumed["stopped"] == "finished" and resumed["source"]["stream"] is False
     assert resumed["config"]["position"] == "sinusoidal_2d"
+    assert resumed["settings"]["resolutions"] == [[0.5, 16]]
     changing = ("date", "minutes", "memory")
     assert {k: v for k, v in resumed.items() if k not in changing} == {
         k: v for k, v in whole.items() if k not in changing

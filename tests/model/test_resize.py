@@ -123,3 +123,81 @@ def test_sinusoids_continue_on_a_larger_grid():
 def test_a_new_size_that_patches_do_not_tile_is_refused():
     with pytest.raises(ValueError, match="do not tile"):
         resize_model(make(), 30)
+
+
+DYNAMIC = [
+    dict(position="none"),
+    dict(),
+    dict(class_token="last"),
+    dict(position_class_token=False),
+    dict(pool="mean"),
+    dict(position="learned_2d"),
+    dict(position="sinusoidal_2d"),
+    dict(position="sinusoidal_1d", class_token="last"),
+    dict(stem="convolutional"),
+]
+
+
+@pytest.mark.parametrize("changes", DYNAMIC, ids=str)
+@pytest.mark.parametrize("size", [(8, 12), (16, 16), (32, 48)])
+def test_a_dynamic_model_takes_other_sizes_with_the_weights_it_has(changes, size):
+    model = make(**changes)
+    images, small = torch.randn(2, 3, 16, 24), torch.randn(2, 3, *size)
+    before = model(images)
+    with pytest.raises(ValueError, match=r"takes images \(B, 3, 16, 24\)"):
+        model(small)
+    model.dynamic_image_size = True
+    assert torch.equal(model(images), before), "at its own size nothing changes"
+    tokens = size[0] * size[1] // 16 + model.config.num_class_tokens
+    assert model.tokens(small).shape == (2, tokens, 24)
+    model(small).sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
+    with torch.no_grad():
+        # Images are told apart by where their patches lie, unless there are no positions.
+        moved = (model(small) - model(small.flip(3).flip(3).roll(4, dims=3))).abs().max()
+    assert moved < 1e-5 if model.config.position == "none" else moved > 1e-5
+
+
+def test_a_patch_of_half_the_size_gets_the_position_of_its_place():
+    """Rows 0 to 3 hold a ramp; of four patches one remains, with the mean of its rows."""
+    model = make(pool="mean", class_token="first")
+    model.dynamic_image_size = True
+    with torch.no_grad():
+        ramp = (torch.arange(24) // 6)[:, None].float().expand(24, 24)
+        model.position.table.copy_(torch.cat([torch.full((1, 24), 9.0), ramp])[None])
+        for parameter in (model.class_token, *model.patch_embedding.parameters()):
+            parameter.zero_()
+    tokens = model.tokens(torch.randn(1, 3, 8, 12))[0]  # what is added, and nothing else
+    assert torch.equal(tokens[0], torch.full((24,), 9.0))
+    small = tokens[1:].view(2, 3, 24)
+    assert (small - small[:, :1]).abs().max() < 1e-5
+    torch.testing.assert_close(small[:, 0, 0], torch.tensor([0.5, 2.5]), atol=0.25, rtol=0)
+    torch.testing.assert_close(small.mean(), torch.tensor(1.5))
+    tall = make(pool="mean", image_size=(16, 4))
+    tall.dynamic_image_size = True
+    with torch.no_grad():
+        tall.position.table.copy_(torch.arange(4.0)[None, :, None])
+        tall.patch_embedding.projection.weight.zero_()
+    line = tall.tokens(torch.randn(1, 3, 8, 4))[0, :, 0]
+    torch.testing.assert_close(line, torch.tensor([0.5, 2.5]), atol=0.25, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "changes, size, words",
+    [
+        (dict(), (8, 14), ["4x4", "8x14", "2 columns"]),
+        (dict(position="relative"), (8, 12), ["relative", "4 x 6 patches", "8x12", "resize_model"]),
+        (dict(position="rotary"), (8, 12), ["rotary", "in its layers"]),
+        (dict(position_site="every_layer"), (32, 48), ["learned_1d", "added at the stem"]),
+    ],
+)
+def test_what_a_dynamic_model_cannot_take_is_refused_in_words(changes, size, words):
+    model = make(**changes)
+    model.dynamic_image_size = True
+    assert model(torch.randn(1, 3, 16, 24)).shape == (1, 10)
+    with pytest.raises(ValueError) as refused:
+        model(torch.randn(1, 3, *size))
+    assert [word for word in words if word not in str(refused.value)] == []
+    with pytest.raises(ValueError, match=r"images \(B, 3, 8, 12\), got \(1, 1, 8, 12\)"):
+        model(torch.randn(1, 1, 8, 12))

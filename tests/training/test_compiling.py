@@ -54,7 +54,9 @@ def clock(monkeypatch):
 def pretend(monkeypatch, clock, compiled, breaks=None):
     """torch.compile gives the model back, taking `compiled` seconds a call; or it fails."""
 
-    def compile(model):
+    def compile(model, dynamic=None):
+        assert dynamic is False, "each size of image has a compiled model of its own"
+
         def forward(images):
             if breaks:
                 raise breaks
@@ -102,6 +104,14 @@ def test_a_short_run_is_not_compiled(step, clock, monkeypatch):
     assert asked == [pytest.approx(0.02)]
 
 
+def test_each_size_of_images_costs_a_compilation(step, clock, monkeypatch):
+    pretend(monkeypatch, clock, 0, breaks=AssertionError("compiled"))
+    step.settings = TrainSettings(epochs=1, compile="auto", resolutions=((0.3, 12), (0.4, 16)))
+    trial = CompileTrial(step, lambda pace: LONG, steps=3, warm=1)
+    steps(step, trial, clock, 4, plain=0.02)
+    assert trial.reason == "not compiled: 601 s were left, and compiling can take 180 s"
+
+
 def test_a_machine_that_cannot_compile_goes_on(step, clock, monkeypatch):
     pretend(monkeypatch, clock, 0, breaks=RuntimeError("no C++ compiler\nand more"))
     trial = CompileTrial(step, lambda pace: LONG, steps=3, warm=1)
@@ -118,6 +128,23 @@ def test_a_trial_of_compiling_draws_nothing_and_changes_no_weight(step, clock, m
     trial(images, labels)
     assert step.compiled and torch.equal(torch.get_rng_state(), before[0])
     assert all(torch.equal(a, b) for a, b in zip(step.model.parameters(), before[1]))
+
+
+def test_steps_with_images_of_different_sizes_are_never_compared(step, clock, monkeypatch):
+    """Small images, large ones before the compiled steps are timed: the trial begins anew."""
+    pretend(monkeypatch, clock, 0.25)
+    step.model.dynamic_image_size = True
+    trial = CompileTrial(step, lambda pace: LONG, steps=4, warm=2)
+    small, labels = torch.randn(8, 3, 16, 16), torch.zeros(8, dtype=torch.long)
+    for _ in range(8):  # six as they are, and two of the six compiled ones
+        clock.now += 0 if step.compiled else 0.5
+        step(small, labels, 1e-3)
+        trial(small, labels)
+    assert step.compiled and trial.plain == 0.5
+    steps(step, trial, clock, 1, plain=2.0)  # the first one at full size
+    assert not step.compiled and trial.plain is None and trial.reason == ""
+    steps(step, trial, clock, 11, plain=2.0)
+    assert step.compiled and trial.reason.endswith("made a step 8.00 times as fast")
 
 
 def test_several_processes_do_not_decide_each_for_itself(step, monkeypatch):

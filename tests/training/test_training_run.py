@@ -12,17 +12,20 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from torch.utils.flop_counter import FlopCounterMode
 
-from vit_tutorial import VisionTransformer, ViTConfig, training
-from vit_tutorial.data import ImageData, make_shapes
+from vit_tutorial import MultiHeadSelfAttention, VisionTransformer, ViTConfig, training
+from vit_tutorial.common.files import read_rows
+from vit_tutorial.data import ImageData, make_shapes, results_path
 from vit_tutorial.training import Checkpointer, TrainSettings
 from vit_tutorial.training.batches import Batches
 from vit_tutorial.training.optimizers import make_optimizers
-from vit_tutorial.training.recipes import default
+from vit_tutorial.training.recipes import LADDER, cpu, default
 from vit_tutorial.training.runtime import checkpoint as states
 from vit_tutorial.training.runtime.clock import SYNC_EVERY, Clock
 from vit_tutorial.training.runtime.ema import ModelEMA
@@ -167,7 +170,7 @@ def test_a_gpu_that_fails_is_named_with_the_checkpoint_that_is_left(data, tmp_pa
 
     def forward(images, true_forward=model.forward):
         calls.append(1)
-        if len(calls) > 6:
+        if len(calls) > 7:  # four before the first step: for the plan, and an evaluation
             raise RuntimeError("CUDA error: an illegal memory access was encountered\nmore lines")
         return true_forward(images)
 
@@ -515,8 +518,38 @@ def test_recipes_are_settings_that_work_and_say_what_they_cost():
             mine = training.recipe(name, minutes)
             assert mine.train_settings().minutes == minutes
             VisionTransformer(ViTConfig.named(mine.model, **mine.config))
-        assert re.search(r"\d ?%|[Nn]ot measured yet", make.__doc__), (
-            f"{name} does not say what it reached"
-        )
+        assert "not measured" not in make.__doc__.lower(), "a number nobody has is left out"
     with pytest.raises(ValueError, match="did you mean 'a100'"):
         training.recipe("a10")
+
+
+def mean_of_table(place, recipe, minutes, column):
+    """The mean over the runs of `recipe` in the committed table that a text points to."""
+    rows = read_rows(results_path(Path(place).name))
+    mine = [r for r in rows if (r["recipe"], float(r["budget"])) == (recipe, minutes)]
+    return sum(float(row[column]) for row in mine) / len(mine)
+
+
+def test_what_a_recipe_reached_is_in_the_table_that_it_names():
+    """Every percentage that the recipes state, and what a row of LADDER costs."""
+    assert "(data/results/budgets.csv)" in cpu.__doc__
+    found = [100 * mean_of_table("budgets.csv", "cpu", m, "test_accuracy") for m in (5, 30)]
+    assert re.findall(r"([\d.]+) %", cpu.__doc__) == [f"{value:.1f}" for value in found]
+    previous = -1
+    for epochs, chosen, gflops, reached in LADDER:
+        assert epochs > previous
+        previous = epochs
+        with torch.device("meta"):
+            model = VisionTransformer(ViTConfig.named(chosen.model, **chosen.config))
+            for part in model.modules():
+                if isinstance(part, MultiHeadSelfAttention):
+                    part.fused = False  # the counter does not see the fused call
+            with FlopCounterMode(display=False) as counter:
+                model(torch.empty(1, 3, 32, 32))
+        assert gflops == pytest.approx(3e-9 * counter.get_total_flops(), rel=0.05), chosen.model
+        if reached:
+            accuracy, passes, table = re.fullmatch(
+                r"([\d.]+) % in (\d+) epochs \((.*)\)", reached
+            ).groups()
+            assert accuracy == f"{found[1]:.1f}" and Path(table).name == "budgets.csv"
+            assert int(passes) == round(mean_of_table(table, "cpu", 30, "epochs"))

@@ -9,6 +9,8 @@ import sys
 import tokenize
 import typing
 
+from ..training.runtime.resolutions import parse_stage
+
 
 def field_comments(config: type) -> dict[str, str]:
     """The comment of each field in the source of a dataclass; "" for a field without one.
@@ -63,14 +65,26 @@ def given_options(args: argparse.Namespace, config: type) -> dict:
     return {name: value for name, value in values.items() if value is not None}
 
 
+def _stage(text: str) -> tuple[float, int]:
+    try:
+        return parse_stage(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(error) from None
+
+
 def _help(comment: str, default) -> str:
     shown = {True: "yes", False: "no"}[default] if isinstance(default, bool) else default
-    text = comment if default is None else f"{comment} (default {shown})"
+    text = comment if default in (None, ()) else f"{comment} (default {shown})"
     return text.replace("%", "%%")
 
 
 def _reading(annotation) -> dict:
-    """How argparse reads a value of this type: int, float, str, bool, or bool | str."""
+    """How argparse reads a value of this type: int, float, str, and bool alone or beside str.
+
+    A tuple is read as stages of resolution.
+    """
+    if typing.get_origin(annotation) is tuple:
+        return dict(nargs="*", type=_stage, metavar="SHARE@PX")
     types = set(typing.get_args(annotation) or (annotation,)) - {type(None)}
     if types == {bool}:
         return dict(action=argparse.BooleanOptionalAction)

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -21,12 +22,14 @@ def start_run(
     out: str | Path,
     spec: RunSpec,
     *,
+    choose: Callable[[ImageData, Processes], RunSpec] | None = None,
     progress: bool = True,
     device: str = "auto",
     processes: Processes = SINGLE_PROCESS,
 ) -> dict:
     """Start a run in the folder `out`; return what run.json holds at its end.
 
+    choose: gives the spec that takes the place of `spec`, from the images that `spec` names.
     Raises ValueError if `out` holds a run already or cannot be written to, and as `data.load` and
     `train` do.
     """
@@ -34,6 +37,7 @@ def start_run(
     if processes.main:
         make_run_folder(out)
     data = load(spec, device, processes)
+    spec = choose(data, processes) if choose else spec
     # Whether to stream was decided by the free memory; a resume must not decide again.
     source = dataclasses.replace(spec.source, stream=data.train.streamed)
     spec = dataclasses.replace(spec, source=source)
@@ -146,6 +150,7 @@ def _results(history: training.History, model, data: ImageData) -> dict:
         "versions": machine.versions(),
         "minutes": round(history.minutes, 3),
         "epochs": round(history.epochs, 3),
+        "steps_by_side": history.steps_by_side,  # of the images, in pixels
         "validation_accuracy": last.get("validation_accuracy"),
     }
 

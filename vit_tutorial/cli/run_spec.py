@@ -1,6 +1,7 @@
 """What a training run is asked to do, as run.json holds it: enough to begin or resume it."""
 
 import dataclasses
+import json
 
 import torch
 
@@ -37,6 +38,8 @@ class RunSpec:
     copy_to: str | None = None  # a second folder for each checkpoint
     command: str = ""  # as it was typed
     note: str = ""  # how this machine made the run differ from the recipe
+    recipe: str = ""  # its name; "" for a run that was put together by hand
+    why: str = ""  # what the recipe auto chose, and why
 
     def __post_init__(self):
         size = self.source.image_size
@@ -51,7 +54,7 @@ class RunSpec:
 
     def to_json(self) -> dict:
         """As numbers, strings, lists and dicts; `from_json` reads it back."""
-        return dataclasses.asdict(self)
+        return json.loads(json.dumps(dataclasses.asdict(self)))
 
     @classmethod
     def from_json(cls, stored: dict) -> "RunSpec":

@@ -4,12 +4,14 @@ import argparse
 import datetime
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from ..model import ViTConfig
-from ..training import TrainSettings, recipe, recipes
+from ..training import Recipe, TrainSettings
 from ..training.recipes import default
 from ..training.runtime.muon import MUON_REPLACED, require_muon
+from . import auto_recipe
 from .field_options import add_field_options, given_options
 from .options import source_from_args
 from .run_spec import RunSpec
@@ -32,11 +34,14 @@ def add_to(commands, data: argparse.ArgumentParser) -> None:
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    names = ", ".join(recipes())
+    names = ", ".join(auto_recipe.NAMES[1:])
     train.add_argument(
         "--recipe",
+        default="auto",
         metavar="NAME",
-        help=f"{names}: a model and settings for that machine, instead of the defaults below",
+        help="a model and settings instead of the defaults below, which options given here change: "
+        f"{names}, or auto, which times a few steps and takes what fits this machine and budget "
+        "(for fewer than 20,000 images, such as shapes, the defaults below) (default %(default)s)",
     )
     train.add_argument(
         "--out", type=Path, metavar="DIR", help="folder for the results (default runs/DATE_TIME)"
@@ -84,15 +89,22 @@ def run_train(args) -> int:
     if args.resume:
         out, record = args.resume, run_folder.resume_run(args.resume, **how)
     else:
-        spec = spec_from_args(args)
         out = args.out or Path("runs") / datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
-        record = run_folder.start_run(out, spec, **how)
+        record = run_folder.start_run(out, spec_from_args(args), choose=chooser(args), **how)
     return finish(record, out, processes)
 
 
-def spec_from_args(args) -> RunSpec:
-    """What `args` ask for: the recipe or the defaults, overridden by the options that are set."""
-    chosen = recipe(args.recipe, args.minutes) if args.recipe else default()
+def chooser(args) -> Callable | None:
+    """For the recipe auto, what `start_run` calls when the images are there."""
+    if args.recipe != "auto":
+        return None
+    make = lambda chosen: spec_from_args(args, chosen)
+    return lambda images, processes: auto_recipe.choose(make, images, processes)
+
+
+def spec_from_args(args, chosen: Recipe | None = None) -> RunSpec:
+    """What `args` ask for: a recipe, `chosen` or else named, with every option given on top."""
+    chosen = chosen or auto_recipe.named_or_default(args.recipe, args.minutes)
     given = given_options(args, TrainSettings)
     settings = chosen.train_settings(**given)
     if settings.optimizer == "muon":
@@ -108,6 +120,7 @@ def spec_from_args(args) -> RunSpec:
         copy_to=args.copy_to and str(args.copy_to),
         command=shlex.join(["python", "-m", "vit_tutorial", *sys.argv[1:]]),
         note=MUON_REPLACED if settings.optimizer != wanted else "",
+        recipe=args.recipe,
     )
 
 
@@ -125,6 +138,8 @@ def finish(record: dict, out: Path, processes) -> int:
             f"validation {record['validation_accuracy']:.1%}, test {record['test_accuracy']:.1%} "
             f"({images['test']} images, {record['data']})"
         )
+        if record.get("why"):
+            print(f"recipe {record['recipe']}: {record['why']}")
         curves = ", curves.png" if (out / "curves.png").exists() else ""
         print(f"in {out}: model.safetensors, metrics.csv, run.json{curves}")
     return 130 if stopped else 0

@@ -1,20 +1,55 @@
 """The same weights for another image size: what happens to each kind of position."""
 
 import dataclasses
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..common.validation import require_divides
 from .config import ViTConfig
 from .position_utils import insert_class_token, split_class_token
 from .positions import Learned2D, PositionEmbedding
 from .relative import RelativeBias
-from .vit import VisionTransformer
 
 
-def resize_model(model: VisionTransformer, image_size: int | tuple[int, int]) -> VisionTransformer:
-    """A copy of `model` for images of another size, in pixels: a side or (H, W).
+def require_dynamic(config: ViTConfig, image_size: tuple[int, int]) -> None:
+    """Raise ValueError unless a model of `config` can take images of `image_size` (H, W) as it is.
+
+    Positions that were added once, at the stem, can be resampled. Those inside the encoder belong
+    to one number of patches.
+    """
+    require_divides(image_size, config.patch_size)
+    if image_size != config.image_size and config.position_site != "stem":
+        (rows, columns), (height, width) = config.grid, image_size
+        raise ValueError(
+            f"this model has {config.position} positions in its layers, made for {rows} x "
+            f"{columns} patches; images of {height}x{width} need a position that is added at the "
+            "stem (learned or sinusoidal), or a copy for that size (resize_model)"
+        )
+
+
+def position_for(
+    position: nn.Module, config: ViTConfig, image_size: tuple[int, int]
+) -> Callable[[Tensor], Tensor]:
+    """What adds positions to tokens of images (H, W): `position`, or its table on their own grid.
+
+    Gradients flow back to the table on the full grid; the row of the class token stays. timm has
+    the same as dynamic_img_size. Raises as `require_dynamic` does.
+    """
+    require_dynamic(config, tuple(image_size))
+    grid = tuple(side // config.patch_size for side in image_size)
+    if grid == config.grid or config.position == "none":
+        return position
+    # Why one model can read both: in a smaller copy of an image the same patch embedding sees
+    # coarser patches, and each gets the position of the same place in the image on the full grid.
+    table = _resize_table(position.table, config, grid, "bilinear")
+    return lambda tokens: tokens + table
+
+
+def resize_model(model: nn.Module, image_size: int | tuple[int, int]) -> nn.Module:
+    """A copy of the VisionTransformer `model` for images of another size, in pixels: a side or (H, W).
 
     The patch size stays, so the grid changes, and with it the positions:
     - Learned tables are interpolated on the grid (bicubic, as in the paper's section 3.2 and in
@@ -28,7 +63,7 @@ def resize_model(model: VisionTransformer, image_size: int | tuple[int, int]) ->
     old = model.config
     new = dataclasses.replace(old, image_size=image_size)
     with torch.random.fork_rng(devices=[]):  # the random start is overwritten: draw nothing
-        resized = VisionTransformer(new)
+        resized = type(model)(new)
     first = next(model.parameters())
     resized.to(first.device, first.dtype)
     slots = resized.state_dict()  # these share their memory with the parameters
@@ -52,17 +87,19 @@ def _resize_positions(source: nn.Module, target: nn.Module, old: ViTConfig, new:
         target.columns.copy_(_resize_line(source.columns, new.grid[1]))
         target.token.copy_(source.token)
     elif isinstance(source, PositionEmbedding) and old.position == "learned_1d":
-        target.table.copy_(_resize_table(source.table, old, new))
+        target.table.copy_(_resize_table(source.table, old, new.grid))
 
 
-def _resize_table(table: Tensor, old: ViTConfig, new: ViTConfig) -> Tensor:
+def _resize_table(
+    table: Tensor, config: ViTConfig, grid: tuple[int, int], mode: str = "bicubic"
+) -> Tensor:
     """(1, T, D) -> (1, T', D): the rows of the patches seen as an image with D channels."""
-    if old.grid == new.grid:
+    if config.grid == grid:
         return table
-    patches, token = split_class_token(old, table, old.num_class_positions)
-    image = patches.transpose(1, 2).unflatten(2, old.grid)  # (1, N, D) -> (1, D, R, C)
-    patches = _interpolate(image, new.grid).flatten(2).transpose(1, 2)  # (1, N', D)
-    return insert_class_token(new, patches, token)
+    patches, token = split_class_token(config, table, config.num_class_positions)
+    image = patches.transpose(1, 2).unflatten(2, config.grid)  # (1, N, D) -> (1, D, R, C)
+    patches = _interpolate(image, grid, mode).flatten(2).transpose(1, 2)  # (1, N', D)
+    return insert_class_token(config, patches, token)
 
 
 def _resize_line(vectors: Tensor, length: int) -> Tensor:
@@ -86,12 +123,12 @@ def _resize_bias(bias: Tensor, old: ViTConfig, new: ViTConfig) -> Tensor:
     return torch.cat([_interpolate(image, after)[0].flatten(1), token], dim=1)
 
 
-def _interpolate(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """(1, D, R, C) -> (1, D, *size), bicubic with antialiasing, computed in float32."""
+def _interpolate(image: Tensor, size: tuple[int, int], mode: str = "bicubic") -> Tensor:
+    """(1, D, R, C) -> (1, D, *size), with antialiasing, computed in float32."""
     if image.shape[2:] == size == (1, 1):
         return image
     if image.shape[3] == size[1] == 1:
         # torch 2.15 does not resize the height of an image one pixel wide: lay it on its side.
-        return _interpolate(image.mT, (1, size[0])).mT
-    options = dict(mode="bicubic", align_corners=False, antialias=True)
+        return _interpolate(image.mT, (1, size[0]), mode).mT
+    options = dict(mode=mode, align_corners=False, antialias=True)
     return F.interpolate(image.float(), size=size, **options).to(image.dtype)

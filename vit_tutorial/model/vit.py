@@ -7,6 +7,7 @@ from .config import ViTConfig
 from .encoder import Encoder
 from .position_utils import insert_class_token, split_class_token
 from .positions import make_position
+from .resize import position_for
 from .stem import make_stem
 
 
@@ -20,6 +21,7 @@ class VisionTransformer(nn.Module):
     def __init__(self, config: ViTConfig):
         super().__init__()
         self.config = config
+        self.dynamic_image_size = False  # True: other sizes too, as resize.py says
         self.patch_embedding = make_stem(config)
         has_token = config.class_token != "none"
         self.class_token = nn.Parameter(0.02 * torch.randn(1, 1, config.dim)) if has_token else None
@@ -34,15 +36,15 @@ class VisionTransformer(nn.Module):
     def tokens(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) -> what enters the encoder, z_0 (B, T, D) (equation 1)."""
         self._check(images)
-        token_has_position = self.config.position_class_token
+        position = position_for(self.position, self.config, images.shape[2:])
         x = self.patch_embedding(images)  # (B, N, D)
-        if not token_has_position:
-            x = self.position(x)  # before the class token joins
+        if not self.config.position_class_token:
+            x = position(x)  # before the class token joins
         if self.class_token is not None:
             token = self.class_token.expand(len(x), -1, -1)  # (B, 1, D), one for all: no copy
             x = insert_class_token(self.config, x, token)  # (B, N + 1, D)
-        if token_has_position:
-            x = self.position(x)
+        if self.config.position_class_token:
+            x = position(x)
         return self.dropout(x)
 
     def pool(self, z: Tensor) -> Tensor:
@@ -62,7 +64,8 @@ class VisionTransformer(nn.Module):
         return self.head(self.representation(images))
 
     def _check(self, images: Tensor) -> None:
-        expected = (self.config.channels, *self.config.image_size)
+        size = images.shape[2:] if self.dynamic_image_size else self.config.image_size
+        expected = (self.config.channels, *size)
         if images.ndim != 4 or images.shape[1:] != expected:
             raise ValueError(
                 f"this model takes images (B, {', '.join(map(str, expected))}), got "

@@ -21,12 +21,12 @@ def evaluate(
     """(mean cross-entropy in nats, accuracy in 0..1) of `model` over all of `split`.
 
     In evaluation mode and without augmentation. batch_size: by default as many images as have the
-    pixels of 1000 images of 32x32, at least 16. precision: by default float32. processes: each
-    takes its own share of the images, and all get the numbers of the whole split.
+    pixels of 1000 of 32x32 (of 128 on a CPU, for its caches), at least 16. precision: by default
+    float32. processes: each takes its own share, and all get the numbers of the whole split.
     """
     precision = precision or choose_precision(data.device, "fp32")
-    height, width = data.image_size
-    batch_size = batch_size or max(16, 1000 * 32 * 32 // (height * width))
+    pixels = 32 * 32 * (128 if data.device.type == "cpu" else 1000)
+    batch_size = batch_size or max(16, pixels // (data.image_size[0] * data.image_size[1]))
     was_training = model.training
     model.eval()
     own = split if processes.count == 1 else split[processes.rank :: processes.count]

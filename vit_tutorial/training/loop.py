@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Callable
 
 import torch
@@ -20,6 +21,7 @@ from .runtime.memory import MemoryPlan, is_out_of_memory
 from .runtime.precision import Precision, choose_precision
 from .runtime.processes import SINGLE_PROCESS, Processes
 from .runtime.progress import ProgressBar
+from .runtime.resolutions import accept_stages, shrink, side_at
 from .runtime.run_state import get_run_state, restore_run_state
 from .schedule import learning_rate
 from .settings import TrainSettings
@@ -38,6 +40,7 @@ class History:
     precision: Precision
     rows: list[dict] = dataclasses.field(default_factory=list)  # the first is from before any step
     steps: int = 0
+    steps_by_side: Counter = dataclasses.field(default_factory=Counter)  # height in px: how many
     epochs: float = 0.0
     minutes: float = 0.0
     stopped: str = "finished"  # or "interrupted", by Ctrl-C: the model keeps what it has learned
@@ -67,12 +70,13 @@ def train(
     when the loss is no longer finite, GpuFailedError when the GPU fails: resume then.
     """
     checkpointer = checkpointer or Checkpointer(None)
-    check_fit(model, data, settings.batch_size)
+    check_fit(model, data, settings.batch_size, settings.resolutions)
     model.to(data.device)
     devices = [data.device] if data.device.type == "cuda" else []
     with (
         torch.random.fork_rng(devices),  # dropout draws from the global state: leave it as it was
         Interrupt(saving=checkpointer.folder is not None) as interrupt,
+        accept_stages(model, settings.resolutions),
     ):
         torch.manual_seed(settings.seed + processes.rank)
         run = _Run(model, data, settings, checkpointer, processes, interrupt)
@@ -118,9 +122,11 @@ class _Run:
                 while done < 1:
                     self.lr = learning_rate(done, 1, s.warmup, s.lr, s.schedule)
                     images, labels = next(self.batches)
+                    images = shrink(images, side_at(s.resolutions, done))
                     self.loss_sum += self.step(images, labels, self.lr)
                     self.loss_count += 1
                     history.steps += 1
+                    history.steps_by_side[images.shape[2]] += 1
                     if self.compile_trial:
                         self.compile_trial(images, labels)
                     done = clock.progress(history.steps, self.interrupt.requested)

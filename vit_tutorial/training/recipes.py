@@ -10,6 +10,7 @@ from .settings import TrainSettings
 DEFAULT_MODEL = "CIFAR-96x4/4"  # 0.3 million parameters, for minutes on two CPU cores
 # What data/results/recipe.csv found best in every budget; a recipe adds what depends on the length.
 COMMON = dict(optimizer="muon", lr=3e-3, augment="flip_shift")
+SINES = dict(position="sinusoidal_2d")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,12 +31,13 @@ class Recipe:
         settings = TrainSettings(**self.settings | length | changes)
         if settings.optimizer == "muon" and "optimizer" not in changes and not has_muon():
             report(MUON_REPLACED)
-            settings = dataclasses.replace(settings, optimizer="adamw")
+            rate = changes.get("lr", COMMON["lr"])  # tried with AdamW, as higher ones are not
+            settings = dataclasses.replace(settings, optimizer="adamw", lr=rate)
         return settings
 
 
 def default(minutes: float = 5) -> Recipe:
-    """What `python -m vit_tutorial train` does without --recipe: the small model, AdamW, 5 minutes.
+    """What `train` does with data that is not like CIFAR-10: the small model, AdamW, 5 minutes.
 
     Learned positions and AdamW reach 71.0 % of CIFAR-10 that way (data/results/cifar10_budget.csv).
     """
@@ -45,40 +47,44 @@ def default(minutes: float = 5) -> Recipe:
 def cpu(minutes: float = 5) -> Recipe:
     """Two CPU cores that compute fast in bf16, CIFAR-10: 5 minutes, or 30.
 
-    Up to 12 minutes: a small model (0.3 million parameters) and nothing against overfitting, since
-    ten epochs show none. Longer: a larger model (0.8 million) and CutMix, compiled if that pays.
-    5 minutes: 77.5 % of the test images (76.9 to 77.8, seeds 0 to 2, nine epochs;
-    data/results/budgets.csv), where AdamW and learned positions reached 71.0 %. 30 minutes: 84.7 %
-    (84.9 and 84.4, seeds 0 and 1; 31 epochs). A slower machine completes fewer epochs and reaches
-    less.
+    Up to 12 minutes a small model and nothing against overfitting, of which ten epochs show none:
+    77.5 % of the test images after 5 minutes. For longer a larger model and CutMix, compiled if
+    that pays: 84.7 % after 30 (data/results/budgets.csv). A slower machine gets less.
     """
-    config, settings = dict(position="sinusoidal_2d"), dict(batch_size=128, schedule="linear")
+    settings = COMMON | dict(batch_size=128, schedule="linear")
     if minutes <= 12:
-        return Recipe(DEFAULT_MODEL, minutes, config, COMMON | settings)
-    settings |= dict(cutmix=0.3, compile="auto")
-    return Recipe("CIFAR-128x6/4", minutes, config, COMMON | settings)
+        return Recipe(DEFAULT_MODEL, minutes, SINES, settings)
+    return Recipe("CIFAR-128x6/4", minutes, SINES, settings | dict(cutmix=0.3, compile="auto"))
 
 
 def t4(minutes: float = 10) -> Recipe:
-    """A T4, Colab's free GPU, 10 minutes of fp16. Not measured yet, only planned by arithmetic."""
+    """A T4, Colab's free GPU, 10 minutes of fp16."""
     settings = dict(batch_size=256, schedule="linear", label_smoothing=0.1, cutmix=0.5)
     settings |= dict(rand_augment_ops=1, rand_augment_magnitude=5)
-    return Recipe("CIFAR-192x6/4", minutes, dict(position="sinusoidal_2d"), COMMON | settings)
+    return Recipe("CIFAR-192x6/4", minutes, SINES, COMMON | settings)
 
 
 def a100(minutes: float = 10) -> Recipe:
-    """An A100, H100 or H200: 1 minute, or 10. Not measured yet.
+    """An A100, H100 or H200: 1 minute, or 10.
 
     In one minute nothing is compiled, since compiling takes about as long. In ten the model is
     larger and compiled, and stronger augmentation keeps it from overfitting.
     """
-    settings = dict(batch_size=256, label_smoothing=0.1, cutmix=0.5)
+    settings = COMMON | dict(batch_size=256, label_smoothing=0.1, cutmix=0.5)
     if minutes <= 2:
-        settings |= dict(schedule="linear")
-        return Recipe("CIFAR-192x6/4", minutes, dict(position="sinusoidal_2d"), COMMON | settings)
+        return Recipe("CIFAR-192x6/4", minutes, SINES, settings | dict(schedule="linear"))
     settings |= dict(schedule="cosine", rand_augment_ops=2, ema_decay=0.999, compile=True)
-    config = dict(position="sinusoidal_2d", drop_path_rate=0.1)
-    return Recipe("CIFAR-256x8/4", minutes, config, COMMON | settings)
+    return Recipe("CIFAR-256x8/4", minutes, SINES | dict(drop_path_rate=0.1), settings)
+
+
+SMALL_FIRST = dict(lr=5e-3, resolutions=((0.3, 12), (0.4, 16)), num_evaluations=5)
+# `auto` takes the last row of which a budget buys that many epochs with images of the full size.
+LADDER = (  # epochs; the recipe; GFLOPs of a step for an image at full size; what it reached, where
+    (0, dataclasses.replace(cpu(), settings=cpu().settings | SMALL_FIRST), 0.13, ""),
+    (12, cpu(30), 0.34, "84.7 % in 31 epochs (data/results/budgets.csv)"),
+    (30, t4(), 0.74, ""),
+    (100, a100(), 1.71, ""),
+)
 
 
 def recipes() -> dict:

@@ -5,6 +5,7 @@ import math
 
 from ..common.validation import require_choice, require_int
 from .runtime.precision import PRECISIONS
+from .runtime.resolutions import check_stages
 from .schedule import SCHEDULES
 
 DECAYS = ("matrices", "all")
@@ -36,6 +37,9 @@ class TrainSettings:
     shift: int = 2  # the most pixels by which flip_shift moves an image
     rand_augment_ops: int = 0  # RandAugment: operations per image, 0 for none
     rand_augment_magnitude: float = 9  # RandAugment: strength of an operation, 0 to 10
+    # Smaller images at the start of a run, each as SHARE@PX, such as 0.3@12 0.4@16: that share of
+    # it with images of that side. The rest, and every validation, has the model's own size.
+    resolutions: tuple[tuple[float, int], ...] = ()
     cutmix: float = 0.0  # probability of CutMix for a batch, 0 to 1
     ema_decay: float = 0.0  # decay of a moving average of the weights, such as 0.999; 0 for none
     micro_batch: int | None = None  # images at once in one process; unless given, as many as fit
@@ -50,6 +54,7 @@ class TrainSettings:
             raise ValueError(
                 f"minutes is {self.minutes}, epochs is {self.epochs}: give one of the two, not both"
             )
+        object.__setattr__(self, "resolutions", check_stages(self.resolutions))
         for name in ("minutes", "epochs", "lr"):
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):

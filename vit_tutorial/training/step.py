@@ -43,7 +43,9 @@ class Step:
     def use_compiled(self, yes: bool) -> None:
         """Switch torch.compile on or off: the same weights, results equal but for the last bits."""
         self.compiled = yes
-        self.forward = self.processes.wrap(torch.compile(self.model) if yes else self.model)
+        self.forward = self.processes.wrap(
+            torch.compile(self.model, dynamic=False) if yes else self.model
+        )
 
     def __call__(self, images: torch.Tensor, labels: torch.Tensor, lr: float) -> torch.Tensor:
         """One step on images (b, C, H, W) with labels (b,) or class shares (b, num_classes).

@@ -15,6 +15,7 @@ class CompileTrial:
 
     Times `steps` steps as they are. If the run will last long enough after that, compiles, times as
     many compiled steps, and goes back if those were slower. At most a tenth of the run is lost.
+    Where the size of the images changes in between, it begins anew: such steps do not compare.
 
     step: has `backward(images, labels)`, `use_compiled(bool)` and `processes`, as training/step.py
     has.
@@ -31,9 +32,11 @@ class CompileTrial:
         warm: int = 5,
         patience: float = PATIENCE,
     ):
-        self.step, self.seconds_left, self.patience = step, seconds_left, patience
+        self.step, self.seconds_left = step, seconds_left
+        # Each size of images is compiled by itself.
+        self.patience = patience * (1 + len(step.settings.resolutions))
         self.steps, self.warm = steps, warm
-        self.reason, self.plain, self._count = "", None, 0
+        self.reason, self.plain, self._count, self._shape = "", None, 0, None
         if step.processes.count > 1:
             self.reason = "not compiled: several processes would each decide for themselves"
 
@@ -41,6 +44,8 @@ class CompileTrial:
         """images, labels: the batch of the step just made, with which compiling is tried."""
         if self.reason:
             return
+        if images.shape != self._shape:
+            self._begin_anew(images.shape)
         self._count += 1
         if self._count == self.warm:
             self._begin = self._now(images)
@@ -51,6 +56,12 @@ class CompileTrial:
                 self._try(seconds_a_step, images, labels)
             else:
                 self._decide(seconds_a_step)
+
+    def _begin_anew(self, shape: torch.Size) -> None:
+        """Forget what was timed with images of another size."""
+        if self.plain is not None:
+            self.step.use_compiled(False)
+        self.plain, self._count, self._shape = None, 0, shape
 
     def _try(self, seconds_a_step: float, images, labels) -> None:
         """Compile, if the run at this pace lasts long enough."""

@@ -6,10 +6,16 @@ from torch import nn
 
 from ...data import ImageData
 from ..settings import TrainSettings
+from .resolutions import Stages, check_stages_fit
 
 
-def check_fit(model: nn.Module, data: ImageData, batch_size: int = 1) -> None:
-    """Raise ValueError unless the model's classes, image size and channels are those of `data`."""
+def check_fit(
+    model: nn.Module, data: ImageData, batch_size: int = 1, resolutions: Stages = ()
+) -> None:
+    """Raise ValueError unless the model's classes, image size and channels are those of `data`.
+
+    Also for a batch of more images than there are, or for resolutions that the model cannot take.
+    """
     config = model.config
     if config.num_classes != data.num_classes:
         raise ValueError(
@@ -27,6 +33,11 @@ def check_fit(model: nn.Module, data: ImageData, batch_size: int = 1) -> None:
             f"a batch of {batch_size} is more than the {len(data.train)} training images of "
             f"{data.name}: give a smaller batch size"
         )
+    if resolutions and not hasattr(model, "dynamic_image_size"):
+        raise ValueError(
+            f"resolutions: a {type(model).__name__} takes images of one size only: leave them out"
+        )
+    check_stages_fit(resolutions, config)
 
 
 def check_same(state: dict, settings: TrainSettings, model: nn.Module, data: ImageData) -> None:

@@ -1,6 +1,5 @@
-"""What a run shows while it trains: a progress bar, and single lines above it."""
+"""What a run shows while it trains: a progress bar or single lines."""
 
-import math
 import os
 import sys
 
@@ -16,19 +15,24 @@ def report(message: str) -> None:
 
 
 class ProgressBar:
-    """A context: a tqdm bar over the steps of a run, or over its seconds if the clock ends it."""
+    """A context that shows how much of a run is done, the time left, and what `show` was given.
 
-    def __init__(self, clock: Clock, shown: bool):
-        self.clock = clock
-        self.by_steps = math.isinf(clock.seconds)
+    A bar on stderr; where that is neither a terminal nor a notebook, as in a log file, a line every
+    `every` seconds.
+    """
+
+    def __init__(self, clock: Clock, shown: bool, every: float = 30.0):
+        self.clock, self.shown, self.every = clock, shown, every
+        self.drawn = shown and (sys.stderr.isatty() or "ipykernel" in sys.modules)
         self._bar = tqdm(
-            total=clock.steps if self.by_steps else round(clock.seconds),
-            unit="step" if self.by_steps else "s",
-            disable=not shown,
+            total=1.0,
+            disable=not self.drawn,
             file=sys.stderr,
             mininterval=0.5,
             ncols=88,
+            bar_format="{percentage:3.0f}%|{bar}| {desc}",
         )
+        self._text, self._next = "", clock.elapsed() + every
 
     def __enter__(self) -> "ProgressBar":
         return self
@@ -37,10 +41,21 @@ class ProgressBar:
         self._bar.close()
 
     def update(self, steps: int) -> None:
-        """Move the bar to `steps` steps."""
-        at = steps if self.by_steps else int(min(self._bar.total, self.clock.elapsed()))
-        self._bar.update(at - self._bar.n)
+        """Show where a run is after `steps` steps, if it is time to show something."""
+        seconds = self.clock.elapsed()
+        if not self.shown or not self.drawn and seconds < self._next:
+            return
+        done = min(1.0, max(steps / self.clock.steps, seconds / self.clock.seconds))
+        # At the pace so far: steps with small images, at the start of a run, are faster than later.
+        left = max(0.0, self.clock.seconds_left(steps, seconds / max(1, steps)))
+        line = f"{tqdm.format_interval(left)} left{self._text}"
+        if self.drawn:
+            self._bar.set_description_str(line, refresh=False)
+            self._bar.update(done - self._bar.n)
+        else:
+            report(f"{done:4.0%}, {line}")
+            self._next = seconds + self.every
 
     def show(self, text: str) -> None:
-        """Put `text` after the bar."""
-        self._bar.set_postfix_str(text)
+        """Put `text` after the time left, from now on."""
+        self._text = f", {text}"

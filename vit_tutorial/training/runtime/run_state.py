@@ -1,10 +1,11 @@
 """What a checkpoint holds: everything that the rest of a run depends on, to the last bit."""
 
 import dataclasses
+from collections import Counter
 
 import torch
 
-OF_HISTORY = ("rows", "steps", "epochs", "minutes")
+OF_HISTORY = ("rows", "steps", "steps_by_side", "epochs", "minutes")
 OF_RUN = ("loss_sum", "loss_count", "evals_done", "lr")  # since the last evaluation
 
 
@@ -35,6 +36,7 @@ def restore_run_state(run, state: dict) -> None:
         for name, value in part.items():
             setattr(target, name, value)
     device = run.data.device
+    run.history.steps_by_side = Counter(run.history.steps_by_side)
     run.loss_sum = run.loss_sum.to(device)
     run.clock.start(60 * run.history.minutes)
     run.clock.reserved = state["reserved"]
