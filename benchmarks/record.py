@@ -3,7 +3,8 @@
     python benchmarks/record.py FOLDER_OR_cifar10 --provenance "CIFAR-10 (JPEG copy)" \\
         --change "small images first" --seeds 0 1 2 3 4
 
-A run is that of `python -m vit_tutorial train --minutes 5 --device cpu --seed S`, on two cores. What
+A run is that of `python -m vit_tutorial train --minutes 5 --device cpu --seed S`, on two cores.
+What
 stands behind --train goes to it as well: `--train --lr 0.004 --resolutions 0.7@16`. The validation
 images are looked at during a run, the test images once, at its end.
 Each run is a row of data/results/record.csv (--out). It replaces a row with the same change,

@@ -1,7 +1,9 @@
 """Bring the results in README.md and docs/ up to date: python tools/results.py
 
-docs/results.md is written whole. In README.md, docs/architecture.md and docs/records.md, what stands
-between a pair of markers is replaced. The two pictures in docs/ are drawn again. Every number comes from
+docs/results.md is written whole. In README.md, docs/architecture.md and docs/records.md, what
+stands
+between a pair of markers is replaced. The two pictures in docs/ are drawn again. Every number comes
+from
 data/results/, data/weights/ or the lessons; tests/test_docs.py compares the pages with this script.
 """
 

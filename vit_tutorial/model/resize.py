@@ -49,7 +49,8 @@ def position_for(
 
 
 def resize_model(model: nn.Module, image_size: int | tuple[int, int]) -> nn.Module:
-    """A copy of the VisionTransformer `model` for images of another size, in pixels: a side or (H, W).
+    """A copy of the VisionTransformer `model` for images of another size, in pixels: a side or (H,
+    W).
 
     The patch size stays, so the grid changes, and with it the positions:
     - Learned tables are interpolated on the grid (bicubic, as in the paper's section 3.2 and in
