@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 MOST_MODULES = 25  # of this package, after `import vit_tutorial`
 
@@ -36,6 +38,7 @@ def test_a_contract_that_is_broken_is_seen(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_importing_the_package_loads_few_modules():
     code = (
         "import sys, vit_tutorial; print(*[name for name in sys.modules if "

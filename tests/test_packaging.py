@@ -141,6 +141,7 @@ def test_wheel_names_the_license_and_the_address(wheel):
     assert any(name.endswith("LICENSE") for name in wheel.namelist())
 
 
+@pytest.mark.slow
 def test_results_are_read_from_the_package_when_it_is_alone(wheel, tmp_path):
     wheel.extractall(tmp_path)
     code = "from vit_tutorial.data import results_path; print(results_path('lesson_times.csv'))"
@@ -153,6 +154,7 @@ def test_results_are_read_from_the_package_when_it_is_alone(wheel, tmp_path):
     ), done.stderr
 
 
+@pytest.mark.slow
 def test_import_is_light():
     """No work, no plots and no teacher's tools come in with the package's name."""
     heavy = {"matplotlib", "nbgrader", "IPython", "torchvision", "timm"}

@@ -538,7 +538,7 @@ def main() -> int:
     problems = [line for path in lessons for line in check(path) + check_student(path)]
     print(
         "\n".join(problems)
-        or f"{len(lessons)} lessons and their student copies checked: nothing to mend"
+        or f"{len(lessons)} lessons and their student copies checked: nothing to fix"
     )
     return 1 if problems else 0
 

@@ -233,13 +233,32 @@ def times() -> str:
     )
 
 
+def versions() -> str:
+    """The lessons and parity tests in the lowest and the newest versions."""
+    table = []
+    for corner in ("lowest", "newest"):
+        rows = [row for row in read("matrix.csv") if row["corner"] == corner]
+        names = ("python", "torch", "torchvision", "numpy", "pillow", "ipywidgets", "timm")
+        counts = [sum(int(row[name]) for row in rows) for name in ("passed", "failed")]
+        first = rows[0]
+        table.append([corner, *(first[name].split("+")[0] for name in names), *map(str, counts)])
+    head = ["versions", "Python", "torch", "torchvision", "NumPy", "Pillow", "ipywidgets", "timm"]
+    return (
+        "## The versions that the lessons run with\n\n"
+        "Every lesson with its stored outputs compared, and the tests of parity with other "
+        "libraries, in the lowest versions that pyproject.toml allows and in the newest "
+        f"({first['cpu']}, {first['threads']} thread, {first['date']}).\n\n"
+        f"{grid([*head, 'passed', 'failed'], table)}\n\n`python tools/matrix.py lowest`"
+    )
+
+
 def page() -> str:
     """docs/results.md."""
     parts = [INTRODUCTION, results_training.cifar10(), results_training.recipe()]
     parts += [results_positions.kinds(), results_positions.starts()]
     parts += [results_positions.learned_tables(), results_positions.weights()]
     parts += [checks_table(), classroom(), results_training.faults()]
-    parts += [results_training.steps(), results_training.loops(), times()]
+    parts += [results_training.steps(), results_training.loops(), times(), versions()]
     return "\n\n".join(parts).replace(", 1 threads", ", 1 thread") + "\n"
 
 

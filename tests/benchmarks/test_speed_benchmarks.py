@@ -212,6 +212,7 @@ def test_a_model_that_compiles_too_long_or_not_at_all_gets_a_row_that_says_so(
     )
 
 
+@pytest.mark.slow
 def test_loop_compares_and_leaves_a_profile(scripts, tmp_path):
     loops = scripts[2].LOOPS
     words = (

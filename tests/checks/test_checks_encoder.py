@@ -13,6 +13,7 @@ from vit_tutorial.checks.exercises.vit_forward import joined, stem, vit_forward
 ALL = [*mistakes("check_encoder_block"), *mistakes("check_vit_forward")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "mistake"), ALL, ids=mistake_id)
 def test_each_mistake_is_rejected_and_named(name, mistake):
     is_named(name, mistake)
@@ -116,6 +117,7 @@ STYLES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "fn"),
     [(n, f) for n, fs in STYLES.items() for f in fs],

@@ -12,6 +12,8 @@ from vit_tutorial.checks import names
 NAMED_AT_LEAST = 0.95
 SECONDS = 2.0
 
+pytestmark = pytest.mark.slow  # every test here reads all lessons or runs all functions
+
 
 @pytest.fixture(scope="module")
 def outcomes() -> dict[str, list[Outcome]]:

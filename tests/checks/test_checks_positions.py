@@ -132,6 +132,7 @@ PAIRS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("one", "two"), PAIRS)
 def test_two_mistakes_in_the_table(one, two):
     # A wrong base and a wrong exponent are together one wrong base.

@@ -194,6 +194,7 @@ def stopped(code: str, limits: Limits = QUICK, **more) -> str:
     return outcome.stopped
 
 
+@pytest.mark.slow
 def test_time_memory_processes_output(sandbox):
     assert stopped("while True: pass", Limits(seconds=1)).startswith("time limit")
     grow = "kept = []\nwhile True:\n    kept.append(bytearray(2**24))"
@@ -205,6 +206,7 @@ def test_time_memory_processes_output(sandbox):
     assert stopped("import os\nwhile True: os.write(1, b'x' * 4096)").startswith("output limit")
 
 
+@pytest.mark.slow
 def test_memory_that_forked_processes_share_counts_once(sandbox):
     code = """
 import os, time
@@ -295,6 +297,7 @@ time.sleep(0.5)
             pass
 
 
+@pytest.mark.slow
 def test_sandbox_dies_with_the_grader(sandbox, tmp_path):
     """Kill the grader outright: nothing goes on in the background."""
     code = (
@@ -359,6 +362,7 @@ def test_refusal_by_the_system_is_told(monkeypatch):
         isolation.probe()
 
 
+@pytest.mark.slow
 def test_without_isolation_the_limits_remain():
     code = "import os\nopen('../out/b', 'w').write(open('../in/a').read() * 2)"
     outcome, files = python(code, files={"a": b"xy"}, wanted={"b": 10}, isolated=False)

@@ -180,6 +180,7 @@ def test_all_processes_choose_by_the_time_of_the_main_one():
     assert "about 8.9 epochs" in spec.why
 
 
+@pytest.mark.slow
 def test_the_timing_is_of_a_real_step_and_leaves_random_numbers_alone():
     args = parser().parse_args(["train", "--model", "CIFAR-32x1/8", "--batch-size", "8"])
     before = torch.get_rng_state()

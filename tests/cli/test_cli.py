@@ -61,6 +61,7 @@ def refused(capsys, *words):
     return message
 
 
+@pytest.mark.slow
 def test_train_leaves_everything_needed_to_do_it_again(trained):
     assert sorted(p.name for p in trained.iterdir()) == [
         "curves.png",
@@ -248,3 +249,10 @@ def test_a_user_without_a_home_is_told_which_path_cannot_be(monkeypatch, capsys)
     assert message in refused(capsys, "info")
     monkeypatch.setenv("VIT_TUTORIAL_DATA", "/somewhere")
     assert paths.data_root() == Path("/somewhere").absolute()
+
+
+def test_a_run_that_cannot_begin_leaves_its_folder_free_for_the_next(tmp_path, capsys):
+    words = ["train", "--data", "shapes", "--epochs", "0.01", "--quiet", "--out", str(tmp_path)]
+    assert main([*words, "--batch-size", "20000"]) == 2
+    assert "20000" in capsys.readouterr().err and not (tmp_path / "run.json").exists()
+    assert main([*words, "--batch-size", "64", "--model", "CIFAR-8x1/16"]) == 0

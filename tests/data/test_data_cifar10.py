@@ -218,6 +218,7 @@ def test_when_all_fail_the_error_says_what_was_tried_why_and_what_to_do(
     assert cifar10.find(tmp_path, tiny.dataset) is None
 
 
+@pytest.mark.slow
 def test_when_all_are_slow_the_fastest_of_them_is_better_than_nothing(server, fetch, tmp_path):
     slower, faster = server.url("slow/200000"), server.url("slow/900000")
     fetch(slower, server.url("404"), faster, floor=2e6, patience=0.1)

@@ -66,6 +66,7 @@ def same(one, other):
 # --- the same by value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize("name", SPLITS)
 def test_a_stream_gives_the_images_and_labels_that_memory_holds(name, workers, both):

@@ -380,6 +380,7 @@ def test_position_similarity_draws_the_computed_cosine(table, place):
     assert top < bottom  # row 0 is on top
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [dict(), dict(class_token="last"), dict(pool="mean"), dict(position_class_token=False)],
@@ -451,6 +452,7 @@ def every_figure():
     ]
 
 
+@pytest.mark.slow
 def test_no_state_is_left_behind(tmp_path):
     import matplotlib.pyplot as plt
 

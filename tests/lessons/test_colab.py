@@ -141,6 +141,7 @@ def test_each_missing_package_is_named_with_the_command_that_helps(name):
     assert stderr.count("Traceback") == 1, stderr
 
 
+@pytest.mark.slow
 def test_a_missing_module_that_is_no_package_of_ours_is_not_explained_away():
     stderr = without("vit_tutorial.model.vit")
     assert "%pip" not in stderr and "vit_tutorial.model.vit" in stderr
@@ -176,6 +177,7 @@ def notebook(tmp_path):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clone_beside", [False, True], ids=["empty folder", "folder of that name"])
 def test_lone_notebook_installs_the_package_alone_and_once(notebook, wheel, tmp_path, clone_beside):
     result = emulate.quick(notebook, wheel, tmp_path / "work", make_folder=clone_beside)
@@ -187,6 +189,7 @@ def test_lone_notebook_installs_the_package_alone_and_once(notebook, wheel, tmp_
     assert second == first
 
 
+@pytest.mark.slow
 def test_installation_that_fails_is_not_silent(notebook, tmp_path):
     from nbclient.exceptions import CellExecutionError
 

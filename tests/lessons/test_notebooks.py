@@ -18,6 +18,8 @@ COPIES = [*LESSONS, *sorted((ROOT / "notebooks" / "student").glob("*.ipynb"))]
 NAME = "07_trial"
 MAX_COLUMNS = 88
 
+pytestmark = pytest.mark.slow  # every test here reads all lessons or runs all functions
+
 
 @pytest.fixture
 def lesson(tmp_path):

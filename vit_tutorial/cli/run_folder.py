@@ -88,6 +88,8 @@ def _train_and_record(
     config, settings = spec.model_config(data), spec.settings
     torch.manual_seed(settings.seed)
     model = VisionTransformer(config)
+    # Before anything is written: a run that cannot begin must not block the next one.
+    training.check_fit(model, data, settings.batch_size, settings.resolutions)
     checkpointer = training.Checkpointer(out, seconds=spec.save_every, copy_to=spec.copy_to)
     weights = out / "model.safetensors"
     record = record | {"config": dataclasses.asdict(config)}
