@@ -6,7 +6,7 @@ import torch
 
 from ..common.validation import nearest, require_int
 from .dataset import ImageData, channel_statistics
-from .paths import data_root
+from .paths import data_root, expand
 from .shapes import CLASS_NAMES, SIDE, make_shapes
 
 # The test images of `shapes`, the same for every seed. Training images are drawn from 3 * seed and
@@ -92,7 +92,7 @@ def _shapes(seed: int, share: float) -> ImageData:
 
 
 def _folder(source: str | Path) -> Path:
-    path = Path(source).expanduser()
+    path = expand(source, "data") if str(source).startswith("~") else Path(source)
     if path.is_dir():
         return path
     if path.exists():
