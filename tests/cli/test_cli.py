@@ -250,7 +250,7 @@ def test_a_user_without_a_home_is_told_which_path_cannot_be(monkeypatch, capsys)
     monkeypatch.setenv("VIT_TUTORIAL_DATA", "/somewhere")
     assert paths.data_root() == Path("/somewhere").absolute()
     message = "data is '~/photos', but this user has no such home folder"
-    assert message in refused(capsys, "study", "kinds", "--data", "~/photos")
+    assert message in refused(capsys, "study", "kinds", "--data", "~/photos", "--quiet")
 
 
 def test_a_run_that_cannot_begin_leaves_its_folder_free_for_the_next(tmp_path, capsys):
