@@ -240,7 +240,7 @@ def test_a_user_without_a_home_gets_a_table_and_a_temporary_folder(monkeypatch, 
     assert str(paths.data_root()) in capsys.readouterr().out
 
 
-def test_a_user_without_a_home_is_told_which_path_cannot_be(monkeypatch, capsys):
+def test_a_user_without_a_home_is_told_which_path_cannot_be(monkeypatch, capsys, tmp_path):
     no_home(monkeypatch)
     monkeypatch.setenv("VIT_TUTORIAL_DATA", "~/data")
     message = "VIT_TUTORIAL_DATA is '~/data', but this user has no such home folder"
@@ -250,7 +250,9 @@ def test_a_user_without_a_home_is_told_which_path_cannot_be(monkeypatch, capsys)
     monkeypatch.setenv("VIT_TUTORIAL_DATA", "/somewhere")
     assert paths.data_root() == Path("/somewhere").absolute()
     message = "data is '~/photos', but this user has no such home folder"
-    assert message in refused(capsys, "study", "kinds", "--data", "~/photos", "--quiet")
+    assert message in refused(
+        capsys, "study", "kinds", "--data", "~/photos", "--quiet", "--out", tmp_path
+    )
 
 
 def test_a_run_that_cannot_begin_leaves_its_folder_free_for_the_next(tmp_path, capsys):
