@@ -47,8 +47,8 @@ def pytest_runtest_makereport(item, call):
     """A cell that ran into the time limit is a failure, whatever its code made of the interrupt.
 
     nbval interrupts the kernel at its limit. Training takes that for Ctrl-C and ends early, so the
-    cell can even
-    pass; nbval then marks all later cells as expected failures, and the run would be green.
+    cell can even pass; nbval then marks all later cells as expected failures, and the run would be
+    green.
     """
     report = yield
     if call.when == "call" and isinstance(item, IPyNbCell) and item.parent.timed_out:

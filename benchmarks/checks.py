@@ -6,7 +6,6 @@ Writes data/results/checks.csv. library: the known mistakes' own functions, with
 corpus: tests/checks/corpus, written without a look at the library.
 """
 
-import csv
 import datetime
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 
 from vit_tutorial import checks
 from vit_tutorial.common import machine
+from vit_tutorial.common.files import write_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "checks"))  # the corpus is beside the tests
@@ -69,10 +69,7 @@ def main() -> None:
     for name in checks.names():
         rows.append(row(name))
         print("  ".join(str(value) for value in list(rows[-1].values())[:-3]), flush=True)
-    with open(ROOT / "data" / "results" / "checks.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(ROOT / "data" / "results" / "checks.csv", rows)
 
 
 if __name__ == "__main__":

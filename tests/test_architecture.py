@@ -1,6 +1,7 @@
 """The order of the packages (docs/architecture.md): an import points downward only, and `import
 vit_tutorial` stays light."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,8 +28,6 @@ def test_imports_point_downward():
 def test_a_contract_that_is_broken_is_seen(tmp_path):
     """The same contracts, with one upward import added to a copy of the package: red, and the line
     is named."""
-    import shutil
-
     for name in ("vit_tutorial", "vit_classroom"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)

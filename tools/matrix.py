@@ -5,11 +5,9 @@ allows.
     python tools/matrix.py newest --python python3.13 --threads 4
 
 Each corner gets a new virtual environment in a temporary folder (PyTorch is a download of several
-GB). `lowest` pins every
-package for which pyproject.toml names a lower bound to that bound. What ran, in which versions, and
-what came out is written
-to data/results/matrix.csv, one row for a corner, number of threads and file; rows of the same key
-are replaced.
+GB). `lowest` pins every package for which pyproject.toml names a lower bound to that bound. What
+ran, in which versions, and what came out is written to data/results/matrix.csv, one row for a
+corner, number of threads and file; rows of the same key are replaced.
 """
 
 import argparse
