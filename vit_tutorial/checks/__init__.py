@@ -29,6 +29,8 @@ _CHECKS = (
     "check_vit_forward",
     "check_warmup_cosine",
     "check_evaluate",
+    "check_count_parameters",
+    "check_count_flops",
 )
 __all__ = ["CheckFailed", "Verdict", "check_guess", "check_recap", "get", "names", *_CHECKS]
 
