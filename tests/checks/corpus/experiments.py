@@ -160,7 +160,7 @@ def read_not_written(read_out, z):
 
 @known(READ, "nothing_returned")
 def read_no_return(read_out, z):
-    found = [t for t in range(z.shape[1])]
+    found = list(range(z.shape[1]))  # noqa: F841
 
 
 @unknown(READ)
