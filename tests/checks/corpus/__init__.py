@@ -10,7 +10,17 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-MODULES = ("patches", "tokens", "positions", "attention", "encoder", "training", "counting")
+MODULES = (
+    "patches",
+    "tokens",
+    "positions",
+    "attention",
+    "encoder",
+    "training",
+    "counting",
+    "experiments",
+)
+
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,45 @@ class Probe(nn.Module):
         return self.head(self.dropout(self.norm(x) if not self.training or len(x) > 1 else x))
 
 
+class ReadOut(nn.Module):
+    """Tokens (B, T, D) -> logits (B, classes), from the tokens at the indices `reads` alone."""
+
+    def __init__(self, dim: int, classes: int, reads: tuple[int, ...]):
+        super().__init__()
+        self._reads = list(reads)
+        self.norm = nn.LayerNorm(dim)
+        self.head = nn.Linear(dim, classes)
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return self.head(self.norm(z)[:, self._reads].mean(dim=1))
+
+
+class AcrossTokens(nn.Module):
+    """Tokens (B, T, D) -> (B, T, D): each token plus something that depends on `way`.
+
+    "row": row t of a table (T, D) for token t. "image": row b for image b. "mean": the mean of all
+    tokens. "ring": the token before it, the last one before the first. "mirror": the token as far
+    from the other end.
+    """
+
+    WAYS = ("row", "image", "mean", "ring", "mirror")
+
+    def __init__(self, tokens: int, dim: int, way: str):
+        super().__init__()
+        require_choice("way", way, self.WAYS)
+        self._way = way
+        self.table = nn.Parameter(torch.zeros(tokens, dim))
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        if self._way == "row":
+            return z + self.table
+        if self._way == "image":
+            return z + self.table[: len(z), None]
+        if self._way == "mean":
+            return z + z.mean(dim=1, keepdim=True)
+        return z + (z.roll(1, dims=1) if self._way == "ring" else z.flip(1))
+
+
 _KINDS = {
     "Linear": nn.Linear,
     "LayerNorm": nn.LayerNorm,
@@ -60,6 +99,8 @@ _KINDS = {
     "MLP": MLP,
     "VisionTransformer": lambda **settings: PartsOnly(ViTConfig(**settings)),
     "Probe": Probe,
+    "ReadOut": ReadOut,
+    "AcrossTokens": AcrossTokens,
 }
 
 

@@ -1,0 +1,33 @@
+"""The answers of lesson 02's recap."""
+
+from .answer import Answer
+
+QUESTIONS = (
+    Answer(
+        50,
+        "7 x 7 patches of 32 pixels make 49 tokens, and the class token is one more.",
+        see="section 2.1",
+    ),
+    Answer(
+        "c",
+        "The batch size is built into the parameter: one token for each place in the batch, each "
+        "trained on a 128th of the data.",
+        see="section 2.2",
+    ),
+    Answer(
+        "b",
+        "A place is marked by the vector that is added there, not by the index.",
+        see="section 2.3",
+    ),
+    Answer(
+        "d",
+        "Every shape fits. Only the values say which token the logits depend on.",
+        see="section 2.5",
+    ),
+    Answer(
+        "b",
+        "Every class token starts from the same vector, so all pairs are similar. The gap between "
+        "same and different classes is what counts.",
+        see="section 2.7",
+    ),
+)
