@@ -95,7 +95,7 @@ def test_one_call_trains_ships_and_writes_the_card(benchmark, tmp_path, monkeypa
             and str(tmp_path) not in card
         )
         assert "`python benchmarks/weights.py FOLDER --provenance 'made up'" in card
-    assert "start randn: validation" in capsys.readouterr().out
+    assert "vit_cifar10_start_randn: validation" in capsys.readouterr().out
 
 
 def small():
