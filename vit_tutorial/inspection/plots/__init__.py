@@ -4,6 +4,7 @@ No function uses pyplot or changes a global setting. A figure on the last line o
 shown once; `save(figure, path)` or `figure.savefig(path)` writes it.
 """
 
+from .attention import map_rows, reading, ring, split_and_merge, weight_tables
 from .base import save
 from .images import image_grid, most_confident_errors, patches
 from .kinds import position_kinds

@@ -52,9 +52,9 @@ def reading(
     *,
     title: str,
 ):
-    """How one token reads, from left to right: its query, all keys, scores, weights, values, output.
+    """How one token reads, step by step: its query, all keys, scores, weights, values, output.
 
-    icons (T, C, h, w), names and `reader`, the number of the token that reads.
+    icons: (T, C, h, w). reader: the number of the token that reads, for its name.
     parts: "query" (d,), "keys" (T, d), "scores" (T,), "weights" (T,), "values" (T, d) and
         "output" (d,). Vectors are strips of d coloured cells, on one scale.
     """
