@@ -8,4 +8,5 @@ from .dataset import ImageData, Split, split_validation
 from .landscape import LANDSCAPE, landscape
 from .load import load, sources
 from .paths import data_root, find_cifar10, results_path, weights_path
+from .photographs import PHOTOGRAPHS, photograph
 from .shapes import SHAPES, make_shapes

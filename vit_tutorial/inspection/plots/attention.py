@@ -8,7 +8,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 
-from .base import COLORS, DIVERGING, GREEN, ORANGE, as_tensor, new_figure, show
+from .base import COLORS, DIVERGING, GREEN, ORANGE, as_tensor, draw_image, new_figure
 
 WEIGHTS = LinearSegmentedColormap.from_list("weights", ["white", "0.25"])  # grey, as all weights
 HEADS = ("#9AD1F2", "#F6C667", "#8FD5BB", "#E8B3D1")  # light, so that numbers stay readable
@@ -60,15 +60,16 @@ def reading(
     """
     figure = new_figure(7.2, 4.4, title)
     axes = figure.add_subplot()
+    parts = {name: values.detach().cpu() for name, values in parts.items()}
     T = len(icons)
     axes.set(xlim=(-1.6, 15.0), ylim=(T + 1.6, -2.3))
     axes.axis("off")
     strips = [parts[name] for name in ("query", "keys", "values", "output")]
-    top = max(float(strip.detach().abs().max()) for strip in strips)
+    top = max(float(strip.abs().max()) for strip in strips)
 
     def strip(vector, left, row, part, frame=2.0):
         extent = (left, left + 4, row + 0.32, row - 0.32)
-        vector = vector.detach().cpu().numpy()[None]
+        vector = vector.numpy()[None]
         axes.imshow(vector, cmap=DIVERGING, vmin=-top, vmax=top, extent=extent, aspect="auto")
         box = Rectangle((left, row - 0.32), 4, 0.64, fill=False, ec=COLORS[part], lw=frame)
         axes.add_patch(box)
@@ -211,7 +212,7 @@ def map_rows(
     grid = figure.subplots(len(rows) + 1, n, squeeze=False)
     grid[0, 0].set_ylabel("image", fontsize=9)
     for axes, image in zip(grid[0], images):
-        show(axes, as_tensor(image))
+        draw_image(axes, as_tensor(image))
     for line, (label, (maps, top)) in zip(grid[1:], rows.items()):
         line[0].set_ylabel(label, fontsize=9)
         for axes, values in zip(line, maps):
