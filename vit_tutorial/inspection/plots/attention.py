@@ -21,7 +21,7 @@ def weight_tables(tables: Mapping[str, torch.Tensor], icons: torch.Tensor, *, ti
         drawn beside its row and above its column. On the right of each row stands what its token
         reads, as a picture: the average of the icons by the row's weights.
     """
-    figure = new_figure(0.4 + 3.4 * len(tables), 4.1, title)
+    figure = _sharp(0.4 + 3.4 * len(tables), 4.1, title)
     for axes, (name, weights) in zip(
         figure.subplots(1, len(tables), squeeze=False)[0], tables.items()
     ):
@@ -58,7 +58,7 @@ def reading(
     parts: "query" (d,), "keys" (T, d), "scores" (T,), "weights" (T,), "values" (T, d) and
         "output" (d,). Vectors are strips of d coloured cells, on one scale.
     """
-    figure = new_figure(7.2, 4.4, title)
+    figure = _sharp(7.2, 4.4, title)
     axes = figure.add_subplot()
     parts = {name: values.detach().cpu() for name, values in parts.items()}
     T = len(icons)
@@ -114,7 +114,7 @@ def split_and_merge(tokens: int, heads: int, *, title: str):
     by_head = [(h, t) for h in range(heads) for t in range(tokens)]
     wrong = [by_head[i : i + heads] for i in range(0, len(by_head), heads)]
     columns = [[[(h, t)] for t in range(tokens)] for h in range(heads)]
-    figure = new_figure(7.2, 3.2, title)
+    figure = _sharp(7.2, 3.2, title)
     axes = figure.add_subplot()
     gap, left = 1.7, 0.0
     axes.axis("off")
@@ -156,7 +156,7 @@ def ring(weights: torch.Tensor, lengths: torch.Tensor, *, title: str):
     """
     T = len(lengths)
     most = weights.argmax(dim=-1).tolist()
-    figure = new_figure(7.2, 3.5, title)
+    figure = _sharp(7.2, 3.5, title)
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
     # Place 0 on top, then clockwise: the left neighbour of a place is the one before it.
     at = [(math.sin(2 * math.pi * t / T), math.cos(2 * math.pi * t / T)) for t in range(T)]
@@ -208,7 +208,7 @@ def map_rows(
         for `top`, or for each map's own largest value where `top` is None.
     """
     n = len(images)
-    figure = new_figure(7.2, 1.25 * (len(rows) + 1) + 0.4, title)
+    figure = _sharp(7.2, 1.25 * (len(rows) + 1) + 0.4, title)
     grid = figure.subplots(len(rows) + 1, n, squeeze=False)
     grid[0, 0].set_ylabel("image", fontsize=9)
     for axes, image in zip(grid[0], images):
@@ -220,6 +220,13 @@ def map_rows(
             axes.imshow(values.detach().cpu().numpy(), cmap="viridis", vmin=0, vmax=high)
             axes.set(xticks=[], yticks=[])
             axes.set_xlabel(f"largest {float(values.max()):.2f}", fontsize=8, labelpad=2)
+    return figure
+
+
+def _sharp(width: float, height: float, title: str):
+    """An empty figure whose small numbers stay crisp on fine screens."""
+    figure = new_figure(width, height, title)
+    figure.sharpness = 2
     return figure
 
 
