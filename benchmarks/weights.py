@@ -1,16 +1,19 @@
 """Train the small ViTs whose weights this project ships, and write a card for each.
 
     python benchmarks/weights.py FOLDER_OR_cifar10 --provenance "CIFAR-10 (JPEG copy)" --epochs 50
+    python benchmarks/weights.py shapes --model CIFAR-96x2/4 --epochs 8 --lr 1e-3
 
-The two differ in one thing, the standard deviation from which their learned position embeddings
-start: 0.02 and 1 (randn). They have the same seed, so the same first weights elsewhere, the same
-validation images, batches and augmentation. One call writes all of data/weights/ (--out):
+CIFAR-10 gives two models. They differ in one thing, the standard deviation from which their learned
+position embeddings start: 0.02 and 1 (randn). They have the same seed, so the same first weights
+elsewhere, the same validation images, batches and augmentation. The embedded shapes give one model,
+with a class token: lesson 04 looks at what that token reads. One call writes into data/weights/
+(--out):
     NAME.safetensors        half precision, load with training.load_model
-    NAME.start.safetensors  the position embedding before the first step
+    NAME.start.safetensors  the position embedding before the first step (CIFAR-10 only)
     NAME.csv                the evaluations on the validation images
     NAME.md                 the card: command, data, seed, accuracy, hardware, minutes
-NAME is vit_cifar10_start_0.02 or vit_cifar10_start_randn. Accuracies are those of the file as it is
-shipped, in half precision. The test images are used once, at the end.
+NAME is vit_cifar10_start_0.02, vit_cifar10_start_randn, or vit_shapes. Accuracies are those of the
+file as it is shipped, in half precision. The test images are used once, at the end.
 """
 
 import argparse
@@ -29,10 +32,35 @@ from vit_tutorial.common import files, machine
 STARTS = {"0.02": 0.02, "randn": 1.0}
 
 
-def build(start: str, args, data, settings) -> dict:
+@dataclasses.dataclass(frozen=True)
+class Shipped:
+    """One model to ship."""
+
+    name: str  # of its files
+    changes: dict  # fields of ViTConfig that differ from those of --model
+    pooling: str  # in words, for the card
+    start: bool = False  # also ship the position embedding before the first step
+
+
+def wanted(args) -> list[Shipped]:
+    """The models that the images in `args.data` are for."""
+    if args.data == "shapes":
+        return [Shipped("vit_shapes", dict(pool="class"), "class token")]
+    return [
+        Shipped(
+            f"vit_cifar10_start_{start}",
+            dict(position_std=STARTS[start]),
+            "mean pooling",
+            start=True,
+        )
+        for start in args.starts
+    ]
+
+
+def build(model: Shipped, args, data, settings) -> dict:
     """Train one model, ship it, and return what its card says."""
-    name, out = f"vit_cifar10_start_{start}", args.out
-    config = ViTConfig.named(args.model, num_classes=data.num_classes, position_std=STARTS[start])
+    name, out = model.name, args.out
+    config = ViTConfig.named(args.model, num_classes=data.num_classes, **model.changes)
     torch.manual_seed(settings.seed)
     vit = VisionTransformer(config)
     before = vit.position.table.detach().clone()
@@ -55,7 +83,7 @@ def build(start: str, args, data, settings) -> dict:
         trained_on=f"{data.provenance}: {len(data.train)} images to train, "
         f"{len(data.validation)} validation, {len(data.test)} test",
         variant=f"{args.model}, learned_1d positions started at standard deviation "
-        f"{STARTS[start]:g}, mean pooling",
+        f"{config.position_std:g}, {model.pooling}",
         parameters=sum(p.numel() for p in vit.parameters()),
         seed=settings.seed,
         epochs=round(history.epochs, 2),
@@ -66,7 +94,9 @@ def build(start: str, args, data, settings) -> dict:
         **{key: source[key] for key in ("hardware", "torch", "date")},
     )
     ship(path, vit, data, facts)
-    save_file({"table": before[0].half().cpu().contiguous()}, out / f"{name}.start.safetensors")
+    if model.start:
+        table = before[0].half().cpu().contiguous()
+        save_file({"table": table}, out / f"{name}.start.safetensors")
     files.write_text(out / f"{name}.md", card(name, facts, settings, path))
     return facts
 
@@ -132,10 +162,10 @@ def main() -> None:
     settings = training.TrainSettings(
         epochs=args.epochs, lr=args.lr, schedule="linear", seed=args.seed, num_evaluations=25
     )
-    for start in args.starts:
-        facts = build(start, args, data, settings)
+    for model in wanted(args):
+        facts = build(model, args, data, settings)
         print(
-            f"start {start}: validation {facts['validation_accuracy']:.2%}, "
+            f"{model.name}: validation {facts['validation_accuracy']:.2%}, "
             f"test {facts['test_accuracy']:.2%}",
             flush=True,
         )

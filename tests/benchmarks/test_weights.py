@@ -46,6 +46,20 @@ def test_shipped_weights_and_their_card(name):
     assert model.position.table.shape == (1, 64, 96) and len(meta["data"]["class_names"]) == 10
 
 
+def test_the_model_of_the_shapes_has_a_class_token_and_a_true_card():
+    path = data.weights_path("vit_shapes.safetensors")
+    assert path.stat().st_size < 400_000
+    model, meta = training.load_model(path)
+    notes, card = meta["notes"], path.with_suffix(".md").read_text()
+    assert hashlib.sha256(path.read_bytes()).hexdigest() in card
+    assert notes["command"].startswith("python benchmarks/weights.py shapes ")
+    assert all(str(notes[key]) in card for key in ("command", "seed", "test_accuracy", "date"))
+    assert model.config.pool == "class" and model.config.depth == 2
+    shapes = data.load("shapes")
+    accuracy = training.evaluate(model, shapes.test[torch.arange(500)], shapes)[1]
+    assert accuracy > 0.95 and abs(accuracy - notes["test_accuracy"]) < 0.03
+
+
 def test_start_is_the_seeds_own_and_what_became_of_it():
     """0.02 was written over and is a map; randn is still there."""
     numbers = {}
@@ -95,7 +109,19 @@ def test_one_call_trains_ships_and_writes_the_card(benchmark, tmp_path, monkeypa
             and str(tmp_path) not in card
         )
         assert "`python benchmarks/weights.py FOLDER --provenance 'made up'" in card
-    assert "start randn: validation" in capsys.readouterr().out
+    assert "vit_cifar10_start_randn: validation" in capsys.readouterr().out
+
+
+def test_the_shapes_give_one_model_with_a_class_token(benchmark, tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmark.sources, "load", lambda *_, **__: small())
+    words = ["shapes", "--epochs", "1", "--model", "CIFAR-32x1/8", "--out", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["weights.py", *words])
+    benchmark.main()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"vit_shapes{end}" for end in (".csv", ".md", ".safetensors")
+    ]
+    model, meta = training.load_model(tmp_path / "vit_shapes.safetensors")
+    assert model.config.pool == "class" and meta["notes"]["variant"].endswith("class token")
 
 
 def small():

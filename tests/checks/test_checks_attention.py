@@ -1,5 +1,6 @@
 """check_attention and check_multi_head: every mistake named, every style accepted."""
 
+import functools
 import itertools
 import re
 
@@ -7,7 +8,7 @@ import einops
 import pytest
 import torch
 import torch.nn.functional as F
-from checks_common import is_accepted, is_named, mistake_id, mistakes, rejects_both, verdict
+from checks_common import SEEDS, is_accepted, is_named, mistake_id, mistakes, rejects_both, verdict
 from torch import nn
 
 from vit_tutorial.checks.exercises.attention import by_weights
@@ -227,6 +228,72 @@ def test_a_scale_by_the_models_width_is_explained_with_this_cases_numbers():
         in message
     )
     assert f"the width of all {heads} heads together" in message
+    assert f"With {heads} heads, a query has {width} entries" in message
+
+
+DIVISORS = {
+    "the notebook's own width": (lambda q: 4.0, "It is 4 in every case"),
+    "the root of the tokens": (lambda q: q.shape[2] ** 0.5, "is the root of"),
+    "the tokens": (lambda q: q.shape[2], "softmax(QK^T / "),
+    "a number typed in": (lambda q: 6.93, "softmax(QK^T / 6.93). It is 6.93 in every case"),
+    "the root of the batch": (lambda q: (1 + q.shape[0]) ** 0.5, "softmax(QK^T / 1.73)"),
+}
+
+
+@pytest.mark.parametrize("about", DIVISORS)
+def test_every_wrong_divisor_is_named_with_its_number(about):
+    divisor, text = DIVISORS[about]
+    heads = lambda *inputs: steps(
+        *inputs, attend=lambda q, k, v: (q @ k.mT / divisor(q)).softmax(-1) @ v
+    )
+    for seed in SEEDS:
+        one = verdict(
+            "check_attention",
+            lambda q, k, v: by_weights((q @ k.mT / divisor(q)).softmax(-1), v),
+            seed,
+        )
+        assert one.mistake == "wrong_divisor" and text in one.message, one.message
+        many = verdict("check_multi_head", heads, seed)
+        assert many.mistake == "wrong_divisor", many.message
+        assert "so a query has" in many.message
+
+
+SLIPS = {
+    "q @ k.T": (lambda q, k: q @ k.T, "all_axes_reversed"),
+    "k.t()": (lambda q, k: q @ k.t(), "transpose_without_axes"),
+    "k.transpose()": (lambda q, k: q @ k.transpose(), "transpose_without_axes"),
+    "q @ k": (lambda q, k: q @ k, "keys_not_transposed"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:The use of `x.T`")
+@pytest.mark.parametrize("written", SLIPS)
+def test_a_slip_in_the_transpose_is_named_although_it_stops(written):
+    product, name = SLIPS[written]
+    for fn in (
+        lambda q, k, v: by_weights((product(q, k) / q.shape[-1] ** 0.5).softmax(-1), v),
+        lambda q, k, v: by_weights(product(q / q.shape[-1] ** 0.5, k).softmax(-1), v),
+    ):
+        found = verdict("check_attention", fn)
+        assert found.mistake == name, found.message
+        assert "four" in found.message or "last two axes" in found.message
+
+
+def test_another_error_is_not_taken_for_a_slip_in_the_transpose():
+    found = verdict("check_attention", lambda q, k, v: by_weights(q.view(7, 11) @ k, v))
+    assert found.mistake is None and "stopped with an error" in found.message
+
+
+def test_a_merge_that_interleaves_is_not_called_a_split():
+    """The heads were split rightly: a hint about the split would mislead."""
+    merges = (
+        lambda z: z.permute(0, 2, 3, 1).flatten(2),
+        lambda z: torch.einsum("bhtd->btdh", z).reshape(z.shape[0], z.shape[2], -1),
+    )
+    for merge in merges:
+        found = verdict("check_multi_head", functools.partial(steps, merge=merge))
+        assert found.mistake == "merge_interleaved"
+        assert "The split is right" in found.message and "h-th entry" not in found.message
 
 
 def test_the_fused_call_alone_lacks_the_weights():

@@ -34,6 +34,8 @@ _CHECKS = (
     "check_evaluate",
     "check_count_parameters",
     "check_count_flops",
+    "check_rnn",
+    "check_read_by_content",
 )
 __all__ = ["CheckFailed", "Verdict", "check_guess", "check_recap", "get", "names", *_CHECKS]
 

@@ -38,7 +38,7 @@ def fast_attention(
 
 
 class MultiHeadSelfAttention(nn.Module):
-    """Tokens (B, T, D) -> (B, T, D): h heads of width d = D/h, joined and projected (W_0).
+    """Tokens (B, T, D) -> (B, T, D): h heads of width d = D/h, joined and projected (W^O).
 
     The weight of `qkv` is (3D, D): rows for all queries, then all keys, then all values, each in
     the order of the heads (as in timm and PyTorch). Raises ValueError when h does not divide D.

@@ -19,8 +19,8 @@ MODULES = (
     "training",
     "counting",
     "experiments",
+    "sequences",
 )
-
 
 
 @dataclass(frozen=True)

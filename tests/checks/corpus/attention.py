@@ -279,6 +279,47 @@ def att_detached(q, k, v):
         return w @ v, w
 
 
+d = 16  # as in the lesson's notebook
+
+
+@known(ATT, "wrong_divisor")
+def att_notebooks_own_width(q, k, v):
+    w = (q @ k.transpose(-2, -1) / d**0.5).softmax(dim=-1)
+    return w @ v, w
+
+
+@known(ATT, "wrong_divisor")
+def att_root_of_tokens(q, k, v):
+    B, h, T, width = q.shape
+    w = torch.einsum("bhid,bhjd->bhij", q, k).div(T**0.5).softmax(-1)
+    return torch.einsum("bhij,bhjd->bhid", w, v), w
+
+
+@known(ATT, "wrong_divisor")
+def att_root_of_axis_1(q, k, v):
+    w = F.softmax(torch.matmul(q, k.mT) / math.sqrt(q.size(1) + q.size(2)), dim=-1)
+    return torch.matmul(w, v), w
+
+
+@known(ATT, "all_axes_reversed")
+def att_capital_t(q, k, v):
+    scores = q @ k.permute(*range(k.ndim - 1, -1, -1)) / q.shape[-1] ** 0.5
+    w = scores.softmax(-1)
+    return w @ v, w
+
+
+@known(ATT, "transpose_without_axes")
+def att_as_numpy(q, k, v):
+    w = torch.softmax(torch.matmul(q, k.transpose()) / math.sqrt(q.shape[-1]), dim=-1)
+    return w @ v, w
+
+
+@known(ATT, "keys_not_transposed")
+def att_q_times_k(q, k, v):
+    w = (torch.matmul(q, k) * q.shape[-1] ** -0.5).softmax(dim=-1)
+    return torch.matmul(w, v), w
+
+
 # Attention, mistakes of no name.
 
 
@@ -691,6 +732,59 @@ def heads_bias_before_attention_only_on_queries(x, w_qkv, b_qkv, w_out, b_out, h
     D = x.shape[-1]
     bias = torch.cat([b_qkv[:D], torch.zeros_like(b_qkv[D:])])
     q, k, v = parts(x, w_qkv, bias, h)
+    return F.linear(merge(read(q, k, v)), w_out, b_out)
+
+
+# Many heads, mistakes as the lesson invites them.
+
+
+@known(HEADS, "wrong_divisor")
+def heads_notebooks_own_width(x, w_qkv, b_qkv, w_out, b_out, h):
+    q, k, v = parts(x, w_qkv, b_qkv, h)
+    w = (q @ k.mT / d**0.5).softmax(-1)
+    return F.linear(merge(w @ v), w_out, b_out)
+
+
+@known(HEADS, "wrong_divisor")
+def heads_by_the_width_itself(x, w_qkv, b_qkv, w_out, b_out, h):
+    q, k, v = parts(x, w_qkv, b_qkv, h)
+    return F.linear(merge(read(q, k, v, scale=1 / q.shape[-1])), w_out, b_out)
+
+
+@known(HEADS, "merge_interleaved")
+def heads_merge_d_first(x, w_qkv, b_qkv, w_out, b_out, h):
+    y = einops.rearrange(read(*parts(x, w_qkv, b_qkv, h)), "b h t d -> b t (d h)")
+    return F.linear(y, w_out, b_out)
+
+
+@known(HEADS, "merge_interleaved")
+def heads_merge_einsum(x, w_qkv, b_qkv, w_out, b_out, h):
+    q, k, v = (t.unflatten(-1, (h, -1)) for t in F.linear(x, w_qkv, b_qkv).chunk(3, -1))
+    w = (torch.einsum("bihd,bjhd->bhij", q, k) / q.shape[-1] ** 0.5).softmax(-1)
+    y = torch.einsum("bhij,bjhd->bidh", w, v).reshape(x.shape)
+    return F.linear(y, w_out, b_out)
+
+
+@known(HEADS, "heads_merged_in_another_order")
+def heads_merge_transpose_1_3(x, w_qkv, b_qkv, w_out, b_out, h):
+    y = read(*parts(x, w_qkv, b_qkv, h)).transpose(1, 3).reshape(x.shape)
+    return F.linear(y, w_out, b_out)
+
+
+@known(HEADS, "attention_among_heads")
+def heads_no_exchange(x, w_qkv, b_qkv, w_out, b_out, h):
+    B, T, D = x.shape
+    q, k, v = (t.view(B, T, h, D // h) for t in F.linear(x, w_qkv, b_qkv).chunk(3, -1))
+    w = (q @ k.transpose(-2, -1) / (D // h) ** 0.5).softmax(-1)
+    return F.linear((w @ v).reshape(B, T, D), w_out, b_out)
+
+
+@known(HEADS, "heads_fixed")
+def heads_helper_with_a_default(x, w_qkv, b_qkv, w_out, b_out, h):
+    def split(x, h=3):
+        return x.view(x.shape[0], x.shape[1], h, x.shape[2] // h).transpose(1, 2)
+
+    q, k, v = (split(t) for t in F.linear(x, w_qkv, b_qkv).chunk(3, -1))
     return F.linear(merge(read(q, k, v)), w_out, b_out)
 
 

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from ...model import attention
 from ..engine.case import Case, choice, numbers
 from ..engine.check import Check
+from ..engine.compare import close
 from ..engine.mistake import Evidence, Mistake
 from ..engine.observe import record_named
 from .general import general_mistakes
@@ -59,6 +60,10 @@ def heads(e: Evidence) -> int:
 
 def wide(e: Evidence) -> int:
     return heads(e) * width(e)
+
+
+def reversed_axes(k):
+    return k.permute(3, 2, 1, 0)  # what k.T does, without its warning
 
 
 def scores(q, k):
@@ -117,18 +122,87 @@ def has_dropout(e: Evidence) -> bool:
     return zeros > 0 and len(factors) == 1 and factors.pop() > 1
 
 
+def fitted_divisor(q, k, weights) -> float | None:
+    """c, where weights = softmax(q k^T / c) with one c for the whole case; None where no c fits."""
+    raw = (q @ k.mT).double()
+    logs = weights.double().clamp(min=1e-30).log()
+    seen = weights > 1e-12  # below, a float32 weight says nothing about its score any more
+    share = lambda x: x - (x * seen).sum(-1, keepdim=True) / seen.sum(-1, keepdim=True)
+    raw_rows, log_rows = share(raw)[seen], share(logs)[seen]
+    if not log_rows.square().sum() > 0:
+        return None
+    c = float(raw_rows.square().sum() / (raw_rows * log_rows).sum())
+    fits = math.isfinite(c) and close((raw / c).softmax(-1).to(weights.dtype), weights)
+    return c if fits else None
+
+
+def divisors(e: Evidence) -> dict[int, float] | None:
+    """By case, c in softmax(QK^T / c), the number the scores were divided by; None without a fit.
+
+    One token says nothing, and large scores saturate: both are left out. The output must be the
+    values' weighted sum.
+    """
+    found = {}
+    for i, (case, actual, _) in enumerate(e.compared()):
+        q, k, v = (case.inputs[name] for name in "qkv")
+        if q.shape[2] == 1 or case.about == "large scores":
+            continue
+        output, weights = (actual.tensors.get(name) for name in ("output", "weights"))
+        if weights is None or weights.shape != (*q.shape[:3], k.shape[2]) or output is None:
+            return None
+        c = fitted_divisor(q, k, weights)
+        if c is None or not close(output, (weights @ v).to(output.dtype), loose=True):
+            return None
+        found[i] = c
+    return found
+
+
+def wrong_divisor(e: Evidence) -> bool:
+    found = divisors(e)
+    right = lambda i: math.sqrt(e.cases[i].inputs["q"].shape[3])
+    return bool(found) and any(abs(c / right(i) - 1) > 1e-3 for i, c in found.items())
+
+
+def explain_divisor(e: Evidence) -> str:
+    found, first = divisors(e), e.first_wrong()
+    c = found.get(first, next(iter(found.values())))
+    text = f"Your weights equal softmax(QK^T / {c:.3g})."
+    if len(found) > 2 and max(found.values()) - min(found.values()) < 1e-3 * abs(c):
+        text += f" It is {c:.3g} in every case, whatever the width of the queries."
+    else:
+        square = c * c
+        if square > 1 and abs(square - round(square)) < 0.01 and abs(c - round(c)) > 1e-3:
+            text += f" {c:.3g} is the root of {round(square)}."
+    return f"{text} Here a query has {width(e)} entries."
+
+
+def stops_like(*products):
+    """Every case stops with the error that one of `products` raises for its q and k."""
+
+    def error_of(product, case):
+        try:
+            product(case.inputs["q"], case.inputs["k"])
+        except Exception as error:
+            return str(error)[:60]
+        return None
+
+    def one_fits(product, e: Evidence) -> bool:
+        pairs = [(actual.error, error_of(product, case)) for case, actual, _ in e.compared()]
+        stopped = [pair for pair in pairs if pair[1]]
+        return len(stopped) > len(pairs) / 2 and all(mine and own in mine for mine, own in stopped)
+
+    return lambda e: any(one_fits(product, e) for product in products)
+
+
 MISTAKES = (
     Mistake(
         name="scale_by_model_width",
         explanation=lambda e: (
             f"Your weights equal softmax(QK^T / {math.sqrt(wide(e)):.3g}). "
             f"{math.sqrt(wide(e)):.3g} is the root of {wide(e)}, the width of all {heads(e)} "
-            "heads together."
+            f"heads together. With {heads(e)} heads, a query has {width(e)} entries."
         ),
-        hint=(
-            "A score is a sum over the entries of one query. How many entries does a query have "
-            "here?"
-        ),
+        hint="A score adds up the entries of one query. Which of the two widths is under the root?",
         # omihub777/ViT-CIFAR divides by it. With one head it makes no difference.
         buggy=lambda q, k, v: scaled(q, k, v, math.sqrt(q.shape[1] * q.shape[3])),
     ),
@@ -162,6 +236,43 @@ MISTAKES = (
         ),
         # scale = d ** 0.5 in the place of d ** -0.5
         buggy=lambda q, k, v: scaled(q, k, v, 1 / math.sqrt(q.shape[3])),
+    ),
+    Mistake(
+        name="wrong_divisor",
+        explanation=explain_divisor,
+        hint=(
+            "A score adds up the products of one query's entries. Where does your code read how "
+            "many they are: from q, or from a name outside the function?"
+        ),
+        # the notebook's own d or D, the number of tokens, a number typed in
+        buggy=lambda q, k, v: scaled(q, k, v, 4.0),
+        detect=wrong_divisor,
+    ),
+    Mistake(
+        name="all_axes_reversed",
+        explanation="`.T` reverses all four axes of k, and only two of them should change places.",
+        hint=(
+            "k has the axes (B, h, T, d), and two of them are carried along. Which two does the "
+            "product of q and k work on?"
+        ),
+        # q @ k.T, right for one picture without heads; torch stops in most cases
+        buggy=lambda q, k, v: by_weights((q @ reversed_axes(k)).softmax(-1), v),
+        detect=stops_like(lambda q, k: q @ reversed_axes(k)),
+    ),
+    Mistake(
+        name="transpose_without_axes",
+        explanation="Your transpose does not say which two of the four axes change places.",
+        hint="k has the axes (B, h, T, d). Which two of them does the product of q and k work on?",
+        # k.transpose() is NumPy's, k.t() is for matrices
+        buggy=lambda q, k, v: by_weights((q @ k.transpose()).softmax(-1), v),
+        detect=stops_like(lambda q, k: k.transpose(), lambda q, k: k.t()),
+    ),
+    Mistake(
+        name="keys_not_transposed",
+        explanation="q @ k meets (T, d) with (T, d): the keys' last two axes were not exchanged.",
+        hint="The table of scores is (T, T). Which axis of k must meet the d entries of a query?",
+        buggy=lambda q, k, v: by_weights((q @ k).softmax(-1), v),
+        detect=stops_like(lambda q, k: q @ k),
     ),
     Mistake(
         name="scaled_after_softmax",

@@ -82,6 +82,70 @@ def merge_interleaved(heads):
     return heads.permute(0, 2, 3, 1).reshape(heads.shape[0], heads.shape[2], -1)
 
 
+def merge_by(*order):
+    """Heads (B, h, T, d) with their axes in this order, poured into (B, T, h * d)."""
+    return lambda z: z.permute(*order).reshape(z.shape[0], z.shape[2], -1)
+
+
+def among_heads(x, w_qkv, b_qkv, w_out, b_out, h):
+    """The heads stay behind the tokens, so that attention runs over the heads of each token."""
+    parts = (x @ w_qkv.T + b_qkv).chunk(3, dim=-1)
+    q, k, v = (part.unflatten(-1, (h, part.shape[-1] // h)) for part in parts)  # (B, T, h, d)
+    return attention(q, k, v)[0].flatten(2) @ w_out.T + b_out
+
+
+def heads_fixed(count):
+    """`count` heads, whatever num_heads says: the default of a helper that was not overridden."""
+    return lambda x, w_qkv, b_qkv, w_out, b_out, h: steps(x, w_qkv, b_qkv, w_out, b_out, count)
+
+
+def fitted_divisor(case, actual) -> float | None:
+    """c, where the case's result is multi-head attention with its scores divided by c."""
+    x, w, b, w_out, b_out, h = case.inputs.values()
+    q, k, v = (into_heads(part, h).double() for part in three(x, w, b, h))
+    raw, right = q @ k.mT, actual.output.double()
+    merged = lambda c: joined((raw / c).softmax(-1) @ v) @ w_out.T.double() + b_out.double()
+    error = lambda c: float((merged(c) - right).abs().max())
+    low, high = math.log(0.05), math.log(200.0)
+    for _ in range(4):  # a grid, then three finer ones around its best point
+        step = (high - low) / 40
+        best = min((low + step * i for i in range(41)), key=lambda log_c: error(math.exp(log_c)))
+        low, high = best - step, best + step
+    # What the result is worth in its dtype, and what is left of the search's own step.
+    return math.exp(best) if error(math.exp(best)) < 2e-3 * float(right.abs().max()) else None
+
+
+def divisors(e: Evidence) -> dict[int, float] | None:
+    """By case, c in softmax(QK^T / c); None where one case has no fit. One token says nothing."""
+    found = {}
+    for i, (case, actual, expected) in enumerate(e.compared()):
+        if case.inputs["x"].shape[1] == 1:
+            continue
+        if actual.output is None or actual.output.shape != expected.output.shape:
+            return None
+        c = fitted_divisor(case, actual)
+        if c is None:
+            return None
+        found[i] = c
+    return found
+
+
+def wrong_divisor(e: Evidence) -> bool:
+    found = divisors(e)
+    right = lambda case: math.sqrt(case.inputs["x"].shape[2] // case.inputs["num_heads"])
+    return bool(found) and any(abs(c / right(e.cases[i]) - 1) > 1e-2 for i, c in found.items())
+
+
+def explain_divisor(e: Evidence) -> str:
+    found, (D, h) = divisors(e), sizes(e)
+    c = found.get(e.first_wrong(), next(iter(found.values())))
+    text = f"Your weights equal softmax(QK^T / {c:.3g})."
+    if max(found.values()) - min(found.values()) < 1e-2 * c:
+        text += f" It is {c:.3g} in every case, whatever the width of a head."
+    heads = "1 head" if h == 1 else f"{h} heads"
+    return f"{text} Here the width is {D} and there are {heads}, so a query has {D // h} entries."
+
+
 def sizes(e: Evidence) -> tuple[int, int]:
     inputs = e.inputs
     return inputs["x"].shape[2], inputs["num_heads"]
@@ -234,6 +298,17 @@ MISTAKES = (
         buggy=changed(attend=lambda q, k, v: scaled(q, k, v, 1.0)),
     ),
     Mistake(
+        name="wrong_divisor",
+        explanation=explain_divisor,
+        hint=(
+            "A score adds up the products of one query's entries. Where does your code read how "
+            "many they are: from the tensors, or from a name outside the function?"
+        ),
+        # the notebook's own d or D, d itself, the number of tokens or heads
+        buggy=changed(attend=lambda q, k, v: scaled(q, k, v, 4.0)),
+        detect=wrong_divisor,
+    ),
+    Mistake(
         name="softmax_over_queries",
         explanation=(
             "Softmax ran over the queries: each column of the weights adds to 1 instead of each "
@@ -255,6 +330,27 @@ MISTAKES = (
         buggy=lambda x, w_qkv, b_qkv, w_out, b_out, h: steps(x, w_qkv, b_qkv, w_out, b_out, 1),
     ),
     Mistake(
+        name="heads_fixed",
+        explanation=lambda e: (
+            "Your function makes the same number of heads in every case, whatever num_heads says. "
+            f"Here num_heads is {sizes(e)[1]}."
+        ),
+        hint="Does a helper of yours have a default number of heads? Who tells it another one?",
+        # split(x) with h=3 by default
+        buggy=heads_fixed(3),
+        variants=(heads_fixed(2), heads_fixed(4)),
+    ),
+    Mistake(
+        name="attention_among_heads",
+        explanation=(
+            "The heads stayed behind the tokens, (B, T, h, d): attention ran among the heads of "
+            "one token, and no token read another."
+        ),
+        hint="Attention works on the last two axes. Which two should these be, and which are they?",
+        # view(B, T, h, d), and no exchange of axes at all
+        buggy=among_heads,
+    ),
+    Mistake(
         name="heads_interleaved",
         explanation="Head 0 got every h-th entry of a query instead of the first d entries.",
         hint=(
@@ -263,7 +359,31 @@ MISTAKES = (
         ),
         # view(B, T, d, h) in the place of view(B, T, h, d)
         buggy=changed(split=split_interleaved, merge=merge_interleaved),
-        variants=(changed(split=split_interleaved), changed(merge=merge_interleaved)),
+        variants=(changed(split=split_interleaved),),
+    ),
+    Mistake(
+        name="merge_interleaved",
+        explanation=(
+            "The split is right. Your merge takes entry 0 of every head, then entry 1 of every "
+            "head, and so on, instead of one head after the other."
+        ),
+        hint=(
+            "A merged token is (h, d) read row by row. In which order do h and d stand before your "
+            "reshape?"
+        ),
+        # permute(0, 2, 3, 1).reshape(B, T, D), or an einsum that ends in "bidh"
+        buggy=changed(merge=merge_interleaved),
+    ),
+    Mistake(
+        name="heads_merged_in_another_order",
+        explanation=(
+            "The axes do not stand as (B, T, h, d) before your merge, so a row of the result holds "
+            "numbers of several tokens."
+        ),
+        hint="Which order of the axes leaves each token in a row of its own after the reshape?",
+        # transpose(1, 3), transpose(2, 3) and the like: the shape is right all the same
+        buggy=changed(merge=merge_by(0, 1, 3, 2)),
+        variants=tuple(changed(merge=merge_by(*order)) for order in ((0, 3, 1, 2), (0, 3, 2, 1))),
     ),
     Mistake(
         name="qkv_in_each_head",
