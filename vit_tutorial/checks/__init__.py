@@ -25,6 +25,7 @@ _CHECKS = (
     "check_attention",
     "check_multi_head",
     "check_encoder_block",
+    "check_influence",
     "check_vit_forward",
     "check_warmup_cosine",
     "check_evaluate",
