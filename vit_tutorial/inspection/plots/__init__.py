@@ -5,8 +5,10 @@ shown once; `save(figure, path)` or `figure.savefig(path)` writes it.
 """
 
 from .base import save
+from .block import encoder_block
 from .images import image_grid, most_confident_errors, patches
 from .kinds import position_kinds
 from .learning import confusion, curves, intervals
 from .positions import attention_map, position_similarity
 from .scaling import scaling
+from .tokens import token_rows
