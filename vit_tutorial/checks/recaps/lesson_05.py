@@ -3,9 +3,15 @@
 from .answer import Answer
 
 QUESTIONS = (
-    Answer("b", "a LayerNorm, the MLP and the addition treat each token by itself (5.2)."),
-    Answer("b", "LayerNorm forgets the scale of a token: all three numbers are 10 times as large."),
-    Answer("b", "x + 0, twice: nothing on the stream changes it, not even a norm (5.1)."),
-    Answer(36_864, "D to M and back: 2 x 96 x 192 (5.2)."),
-    Answer("c", "the upper index counts the rows, and the class token is row 0 (5.5)."),
+    Answer(
+        "b",
+        "LayerNorm, MLP and addition treat each token by itself.",
+        see="section 5.2",
+    ),
+    Answer("b", "LayerNorm forgets a token's scale, and here it is 10 times.", see="section 5.2"),
+    Answer("b", "x + 0, twice: on the stream itself stands no norm.", see="the drawing of 5.1"),
+    Answer(36_864, "D to M and back: 2 x 96 x 192.", see="section 5.2"),
+    Answer(
+        "c", "The upper index counts rows, and the class token is row 0.", see="equation 4 in 5.5"
+    ),
 )

@@ -2,8 +2,7 @@
 
 from torch import Tensor
 
-from .base import new_figure
-from .base import show as draw_image
+from .base import DIVERGING, draw_image, new_figure
 
 
 def token_rows(
@@ -30,7 +29,7 @@ def token_rows(
         for axes, label, z in zip(line[first:], labels, depths):
             spread = 2.5 * z.std().item()
             axes.imshow(
-                z, cmap="RdBu_r", vmin=-spread, vmax=spread, aspect="auto", interpolation="nearest"
+                z, cmap=DIVERGING, vmin=-spread, vmax=spread, aspect="auto", interpolation="nearest"
             )
             axes.set(xticks=[], yticks=[])
             if line is grid[0]:
