@@ -2,9 +2,11 @@
 
 from matplotlib.patches import Circle, FancyBboxPatch
 
-from .base import BLUE, GREEN, ORANGE, PURPLE, new_figure
+from .base import COLORS, new_figure
 
-NORM, ATTENTION, MLP = GREEN, PURPLE, ORANGE
+# As in the drawing of the whole ViT.
+NORM, ATTENTION, MLP = COLORS["weight"], COLORS["query"], COLORS["token"]
+STREAM = COLORS["token"]
 FORMS = {
     "pre-norm": "Pre-norm (ViT): the stream itself is never normalised",
     "post-norm": "Post-norm (2017): every token passes through every norm",
@@ -24,7 +26,7 @@ def encoder_block(*forms: str, dim: int = 768, mlp_dim: int = 3072):
     figure = new_figure(7, 2.15 * len(forms))
     for axes, form in zip(figure.subplots(len(forms), squeeze=False)[:, 0], forms):
         _draw(axes, form, dim, mlp_dim)
-    figure.alt = " ".join(_described(form) for form in forms)
+    figure.sharpness, figure.alt = 2, " ".join(_described(form) for form in forms)
     return figure
 
 
@@ -50,12 +52,12 @@ def _draw(axes, form: str, dim: int, mlp_dim: int) -> None:
         "",
         (14.2, _STREAM),
         (0, _STREAM),
-        arrowprops=dict(arrowstyle="-|>", lw=5, color=BLUE, shrinkA=0, shrinkB=0),
+        arrowprops=dict(arrowstyle="-|>", lw=5, color=STREAM, shrinkA=0, shrinkB=0),
         zorder=1,
     )
-    axes.text(-0.1, -0.6, "tokens (T, D)", color=BLUE, va="center", fontsize=9)
-    axes.text(14.2, -0.6, "tokens (T, D)", color=BLUE, va="center", ha="right", fontsize=9)
-    axes.text(7.0, -0.6, "the residual stream", color=BLUE, va="center", ha="center", fontsize=9)
+    axes.text(-0.1, -0.6, "tokens (T, D)", color=STREAM, va="center", fontsize=9)
+    axes.text(14.2, -0.6, "tokens (T, D)", color=STREAM, va="center", ha="right", fontsize=9)
+    axes.text(7.0, -0.6, "the residual stream", color=STREAM, va="center", ha="center", fontsize=9)
     for name, what, color, count, start in parts:
         add = start + (4.6 if inside else 3.4)
         _arrow(axes, (start, _STREAM), (start, _BRANCH), "-")
@@ -72,7 +74,7 @@ def _draw(axes, form: str, dim: int, mlp_dim: int) -> None:
         axes.text(
             middle, 2.52, f"{count / 1e6:.2f} M parameters", ha="center", va="center", fontsize=8
         )
-        axes.add_patch(Circle((add, _STREAM), 0.26, facecolor="white", edgecolor=BLUE, lw=2))
+        axes.add_patch(Circle((add, _STREAM), 0.26, facecolor="white", edgecolor=STREAM, lw=2))
         axes.text(add, _STREAM - 0.01, "+", ha="center", va="center", fontsize=12, zorder=5)
     axes.set_aspect("equal")
 

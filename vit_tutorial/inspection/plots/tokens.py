@@ -25,7 +25,7 @@ def token_rows(
     widths = [0.16] * first + [1] * len(labels)
     grid = figure.subplots(len(runs), len(widths), squeeze=False, width_ratios=widths)
     for line, (name, depths) in zip(grid, runs.items()):
-        line[first].set_ylabel(name, fontsize=11)
+        line[0].set_ylabel(name, fontsize=11)
         for axes, label, z in zip(line[first:], labels, depths):
             spread = 2.5 * z.std().item()
             axes.imshow(
@@ -40,4 +40,5 @@ def token_rows(
             strip = patches.permute(1, 0, 2, 3).reshape(patches.shape[1], -1, patches.shape[3])
             draw_image(line[0], strip, aspect="auto")  # one patch below the other
             line[0].set_frame_on(False)
+    figure.sharpness = 2
     return figure
