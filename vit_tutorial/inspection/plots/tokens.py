@@ -24,7 +24,7 @@ def token_rows(
     figure = new_figure(7, 2.1 * len(runs) + 0.5, title)
     widths = [0.16] * first + [1] * len(labels)
     grid = figure.subplots(len(runs), len(widths), squeeze=False, width_ratios=widths)
-    for line, (name, depths) in zip(grid, runs.items()):
+    for number, (line, (name, depths)) in enumerate(zip(grid, runs.items())):
         line[0].set_ylabel(name, fontsize=11)
         for axes, label, z in zip(line[first:], labels, depths):
             spread = 2.5 * z.std().item()
@@ -32,7 +32,7 @@ def token_rows(
                 z, cmap=DIVERGING, vmin=-spread, vmax=spread, aspect="auto", interpolation="nearest"
             )
             axes.set(xticks=[], yticks=[])
-            if line is grid[0]:
+            if number == 0:
                 axes.set_title(label, fontsize=10)
         for axes, note in zip(line[first:], (notes or {}).get(name, ())):
             axes.set_xlabel(note, fontsize=9)
