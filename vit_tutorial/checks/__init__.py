@@ -30,6 +30,7 @@ _CHECKS = (
     "check_vit_forward",
     "check_warmup_cosine",
     "check_evaluate",
+    "check_repair_strips",
 )
 __all__ = ["CheckFailed", "Verdict", "check_guess", "check_recap", "get", "names", *_CHECKS]
 
