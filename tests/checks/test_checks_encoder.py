@@ -1,4 +1,4 @@
-"""check_encoder_block and check_vit_forward: every mistake named, every style accepted."""
+"""check_encoder_block, check_influence, check_vit_forward: mistakes named, styles accepted."""
 
 import itertools
 
@@ -8,9 +8,11 @@ import torch.nn.functional as F
 from checks_common import is_accepted, is_named, mistake_id, mistakes, rejects_both, verdict
 
 from vit_tutorial.checks.exercises.encoder_block import encoder_block
+from vit_tutorial.checks.exercises.influence import influence
 from vit_tutorial.checks.exercises.vit_forward import joined, stem, vit_forward
 
-ALL = [*mistakes("check_encoder_block"), *mistakes("check_vit_forward")]
+CHECKS = ("check_encoder_block", "check_influence", "check_vit_forward")
+ALL = [entry for check in CHECKS for entry in mistakes(check)]
 
 
 @pytest.mark.slow
@@ -96,7 +98,37 @@ def table_added_by_hand(images, model):
     return model.head(model.norm(model.encoder(x))[:, 0])
 
 
+def by_gradients(layer, x):
+    x = x.clone().requires_grad_()
+    B, T, D = x.shape
+    jacobian = torch.autograd.functional.jacobian(layer, x)  # (B, T, D, B, T, D)
+    return jacobian.abs().amax(dim=(2, 5)) > 0
+
+
+def by_flat_index(layer, x):
+    before, rows = layer(x), []
+    for n in range(x.shape[0] * x.shape[1]):
+        changed = x.clone().flatten(0, 1)
+        changed[n] = torch.randn(x.shape[2]).to(x)
+        after = layer(changed.view_as(x))
+        rows.append(~torch.isclose(after, before, atol=1e-8).all(dim=-1))
+    return torch.stack(rows, dim=-1).unflatten(-1, x.shape[:2])
+
+
+@torch.no_grad()
+def with_one_entry(layer, x):
+    B, T, D = x.shape
+    found = torch.zeros((B, T, B, T), dtype=torch.bool)
+    for c in range(B):
+        for s in range(T):
+            changed = x.clone()
+            changed[c, s, 0] += 3
+            found[:, :, c, s] = (layer(changed) != layer(x)).any(-1)
+    return found
+
+
 STYLES = {
+    "check_influence": [by_gradients, by_flat_index, with_one_entry],
     "check_encoder_block": [
         with_two_names,
         in_a_loop,
@@ -184,6 +216,7 @@ def test_two_mistakes_in_the_whole(one, two):
     [
         ("check_encoder_block", lambda *a: -encoder_block(*a), "wrong sign"),
         ("check_encoder_block", lambda *a: encoder_block(*a).flip(1), "reverse order along axis 1"),
+        ("check_influence", lambda *a: influence(*a)[:1], "The shape is"),
         ("check_vit_forward", lambda *a: vit_forward(*a) * 3, "times 3"),
         ("check_vit_forward", lambda *a: vit_forward(*a).T, "axes 0 and 1 exchanged"),
     ],

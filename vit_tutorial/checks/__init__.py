@@ -29,6 +29,7 @@ _CHECKS = (
     "check_attention",
     "check_multi_head",
     "check_encoder_block",
+    "check_influence",
     "check_vit_forward",
     "check_warmup_cosine",
     "check_evaluate",
@@ -36,6 +37,7 @@ _CHECKS = (
     "check_count_flops",
     "check_rnn",
     "check_read_by_content",
+    "check_repair_strips",
 )
 __all__ = ["CheckFailed", "Verdict", "check_guess", "check_recap", "get", "names", *_CHECKS]
 

@@ -92,6 +92,31 @@ class AcrossTokens(nn.Module):
         return z + (z.roll(1, dims=1) if self._way == "ring" else z.flip(1))
 
 
+# Who reads whom, for Reader: token t of image b reads token s of image c.
+READS = {
+    "the same place in every image": lambda b, t, c, s: t == s,
+    "the tokens before it, in its image": lambda b, t, c, s: (b == c) & (s <= t),
+    "the image before it": lambda b, t, c, s: (b == c + 1) & (t == s),
+    "everything": lambda b, t, c, s: (b >= 0) & (t >= 0) & (c >= 0) & (s >= 0),
+}
+
+
+class Reader(nn.Module):
+    """Tokens (B, T, D) -> (B, T, D): sums over the tokens that one of READS names, projected."""
+
+    def __init__(self, how: str, dim: int):
+        super().__init__()
+        require_choice("way to read", how, tuple(READS))
+        self.reads = READS[how]
+        self.projection = nn.Linear(dim, dim)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        B, T, _ = x.shape
+        images, places = torch.arange(B, device=x.device), torch.arange(T, device=x.device)
+        b, t, c, s = torch.meshgrid(images, places, images, places, indexing="ij")
+        return torch.einsum("btcs,csd->btd", self.reads(b, t, c, s).to(x), self.projection(x))
+
+
 _KINDS = {
     "Linear": nn.Linear,
     "LayerNorm": nn.LayerNorm,
@@ -101,6 +126,7 @@ _KINDS = {
     "Probe": Probe,
     "ReadOut": ReadOut,
     "AcrossTokens": AcrossTokens,
+    "Reader": Reader,
 }
 
 

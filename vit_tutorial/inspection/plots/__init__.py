@@ -8,9 +8,11 @@ shown once; `show(figure, alt)` shows any figure with a description; `save(figur
 from .architecture import architecture
 from .attention import map_rows, reading, ring, split_and_merge, weight_tables
 from .base import COLORS, save
+from .block import encoder_block
 from .images import image_grid, most_confident_errors, patches
 from .kinds import position_kinds
 from .learning import confusion, curves, intervals
 from .positions import attention_map, position_similarity
 from .scaling import scaling
 from .showing import show
+from .tokens import token_rows

@@ -1,0 +1,175 @@
+"""check_influence: an experiment that finds which token a layer reads for which token."""
+
+import torch
+
+from ..engine.case import Case, choice, numbers
+from ..engine.check import Check
+from ..engine.mistake import Mistake
+from ..engine.modules import READS
+from .general import general_mistakes
+from .inputs import random_module
+
+
+def influence(layer, x):
+    """(B, T, D) -> (B, T, B, T) of truth values: token [b, t] changes when [c, s] is changed."""
+    return tried(layer, x, lambda token: token + disturbance(token))
+
+
+def tried(layer, x, change):
+    """As `influence`, with the change of one token (D,) as a function."""
+    B, T, _ = x.shape
+    before, found = layer(x), torch.zeros(B, T, B, T, dtype=torch.bool, device=x.device)
+    for c in range(B):
+        for s in range(T):
+            other = x.clone()
+            other[c, s] = change(x[c, s])
+            found[:, :, c, s] = differs(layer(other), before)
+    return found
+
+
+def disturbance(token):
+    """Noise from a seed of its own, so that every call of a case meets the same."""
+    generator = torch.Generator().manual_seed(1)
+    return numbers(generator, *token.shape, dtype=token.dtype).to(token.device)
+
+
+def differs(one, other):
+    return (one - other).abs().amax(dim=-1) > 1e-6
+
+
+def influence_cases(generator: torch.Generator) -> list[Case]:
+    """Parts of a block, and layers that read a pattern, one for each name in READS."""
+
+    def case(about, B, T, D, kind, **settings):
+        inputs = {
+            "layer": random_module(kind, generator, torch.float64, **settings),
+            "x": numbers(generator, B, T, D, dtype=torch.float64),
+        }
+        return Case(about, inputs)
+
+    T, D = choice(generator, 4, 5), choice(generator, 6, 8)
+    attention = dict(kind="MultiHeadSelfAttention", dim=D, num_heads=2)
+    return [
+        case("LayerNorm", 2, T, D, "LayerNorm", normalized_shape=D),
+        case("an MLP", 2, T, D, "MLP", dim=D, mlp_dim=2 * D),
+        case("attention", 3, T, D, **attention),
+        case("attention, as many images as tokens", 4, 4, D, **attention),
+        case("attention, one image", 1, T, D, **attention),
+        *(case(f"reads {how}", 3, T, D, "Reader", how=how, dim=D) for how in READS),
+    ]
+
+
+def each_token_in_all_images(layer, x):
+    B, T, D = x.shape
+    before, found = layer(x), torch.zeros(B, T, B, T, dtype=torch.bool)
+    for s in range(T):
+        other = x.clone()
+        other[:, s] += disturbance(x[0, 0])
+        found[:, :, :, s] = differs(layer(other), before)[:, :, None]
+    return found
+
+
+def each_image_with_all_tokens(layer, x):
+    B, T, D = x.shape
+    before, found = layer(x), torch.zeros(B, T, B, T, dtype=torch.bool)
+    for c in range(B):
+        other = x.clone()
+        other[c] += disturbance(x[0])
+        found[:, :, c] = differs(layer(other), before)[:, :, None]
+    return found
+
+
+def within_the_image_only(layer, x):
+    found, B = influence(layer, x), len(x)
+    return found & torch.eye(B, dtype=torch.bool)[:, None, :, None]
+
+
+def changes_pile_up(layer, x):
+    B, T, _ = x.shape
+    before, other = layer(x), x.clone()
+    found = torch.zeros(B, T, B, T, dtype=torch.bool)
+    for c in range(B):
+        for s in range(T):
+            other[c, s] += disturbance(x[c, s])
+            found[:, :, c, s] = differs(layer(other), before)
+    return found
+
+
+MISTAKES = (
+    Mistake(
+        name="reader_and_read_exchanged",
+        explanation=(
+            "The pattern is right, but the wrong way round: your first two indices name the token "
+            "that was changed, and the last two the token that was looked at."
+        ),
+        hint="In found[b, t, c, s], which pair is what you change, and which is what you look at?",
+        buggy=lambda layer, x: influence(layer, x).permute(2, 3, 0, 1),
+    ),
+    Mistake(
+        name="change_that_a_norm_forgets",
+        explanation=(
+            "Your change does not get through a LayerNorm: every token comes out as if nothing had "
+            "happened. The same number was added to all its entries, or all were multiplied by "
+            "the same."
+        ),
+        hint="Which two things about a token does LayerNorm forget? Change something else.",
+        buggy=lambda layer, x: tried(layer, x, lambda token: token + 1),
+        variants=(
+            lambda layer, x: tried(layer, x, lambda token: token + 10),
+            lambda layer, x: tried(layer, x, lambda token: 2 * token),
+        ),
+    ),
+    Mistake(
+        name="changes_pile_up",
+        explanation=(
+            "A token that was changed stayed changed while you tried the next one. So the last "
+            "tries see all changes before them."
+        ),
+        hint="Does every try start from the same x?",
+        buggy=changes_pile_up,
+    ),
+    Mistake(
+        name="all_images_changed_at_once",
+        explanation=(
+            "You changed a token in every image at the same time. That cannot tell whether an "
+            "image reads from another one."
+        ),
+        hint="How many of the B x T tokens does one try change?",
+        buggy=each_token_in_all_images,
+    ),
+    Mistake(
+        name="whole_image_changed_at_once",
+        explanation=(
+            "You changed all tokens of an image at the same time. That cannot tell which of them "
+            "was read."
+        ),
+        hint="How many of the B x T tokens does one try change?",
+        buggy=each_image_with_all_tokens,
+    ),
+    Mistake(
+        name="own_image_only",
+        explanation=(
+            "Within one image all is right. What one image reads from another was not looked at."
+        ),
+        hint="A try changes one token of one image. In which images do you look for a difference?",
+        buggy=within_the_image_only,
+    ),
+    Mistake(
+        name="where_it_did_not_change",
+        explanation="Your truth values are the wrong way round: True stands where nothing changed.",
+        hint="What does torch.isclose say about two values that are equal?",
+        buggy=lambda layer, x: ~influence(layer, x),
+    ),
+)
+
+
+check_influence = Check(
+    name="check_influence",
+    signature=(
+        "fn(layer, x (B, T, D)) -> bool (B, T, B, T): [b, t, c, s] is True where token t of image "
+        "b comes out different when token s of image c goes in different"
+    ),
+    cases=influence_cases,
+    reference=influence,
+    mistakes=MISTAKES + general_mistakes(influence, without=("detached", "wrong_device")),
+)

@@ -1,0 +1,44 @@
+"""Tokens as rows of colour, at several depths of an encoder."""
+
+from torch import Tensor
+
+from .base import DIVERGING, draw_image, new_figure
+
+
+def token_rows(
+    runs: dict[str, list[Tensor]],
+    labels: list[str],
+    notes: dict[str, list[str]] | None = None,
+    patches: Tensor | None = None,
+    title: str | None = None,
+):
+    """One line of panels for each run, one panel for each depth; in a panel, one row a token.
+
+    runs: what a line is called -> tokens (T, D) at each depth. Each panel has its own range, 2.5
+        standard deviations of its tokens: which rows are alike is the point, not how large.
+    labels: above each panel of the first line; notes: below each panel, by the name of the run.
+    patches: pictures (T, C, P, P), 0 to 1, drawn beside the rows.
+    Returns a Figure.
+    """
+    first = 0 if patches is None else 1
+    figure = new_figure(7, 2.1 * len(runs) + 0.5, title)
+    widths = [0.16] * first + [1] * len(labels)
+    grid = figure.subplots(len(runs), len(widths), squeeze=False, width_ratios=widths)
+    for number, (line, (name, depths)) in enumerate(zip(grid, runs.items())):
+        line[0].set_ylabel(name, fontsize=11)
+        for axes, label, z in zip(line[first:], labels, depths):
+            spread = 2.5 * z.std().item()
+            axes.imshow(
+                z, cmap=DIVERGING, vmin=-spread, vmax=spread, aspect="auto", interpolation="nearest"
+            )
+            axes.set(xticks=[], yticks=[])
+            if number == 0:
+                axes.set_title(label, fontsize=10)
+        for axes, note in zip(line[first:], (notes or {}).get(name, ())):
+            axes.set_xlabel(note, fontsize=9)
+        if first:
+            strip = patches.permute(1, 0, 2, 3).reshape(patches.shape[1], -1, patches.shape[3])
+            draw_image(line[0], strip, aspect="auto")  # one patch below the other
+            line[0].set_frame_on(False)
+    figure.sharpness = 2
+    return figure
