@@ -37,7 +37,7 @@ def divided_at_the_end(model, images, labels, size):
     for x, y in zip(torch.split(images, size), torch.split(labels, size)):
         loss = F.cross_entropy(model(x), y, reduction="sum")
         loss.backward()
-        seen += float(loss)
+        seen += loss.item()
     for parameter in model.parameters():
         parameter.grad /= len(labels)
     return seen / len(labels)
@@ -97,9 +97,9 @@ def test_two_mistakes():
 def test_messages_show_their_numbers():
     found = verdict("check_accumulate", one_backward)
     assert "parts that waited for backward at the same time" in found.message
-    live = lambda model, optimizer, generator: checkpoint(model, optimizer, generator) | {
-        "model": model
-    }
+    live = lambda model, optimizer, generator: (
+        checkpoint(model, optimizer, generator) | {"model": model}
+    )
     found = verdict("check_checkpoint", live)
     assert found.mistake == "not_a_state"
     assert "the entry 'model' holds a torch.nn.modules.linear.Linear" in found.message

@@ -34,7 +34,9 @@ def parts_mean_by_range(model, images, labels, size):
     criterion = nn.CrossEntropyLoss()
     running = 0.0
     for i in range(steps):
-        loss = criterion(model(images[i * size : (i + 1) * size]), labels[i * size : (i + 1) * size])
+        loss = criterion(
+            model(images[i * size : (i + 1) * size]), labels[i * size : (i + 1) * size]
+        )
         (loss / steps).backward()
         running += loss.item() / steps
     return running

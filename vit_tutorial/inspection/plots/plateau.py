@@ -37,14 +37,24 @@ def plateau(
         x, y = _points(others, "epochs", "validation_accuracy")
         top.plot(x, [100 * value for value in y], color="0.6", linewidth=1.2)
         top.annotate(
-            name, (x[-1], 100 * y[-1]), (-4, -14), textcoords="offset points", ha="right", color="0.4"
+            name,
+            (x[-1], 100 * y[-1]),
+            (-4, -14),
+            textcoords="offset points",
+            ha="right",
+            color="0.4",
         )
     top.plot(places, [100 * value for value in accuracies], color=BLUE, marker="o", markersize=4)
     if ceiling is not None:
         top.axhline(100 * ceiling, color="0.3", linestyle="--", linewidth=1)
         text = f"{ceiling:.0%}: the ceiling without positions"
         top.annotate(
-            text, (max(places), 100 * ceiling), (0, -4), textcoords="offset points", va="top", ha="right"
+            text,
+            (max(places), 100 * ceiling),
+            (0, -4),
+            textcoords="offset points",
+            va="top",
+            ha="right",
         )
     top.set(ylim=(0, 104), ylabel="validation images right (%)", xlabel="epochs")
     top.grid(color="0.92")
