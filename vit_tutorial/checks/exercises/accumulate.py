@@ -102,7 +102,7 @@ def nothing_computed(e: Evidence) -> bool:
     return all(
         actual.error is None
         and actual.tensors
-        and bool((actual.tensors["gradient"].unique().numel() == 1))
+        and bool(actual.tensors["gradient"].unique().numel() == 1)
         for actual in e.actual
     )
 
@@ -170,7 +170,7 @@ MISTAKES = (
     ),
     Mistake(
         name="old_gradient_kept",
-        explanation="The gradient that lay in .grad before your function was called is still in it.",
+        explanation="What lay in .grad before your function was called is still in it.",
         hint="backward() adds to .grad. Who empties it, and when?",
         buggy=plainly(RIGHT, zero=False),
         variants=(plainly(OVER_PARTS, zero=False),),
@@ -270,7 +270,7 @@ MISTAKES = (
     ),
     Mistake(
         name="wrong_loss",
-        explanation="The gradient is right. The loss that you return is not the mean over all images.",
+        explanation="The gradient is right. The loss that you return is not the mean over all.",
         hint="Which of your variables holds the loss of the last part only, or a sum of means?",
         buggy=plainly(RIGHT, returned=lambda losses: losses[-1]),
         detect=gradient_right,

@@ -7,6 +7,8 @@ from matplotlib.patches import ConnectionPatch
 from .base import BLUE, new_figure
 from .learning import _points
 
+OFFSET = dict(textcoords="offset points")
+
 
 def plateau(
     rows,
@@ -30,33 +32,22 @@ def plateau(
     if not matrices:
         raise ValueError("plateau has 0 matrices to draw: give {epoch: counts}")
     places, accuracies = _points(rows, "epochs", "validation_accuracy")
-    figure = new_figure(7.0, 5.9, title)
-    spec = figure.add_gridspec(2, len(matrices), height_ratios=[1, 1.05])
+    figure = new_figure(7.0, 6.0, title)
+    spec = figure.add_gridspec(2, len(matrices), height_ratios=[1, 1.1])
     top = figure.add_subplot(spec[0, :])
     for name, others in (also or {}).items():
         x, y = _points(others, "epochs", "validation_accuracy")
-        top.plot(x, [100 * value for value in y], color="0.6", linewidth=1.2)
-        top.annotate(
-            name,
-            (x[-1], 100 * y[-1]),
-            (-4, -14),
-            textcoords="offset points",
-            ha="right",
-            color="0.4",
-        )
+        top.plot(x, [100 * value for value in y], color="0.65", linewidth=1.2)
+        half = min(range(len(x)), key=lambda i: abs(y[i] - 0.75))
+        top.annotate(name, (x[half], 100 * y[half]), (8, -4), color="0.4", **OFFSET)
     top.plot(places, [100 * value for value in accuracies], color=BLUE, marker="o", markersize=4)
     if ceiling is not None:
         top.axhline(100 * ceiling, color="0.3", linestyle="--", linewidth=1)
         text = f"{ceiling:.0%}: the ceiling without positions"
-        top.annotate(
-            text,
-            (max(places), 100 * ceiling),
-            (0, -4),
-            textcoords="offset points",
-            va="top",
-            ha="right",
-        )
-    top.set(ylim=(0, 104), ylabel="validation images right (%)", xlabel="epochs")
+        corner = dict(va="top", ha="right", **OFFSET)
+        top.annotate(text, (0.92 * max(places), 100 * ceiling), (0, -4), **corner)
+    top.set(ylim=(0, 104), ylabel="validation images right (%)")
+    top.set_xlabel("epochs", loc="right")
     top.grid(color="0.92")
     top.set_axisbelow(True)
     for column, (epoch, matrix) in enumerate(matrices.items()):
@@ -64,24 +55,15 @@ def plateau(
         nearest = min(range(len(places)), key=lambda i: abs(places[i] - epoch))
         if abs(places[nearest] - epoch) > 0.5:
             raise ValueError(f"there is no row for epoch {epoch}: rows are at {places}")
-        heading = f"epoch {epoch:g}: {accuracies[nearest]:.0%} right"
         _draw_matrix(axes, matrix, class_names if column == 0 else None, len(class_names))
-        axes.set_title("\n".join([heading, *filter(None, [(notes or {}).get(epoch)])]), fontsize=10)
-        K = len(class_names)
-        figure.add_artist(
-            ConnectionPatch(
-                (places[nearest], 100 * accuracies[nearest]),
-                ((K - 1) / 2, -0.5),
-                "data",
-                "data",
-                axesA=top,
-                axesB=axes,
-                color="0.6",
-                linewidth=0.8,
-                linestyle=":",
-                zorder=0,
-            )
+        lines = [f"epoch {epoch:g}: {accuracies[nearest]:.0%} right", (notes or {}).get(epoch)]
+        axes.set_title("\n".join(filter(None, lines)), fontsize=10)
+        point, above = (places[nearest], 100 * accuracies[nearest]), (0.5, 1.2)
+        style = dict(color="0.5", linewidth=0.9, linestyle=":", shrinkA=4)
+        line = ConnectionPatch(
+            point, above, "data", "axes fraction", axesA=top, axesB=axes, zorder=5, **style
         )
+        figure.add_artist(line)
     return figure
 
 
