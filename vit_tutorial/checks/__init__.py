@@ -38,6 +38,8 @@ _CHECKS = (
     "check_rnn",
     "check_read_by_content",
     "check_repair_strips",
+    "check_accumulate",
+    "check_checkpoint",
 )
 __all__ = ["CheckFailed", "Verdict", "check_guess", "check_recap", "get", "names", *_CHECKS]
 

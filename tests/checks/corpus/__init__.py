@@ -20,6 +20,7 @@ MODULES = (
     "counting",
     "experiments",
     "sequences",
+    "machines",
 )
 
 

@@ -117,6 +117,27 @@ class Reader(nn.Module):
         return torch.einsum("btcs,csd->btd", self.reads(b, t, c, s).to(x), self.projection(x))
 
 
+class Watched(nn.Module):
+    """A small classifier that logs its calls, and how many of them wait for their backward pass."""
+
+    def __init__(self, features: int, classes: int):
+        super().__init__()
+        self.hidden, self.head = nn.Linear(features, 6), nn.Linear(6, classes)
+        self.calls: list[dict] = CallLog()
+        self.waiting = 0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits = self.head(self.hidden(images.flatten(1)).tanh())
+        if logits.requires_grad:
+            self.waiting += 1
+            logits.register_hook(self._arrived)
+        self.calls.append({"images": len(images), "waiting": self.waiting})
+        return logits
+
+    def _arrived(self, gradient: torch.Tensor) -> None:
+        self.waiting -= 1
+
+
 _KINDS = {
     "Linear": nn.Linear,
     "LayerNorm": nn.LayerNorm,
@@ -127,6 +148,7 @@ _KINDS = {
     "ReadOut": ReadOut,
     "AcrossTokens": AcrossTokens,
     "Reader": Reader,
+    "Watched": Watched,
 }
 
 

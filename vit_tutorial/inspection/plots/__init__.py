@@ -12,6 +12,7 @@ from .block import encoder_block
 from .images import image_grid, most_confident_errors, patches
 from .kinds import position_kinds
 from .learning import confusion, curves, intervals
+from .plateau import plateau
 from .positions import attention_map, position_similarity
 from .scaling import scaling
 from .showing import show
