@@ -28,6 +28,8 @@ _CHECKS = (
     "check_vit_forward",
     "check_warmup_cosine",
     "check_evaluate",
+    "check_paired_interval",
+    "check_holm",
 )
 __all__ = ["CheckFailed", "Verdict", "check_guess", "get", "names", *_CHECKS]
 
