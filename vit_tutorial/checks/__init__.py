@@ -30,6 +30,8 @@ _CHECKS = (
     "check_evaluate",
     "check_paired_interval",
     "check_holm",
+    "check_cutmix_targets",
+    "check_ema_update",
 )
 __all__ = ["CheckFailed", "Verdict", "check_guess", "get", "names", *_CHECKS]
 
