@@ -33,6 +33,8 @@ _CHECKS = (
     "check_holm",
     "check_cutmix_targets",
     "check_ema_update",
+    "check_row_plus_column",
+    "check_enlarge_positions",
 )
 __all__ = ["CheckFailed", "Verdict", "check_guess", "check_recap", "get", "names", *_CHECKS]
 

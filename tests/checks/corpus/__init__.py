@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-MODULES = ("patches", "tokens", "positions", "attention", "encoder", "training", "statistics", "recipe")
+MODULES = ("patches", "tokens", "positions", "attention", "encoder", "training", "statistics", "recipe", "grids")
 
 
 @dataclass(frozen=True)
