@@ -2,6 +2,7 @@
 
 import csv
 import math
+from statistics import stdev
 from types import SimpleNamespace
 
 import numpy as np
@@ -254,6 +255,19 @@ def test_intervals_by_hand():
     assert math.isnan(statistics.interval([0.5])[1])
     with pytest.raises(ValueError, match="0 values"):
         statistics.interval([])
+
+
+def test_a_p_value_says_which_interval_touches_zero():
+    one, other = {0: 0.50, 1: 0.62, 2: 0.71, 3: 0.9}, {0: 0.48, 1: 0.59, 2: 0.70}
+    p = statistics.p_value(one, other)
+    values = [one[seed] - other[seed] for seed in other]
+    error = stdev(values) / math.sqrt(3)
+    half = statistics.t_quantile(1 - p / 2, 2) * error
+    assert half == pytest.approx(sum(values) / 3, rel=1e-6)
+    assert statistics.p_value(other, one) == pytest.approx(p)
+    assert statistics.p_value(one, one) == 1 and statistics.p_value({0: 1, 1: 2}, {0: 0, 1: 1}) == 0
+    with pytest.raises(ValueError, match="1 seeds in common"):
+        statistics.p_value({0: 1, 1: 2}, {1: 1})
 
 
 def test_quantiles_are_those_of_printed_tables():

@@ -40,6 +40,12 @@ _CHECKS = (
     "check_repair_strips",
     "check_accumulate",
     "check_checkpoint",
+    "check_paired_interval",
+    "check_holm",
+    "check_cutmix_targets",
+    "check_ema_update",
+    "check_row_plus_column",
+    "check_enlarge_positions",
 )
 __all__ = ["CheckFailed", "Verdict", "check_guess", "check_recap", "get", "names", *_CHECKS]
 

@@ -7,6 +7,10 @@ from typing import Protocol
 import torch
 
 
+# Sources whose images are made here, and whose labels say where something lies: no flips, no shifts.
+MADE = ("shapes", "pairs")
+
+
 class ImageSource(Protocol):
     """What training reads from: a Split in memory, or a FileSplit (stream.py) that reads files."""
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ..common.machine import free_bytes
 from ..common.validation import require_int
-from .dataset import ImageData, ImageSource, Split, channel_statistics, stratified
+from .dataset import MADE, ImageData, ImageSource, Split, channel_statistics, stratified
 from .decode import UNREADABLE, read_image, unreadable
 from .file_loader import PackedPaths
 from .stream import FileSplit, sampled_statistics
@@ -160,7 +160,7 @@ def _provenance(
 def _name(path: Path) -> str:
     """The folder's name, told apart from the sources that `data.load` knows by name."""
     name = path.absolute().name
-    return f"{name} (folder)" if name in ("shapes", "cifar10") else name
+    return f"{name} (folder)" if name in (*MADE, "cifar10") else name
 
 
 def _read(path: Path, classes: list[str], labelled: Labelled, size: tuple[int, int]) -> Split:

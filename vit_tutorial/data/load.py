@@ -6,6 +6,8 @@ import torch
 
 from ..common.validation import nearest, require_int
 from .dataset import ImageData, channel_statistics
+from .pairs import CLASS_NAMES as PAIR_NAMES
+from .pairs import make_pairs
 from .paths import data_root, expand
 from .shapes import CLASS_NAMES, SIDE, make_shapes
 
@@ -18,6 +20,7 @@ def sources() -> dict[str, str]:
     """What `load` takes by name, with a line about each. It also takes the path of a folder."""
     return {
         "shapes": "made from a seed, 10 classes of 32x32 images, no download",
+        "pairs": "made from a seed, 12 classes of 32x32 images about where and how far, no download",
         "cifar10": "60,000 photographs, 10 classes of 32x32 images, fetched once (170 MB)",
     }
 
@@ -33,13 +36,14 @@ def load(
     download: bool = True,
     stream: bool | None = None,
 ) -> ImageData:
-    """The images of `source` on `device`: "shapes", "cifar10", or the path of a folder of images.
+    """The images of `source` on `device`: "shapes", "pairs", "cifar10", or the path of a folder of images.
 
     seed: which images are for training and which for validation. The test images are the same for
         every seed, so runs can be compared, and no seed trains on what another is tested on.
     root: where "cifar10" is found or downloaded to (`data_root`).
     validation: the share of the training images of each class that is set aside for validation,
-        above 0 and below 1. "shapes" draws that share on top of its 10,000 training images.
+        above 0 and below 1. "shapes" and "pairs" draw that share on top of their
+        training images (10,000 and 10,080).
     image_size: side in pixels, or (H, W), for a folder's images (default 32). The other sources
         have 32 and accept nothing else.
     download: False never touches the network.
@@ -61,6 +65,8 @@ def load(
         )
     if source == "shapes":
         return _shapes(seed, validation).to(device)
+    if source == "pairs":
+        return _pairs(seed, validation).to(device)
     if source == "cifar10":
         from . import cifar10  # imports torchvision, which `shapes` does not need
 
@@ -89,6 +95,19 @@ def _shapes(seed: int, share: float) -> ImageData:
     )
     mean, std = channel_statistics(train.images)
     return ImageData("shapes", CLASS_NAMES, train, validation, test, mean, std, provenance)
+
+
+def _pairs(seed: int, share: float) -> ImageData:
+    K = len(PAIR_NAMES)
+    train = make_pairs(840 * K, 3 * seed)
+    validation = make_pairs(K * max(1, round(len(train) * share / K)), 3 * seed + 1)
+    test = make_pairs(250 * K, TEST_SEED)
+    provenance = (
+        f"pairs, made from seed {seed}: {len(train)} training, {len(validation)} validation "
+        f"images; {len(test)} test images, the same for every seed"
+    )
+    mean, std = channel_statistics(train.images)
+    return ImageData("pairs", PAIR_NAMES, train, validation, test, mean, std, provenance)
 
 
 def _folder(source: str | Path) -> Path:

@@ -3,6 +3,7 @@
 import dataclasses
 
 from ..common.validation import require_choice
+from ..data.dataset import MADE
 from ..model import ViTConfig
 from ..model.config import IN_ATTENTION, POSITION_SITES, POSITIONS
 from ..training import DEFAULT_MODEL, TrainSettings
@@ -93,15 +94,16 @@ def budget(
 ) -> tuple[dict, dict]:
     """The base (config, settings) of all studies on a data set: each variant has this budget.
 
-    shapes: width 64, 2 blocks, patches of 8, 12 epochs (about 10 s a run on 2 CPU cores).
+    shapes, pairs: width 64, 2 blocks, patches of 8, 12 epochs (about 10 s a run on 2 CPU cores).
     Anything else: `model`, a name as in `ViTConfig.named`, by default CIFAR-96x4/4; 10 epochs.
     All pool the mean of the patches, so that no class token comes between positions and answer.
-    Raises ValueError for a model on shapes, or an unknown name.
+    Raises ValueError for a model on shapes or pairs, or an unknown name.
     """
-    if data_name == "shapes":
+    made = data_name in MADE
+    if made:
         if model is not None:
             raise ValueError(
-                f"the studies on shapes have a model of their own; {model!r} is for other data "
+                f"the studies on {data_name} have a model of their own; {model!r} is for other data "
                 "(--data)"
             )
         config = dict(patch_size=8, dim=64, depth=2, num_heads=4, mlp_dim=128, pool="mean")
@@ -113,8 +115,8 @@ def budget(
             for key in ("patch_size", "dim", "depth", "num_heads", "mlp_dim", "pool")
         }
         settings = dict(epochs=10.0, lr=3e-3, schedule="linear")
-    # On shapes evaluations say when 90 % is reached; elsewhere they cost a third of a short run.
-    settings |= dict(num_evaluations=24 if data_name == "shapes" else 5)
+    # On made images evaluations say when 90 % is reached; on others they cost a third of a short run.
+    settings |= dict(num_evaluations=24 if made else 5)
     return config, settings | ({} if epochs is None else dict(epochs=float(epochs)))
 
 

@@ -3,6 +3,7 @@
 import torch
 
 from ..data import ImageData, augment
+from ..data.dataset import MADE
 from .settings import TrainSettings
 
 
@@ -29,7 +30,7 @@ class Batches:
         self.share = None if count == 1 else (self.first, settings.batch_size)
         self.steps_per_epoch = len(data.train) // settings.batch_size
         self.shifting = settings.augment == "flip_shift" or (
-            settings.augment == "auto" and data.name != "shapes"
+            settings.augment == "auto" and data.name not in MADE
         )
         # The order is drawn on the CPU once an epoch, the augmentation on the device.
         self._order = torch.Generator().manual_seed(settings.seed)

@@ -33,7 +33,7 @@ class TrainSettings:
     weight_decay: float = 0.05  # each step shrinks a weight by this times lr; 0 or more
     decay: str = "matrices"  # what decays: matrices (no biases, norms, tokens, positions), or all
     label_smoothing: float = 0.0  # share of the target that is spread over all classes, 0 to 1
-    augment: str = "auto"  # flip_shift, none, or auto: flip_shift, but none on shapes
+    augment: str = "auto"  # flip_shift, none, or auto: flip_shift, but none on shapes and pairs
     shift: int = 2  # the most pixels by which flip_shift moves an image
     rand_augment_ops: int = 0  # RandAugment: operations per image, 0 for none
     rand_augment_magnitude: float = 9  # RandAugment: strength of an operation, 0 to 10

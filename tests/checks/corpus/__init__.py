@@ -21,6 +21,9 @@ MODULES = (
     "experiments",
     "sequences",
     "machines",
+    "statistics",
+    "recipe",
+    "grids",
 )
 
 
