@@ -38,6 +38,7 @@ COLAB = {
     "tqdm": "4.67.3",
     "ipywidgets": "7.7.1",
     "pillow": "11.3.0",
+    "scikit-image": "0.25.2",
     "filelock": "3.32.3",
     "psutil": "5.9.5",
 }

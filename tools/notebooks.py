@@ -275,10 +275,10 @@ def check(path: Path) -> list[str]:
 
 def check_cells(nb) -> list[str]:
     """Every code cell executed, in order, without an error; no path of one machine; no tag that
-    nbval would not know."""
+    nbval would not know; a description of each picture."""
     from nbval.plugin import metadata_tags
 
-    found = []
+    found = undescribed(nb)
     for count, cell in enumerate(code_cells(nb), start=1):
         head = cell.source.split("\n")[0][:60]
         if cell.execution_count != count:
@@ -314,6 +314,24 @@ def check_cells(nb) -> list[str]:
             for text in texts
             for path in ABSOLUTE.findall(text)
         ]
+    return found
+
+
+def undescribed(nb) -> list[str]:
+    """Stored pictures without an alt text, which `plots.show(figure, alt)` stores, and without a
+    paragraph that starts with *Picture: in the cells below, as older lessons have it."""
+    found = []
+    for at, cell in enumerate(nb.cells):
+        below = [other.source for other in nb.cells[at + 1 : at + 3]]
+        for out in cell.get("outputs", []):
+            alt = out.get("metadata", {}).get("image/png", {}).get("alt", "")
+            described = alt.strip() or any("*Picture:" in source for source in below)
+            if "image/png" in out.get("data", {}) and not described:
+                head = cell.source.strip().split("\n")[-1][:60]
+                found.append(
+                    f"the picture of the cell that ends with {head!r} has no description: show it "
+                    "with plots.show(figure, alt='what it shows')"
+                )
     return found
 
 

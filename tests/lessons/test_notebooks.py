@@ -186,6 +186,39 @@ def test_check_finds_metadata_of_colab(lesson):
     assert "metadata" in problems(lesson)
 
 
+def test_check_finds_a_picture_without_a_description(lesson):
+    data = {"image/png": "iVBORw0KGgo=", "text/plain": "a picture"}
+    lesson[0].cells[2].outputs = [new_output("display_data", data=data)]
+    assert "'print(6 * 7)' has no description" in problems(lesson)
+    lesson[0].cells.append(new_markdown_cell("*Picture: a grid.*"))
+    assert problems(lesson) == ""
+    lesson[0].cells.pop()
+    lesson[0].cells[2].outputs[0].metadata = {"image/png": {"alt": "a grid"}}
+    assert problems(lesson) == ""
+
+
+def test_alt_text_of_a_shown_figure_is_stored_once(lesson, tmp_path):
+    """By plots.show, and by a figure of the package at the end of a cell; pyplot's is closed."""
+    source = "import matplotlib.pyplot as plt\nfrom vit_tutorial.inspection import plots\n"
+    nb, path = lesson
+    nb.cells[2:] = [
+        new_code_cell(source + "fig, axes = plt.subplots()\nplots.show(fig, alt='an empty axis')"),
+        new_code_cell("plots.architecture(lit='patches')"),
+        new_code_cell("print(plt.get_fignums())"),
+    ]
+    tool.execute(nb, ROOT)
+    shown, drawn, last = nb.cells[2:]
+    assert [len(shown.outputs), len(drawn.outputs), last.outputs[0].text] == [1, 1, "[]\n"]
+    assert shown.outputs[0].metadata["image/png"] == {"alt": "an empty axis"}
+    assert shown.outputs[0].data["text/plain"] == "an empty axis"
+    assert drawn.outputs[0].metadata["image/png"]["alt"].endswith("and the patch embedding.")
+    assert drawn.outputs[0].metadata["image/png"]["width"] == 700
+    tool.write(nb, path)
+    kept = nbformat.read(path, as_version=4).cells[2].outputs[0]
+    assert kept.metadata["image/png"] == {"alt": "an empty axis"}
+    assert tool.undescribed(nb) == []
+
+
 def test_check_finds_a_file_that_is_too_large(lesson):
     lesson[0].cells.append(new_markdown_cell("x" * tool.MAX_BYTES))
     assert "bytes: at most" in problems(lesson)

@@ -4,8 +4,9 @@ Each check takes the function, prints one line when it passes, and raises CheckF
 `.mistake` and a hint when it does not: `checks.check_attention(my_attention)`. What a function does
 to random states, default dtypes and the like is undone before the next check.
 
-exercises/ holds one file for each exercise, engine/ the machinery that they share. An exercise is
-loaded when it is first asked for: `import vit_tutorial` stays light.
+exercises/ holds one file for each exercise, engine/ the machinery that they share, recaps/ the
+answers to the questions at the end of each lesson. Exercises and recaps are loaded when they are
+first asked for: `import vit_tutorial` stays light.
 """
 
 import importlib
@@ -32,7 +33,7 @@ _CHECKS = (
     "check_warmup_cosine",
     "check_evaluate",
 )
-__all__ = ["CheckFailed", "Verdict", "check_guess", "get", "names", *_CHECKS]
+__all__ = ["CheckFailed", "Verdict", "check_guess", "check_recap", "get", "names", *_CHECKS]
 
 
 def names() -> tuple[str, ...]:
@@ -56,6 +57,8 @@ def __getattr__(name: str):
     """`checks.check_attention`, and `from vit_tutorial.checks import check_attention` (PEP 562)."""
     if name in _CHECKS:
         return get(name)
+    if name == "check_recap":
+        return importlib.import_module(".recaps", package=__name__).check_recap
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

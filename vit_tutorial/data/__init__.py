@@ -7,4 +7,5 @@ from . import augment
 from .dataset import ImageData, Split, split_validation
 from .load import load, sources
 from .paths import data_root, find_cifar10, results_path, weights_path
+from .photographs import PHOTOGRAPHS, photograph
 from .shapes import SHAPES, make_shapes

@@ -32,7 +32,7 @@ def answer(guess, actual, tolerance: float | None = None) -> str:
             guess = _to_python(ast.literal_eval(guess))
     if _is_empty(guess):
         return f"answer: {_show(actual)}"
-    if _agrees(guess, actual, tolerance):
+    if agrees(guess, actual, tolerance):
         # Within the tolerance is right; the exact value is still worth reading.
         exact = "" if _show(guess) == _show(actual) else f" (it is {_show(actual)})"
         return f"your guess {_show(guess)}: right{exact}"
@@ -53,12 +53,13 @@ def _is_empty(guess) -> bool:
     return guess is None or guess is Ellipsis
 
 
-def _agrees(guess, actual, tolerance: float | None) -> bool:
+def agrees(guess, actual, tolerance: float | None) -> bool:
+    """Whether the guess is right. tolerance: relative; None for 0 or, for no whole number, 0.05."""
     if isinstance(actual, tuple):
         return (
             isinstance(guess, tuple)
             and len(guess) == len(actual)
-            and all(_agrees(g, a, tolerance) for g, a in zip(guess, actual))
+            and all(agrees(g, a, tolerance) for g, a in zip(guess, actual))
         )
     if isinstance(actual, bool) or isinstance(guess, bool):
         return guess is actual

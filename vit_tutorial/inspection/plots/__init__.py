@@ -1,12 +1,15 @@
 """Pictures for the lessons: tensors in, a matplotlib Figure out.
 
 No function uses pyplot or changes a global setting. A figure on the last line of a notebook cell is
-shown once; `save(figure, path)` or `figure.savefig(path)` writes it.
+shown once; `show(figure, alt)` shows any figure with a description; `save(figure, path)` or
+`figure.savefig(path)` writes it. COLORS holds one colour for each part of a ViT.
 """
 
-from .base import save
+from .architecture import architecture
+from .base import COLORS, save
 from .images import image_grid, most_confident_errors, patches
 from .kinds import position_kinds
 from .learning import confusion, curves, intervals
 from .positions import attention_map, position_similarity
 from .scaling import scaling
+from .showing import show

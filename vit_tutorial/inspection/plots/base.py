@@ -17,6 +17,20 @@ DPI = 100  # pixels an inch: what a notebook shows at 100 %
 OUTLINE = [patheffects.withStroke(linewidth=2, foreground="black")]
 # Okabe and Ito 2008: colours that colour-blind readers can tell apart, too
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+# One colour for each part of a ViT, the same in every figure of every lesson. The yellow of values
+# is for areas, not for text or thin lines.
+COLORS = {
+    "patch": "#56B4E9",
+    "token": BLUE,
+    "class_token": ORANGE,
+    "position": GREEN,
+    "query": PURPLE,
+    "key": "#E69F00",
+    "value": "#F0E442",
+    "weight": "#7F7F7F",
+    "output": "#000000",
+}
+DIVERGING = "RdBu_r"  # the one map for numbers from -1 to 1: blue, white at 0, red
 # one series each; greys for more
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, "0.3", "0.6")
 
@@ -25,14 +39,30 @@ class Picture(Figure):
     """A Figure that shows itself as a PNG in a notebook, once, with or without pyplot.
 
     pyplot does not know this figure: it leaves no state, and is not shown a second time when the
-    cell ends. IPython can show a Figure by itself only after pyplot's inline backend has been set
-    up; before that it calls this method of the object.
+    cell ends. IPython prefers the method below to what pyplot's inline backend sets up for figures.
+    alt: what the picture shows, for those who cannot see it. sharpness: pixels of the file for one
+    on the page; 2 keeps small text crisp on fine screens.
     """
 
-    def _repr_png_(self) -> bytes:
+    alt: str | None = None
+    sharpness: int = 1
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
         file = io.BytesIO()
-        self.savefig(file, format="png", dpi=self.dpi)
-        return file.getvalue()
+        self.savefig(file, format="png", dpi=self.dpi * self.sharpness)
+        return png_bundle(file.getvalue(), self.alt or repr(self), self.alt, self.sharpness)
+
+
+def png_bundle(png: bytes, text: str, alt: str | None, sharpness: int = 1) -> tuple[dict, dict]:
+    """(data, metadata) of a PNG in a notebook: nbconvert and web pages read the alt text there.
+
+    text: what stands where no picture can, such as in a terminal.
+    """
+    metadata = {"alt": alt} if alt else {}
+    if sharpness != 1:  # the size on the page; the numbers stand in bytes 16 to 24 of every PNG
+        width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
+        metadata |= {"width": width // sharpness, "height": height // sharpness}
+    return {"image/png": png, "text/plain": text}, {"image/png": metadata} if metadata else {}
 
 
 def new_figure(width: float, height: float, title: str | None = None) -> Picture:
@@ -115,7 +145,7 @@ def as_tensor(image) -> torch.Tensor:
     return image
 
 
-def show(axes, image: torch.Tensor, **options):
+def draw_image(axes, image: torch.Tensor, **options):
     """Draw a picture (C, H, W) pixel by pixel, grey for one channel, without ticks.
 
     Returns what `axes.imshow` returns.

@@ -5,7 +5,7 @@ from matplotlib.patches import Rectangle
 
 from ...common.validation import require_int
 from ...model.patches import patchify
-from .base import ORANGE, as_tensor, new_figure, number_cells, show
+from .base import COLORS, as_tensor, draw_image, new_figure, number_cells
 
 SLOTS = 16  # patches that the drawn sequence has room for
 CHANNELS = {1: ("I",), 3: ("R", "G", "B"), 4: ("R", "G", "B", "A")}
@@ -43,14 +43,14 @@ def patches(image, patch_size: int, *, numbers: bool = True, zoom: int | None = 
     spec = figure.add_gridspec(3, 2, height_ratios=[tall + 0.4, 1, 0.8], width_ratios=[1.35, 1])
     whole, patch = figure.add_subplot(spec[0, 0]), figure.add_subplot(spec[0, 1])
 
-    show(whole, image)
+    draw_image(whole, image)
     whole.set_title(f"the image, cut {rows} x {columns}", fontsize=10)
     _frame(whole, rows, columns, patch_size)
     whole.set_xlabel(f"width: {W} pixels = {columns} patches")
     whole.set_ylabel(f"height: {H} pixels = {rows} patches")
     if numbers:
         number_cells(whole, rows, columns, patch_size, min(tall - 0.1, 4.7 * H / W) / rows)
-    box = dict(fill=False, edgecolor=ORANGE, linewidth=2.5, zorder=4)
+    box = dict(fill=False, edgecolor=COLORS["patch"], linewidth=2.5, zorder=4)
     whole.add_patch(
         Rectangle(
             (column * patch_size - 0.5, row * patch_size - 0.5), patch_size, patch_size, **box
@@ -58,14 +58,14 @@ def patches(image, patch_size: int, *, numbers: bool = True, zoom: int | None = 
     )
 
     top, left = row * patch_size, column * patch_size
-    show(patch, image[:, top : top + patch_size, left : left + patch_size])
+    draw_image(patch, image[:, top : top + patch_size, left : left + patch_size])
     patch.set_title(f"patch {zoom} (row {row}, column {column}), enlarged", fontsize=10)
     pixel_numbers = numbers and patch_size <= 16  # four digits and more would hide the patch
     patch.set_xlabel(
         f"{patch_size} x {patch_size} pixels, read row by row"
         + (", as numbered" if pixel_numbers else "")
     )
-    patch.spines[:].set(color=ORANGE, linewidth=2.5)
+    patch.spines[:].set(color=COLORS["patch"], linewidth=2.5)
     if pixel_numbers:
         number_cells(patch, patch_size, patch_size, 1, min(tall - 0.1, 3.4) / patch_size)
 
@@ -111,9 +111,9 @@ def _draw_sequence(axes, image: torch.Tensor, P: int, zoom: int) -> None:
             axes.text(place + 0.25, 0.5, "…", ha="center", va="center", fontsize=14)
             place += 0.6
         r, c = n // columns * P, n % columns * P
-        show(axes, image[:, r : r + P, c : c + P], extent=(place, place + 1, 0, 1))
+        draw_image(axes, image[:, r : r + P, c : c + P], extent=(place, place + 1, 0, 1))
         edge = (
-            dict(edgecolor=ORANGE, linewidth=2.5)
+            dict(edgecolor=COLORS["patch"], linewidth=2.5)
             if n == zoom
             else dict(edgecolor="0.4", linewidth=0.6)
         )
@@ -194,7 +194,7 @@ def image_grid(
         if i >= len(pictures):
             axes.set_axis_off()
             continue
-        show(axes, pictures[i])
+        draw_image(axes, pictures[i])
         if titles is not None:
             axes.set_title(str(titles[i]), fontsize=9)
     return figure

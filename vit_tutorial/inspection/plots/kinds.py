@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from .. import analysis
 from ..layout import TokenLayout
 from ..position_tables import Positions, PositionTable, RelativePositions, find_positions
-from .base import new_figure
+from .base import DIVERGING, new_figure
 
 
 @dataclasses.dataclass
@@ -143,7 +143,7 @@ def _draw(panel, name: str, view: View, chosen: tuple[int, int]) -> None:
     _label(left, drawn, across, down, colours, limit)
     drawn = right.imshow(
         view.effect.numpy(),
-        cmap="RdBu_r",
+        cmap=DIVERGING,
         vmin=-view.limit,
         vmax=view.limit,
         interpolation="nearest",

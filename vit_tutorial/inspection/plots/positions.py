@@ -7,7 +7,7 @@ from torch.nn.functional import interpolate
 from .. import analysis
 from ..layout import TokenLayout
 from ..position_tables import position_table
-from .base import as_tensor, new_figure, show
+from .base import DIVERGING, as_tensor, draw_image, new_figure
 
 
 def position_similarity(
@@ -35,7 +35,7 @@ def position_similarity(
             extent = (c + gap, c + 1 - gap, r + 1 - gap, r + gap)
             image = axes.imshow(
                 maps[r, c].numpy(),
-                cmap="RdBu_r",
+                cmap=DIVERGING,
                 vmin=-1,
                 vmax=1,
                 extent=extent,
@@ -111,7 +111,7 @@ def attention_map(
         for panel_axes, shown, name in zip(
             others, (picture, lit), ("the image", "lit by the weights")
         ):
-            show(panel_axes, shown)
+            draw_image(panel_axes, shown)
             panel_axes.set_title(name, fontsize=10)
             panel_axes.set_xlabel(f"{height} x {width} pixels")
     norm = Normalize(0, max(float(values.max()), 1e-12))
