@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-MODULES = ("patches", "tokens", "positions", "attention", "encoder", "training")
+MODULES = ("patches", "tokens", "positions", "tables", "attention", "encoder", "training")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ shown once; `show(figure, alt)` shows any figure with a description; `save(figur
 
 from .architecture import architecture
 from .base import COLORS, save
+from .blocks import similarity_blocks
 from .images import image_grid, most_confident_errors, patches
 from .kinds import position_kinds
 from .learning import confusion, curves, intervals
