@@ -7,7 +7,7 @@ from ..layout import TokenLayout
 from ..position_tables import position_table
 from .base import DIVERGING, new_figure
 
-WIDTH = 7.2  # inches of all blocks together; the colour bar needs another
+WIDTH, BAR = 7.2, 0.9  # inches of the figure, and of the colour bar in it
 
 
 def similarity_blocks(
@@ -28,8 +28,8 @@ def similarity_blocks(
         raise ValueError("similarity_blocks has 0 tables to draw")
     across = columns or len(tables)
     down = -(-len(tables) // across)
-    side = WIDTH / across
-    figure = new_figure(WIDTH + 0.8, down * (side + 0.3) + (0.4 if title else 0), title)
+    side = (WIDTH - BAR) / across
+    figure = new_figure(WIDTH, down * (side + 0.25) + (0.35 if title else 0), title)
     panels = figure.subplots(down, across, squeeze=False)
     for axes in panels.flat:
         axes.set_axis_off()
