@@ -11,6 +11,7 @@ from vit_tutorial.cli.models import load_by_name
 from vit_tutorial.inspection import TokenLayout, plots
 from vit_tutorial.inspection.analysis import cosine_similarity
 from vit_tutorial.inspection.position_tables import all_positions, position_table
+from vit_tutorial.inspection.similarity import neighbour_cosine
 from vit_tutorial.model import make_position, sinusoidal_2d
 from vit_tutorial.training import save_model
 
@@ -206,3 +207,35 @@ def test_weights_that_cannot_be_fetched(monkeypatch):
     monkeypatch.setattr(timm, "create_model", fails)
     with pytest.raises(ValueError, match="could not be downloaded .no route to host.: --untrained"):
         load_by_name("timm:vit_tiny_patch16_224")
+
+
+def test_direct_neighbours_share_an_edge():
+    table = torch.randn(12, 7, generator=torch.Generator().manual_seed(0))
+    unit = torch.nn.functional.normalize(table, dim=-1)
+    pairs = [(r * 4 + c, r * 4 + c + 1) for r in range(3) for c in range(3)]
+    pairs += [(r * 4 + c, r * 4 + c + 4) for r in range(2) for c in range(4)]
+    assert len(pairs) == 17
+    expected = sum(float(unit[i] @ unit[j]) for i, j in pairs) / 17
+    assert neighbour_cosine(table, (3, 4)) == pytest.approx(expected, abs=1e-6)
+    with_token = torch.cat([torch.randn(1, 7), table])
+    assert neighbour_cosine(with_token, (3, 4)) == pytest.approx(expected, abs=1e-6)
+    with pytest.raises(ValueError, match="1 patch has no neighbours"):
+        neighbour_cosine(table[:1], (1, 1))
+
+
+def test_similarity_blocks_draw_one_block_for_each_table():
+    model = VisionTransformer(ViTConfig(**WIDE))
+    tables = {"model": model, "shuffled": torch.randn(10, 16), "third": torch.randn(1, 10, 16)}
+    figure = plots.similarity_blocks(tables, (2, 5), columns=2, title="two rows")
+    blocks = [axes for axes in figure.axes if axes.get_images()]
+    assert [axes.get_title() for axes in blocks] == list(tables)
+    (image,) = blocks[1].get_images()
+    cosine = cosine_similarity(tables["shuffled"])
+    drawn = np.asarray(image.get_array()).reshape(2, 2, 5, 5)  # row, other's row, column, ...
+    assert image.get_clim() == (-1, 1)
+    for patch in range(10):
+        small = drawn[patch // 5, :, patch % 5]
+        np.testing.assert_allclose(small, cosine[patch].view(2, 5).numpy(), atol=1e-6)
+    figure.canvas.draw()
+    with pytest.raises(ValueError, match="0 tables to draw"):
+        plots.similarity_blocks({})

@@ -89,7 +89,7 @@ def run_similarity(args) -> int:
 
     from ..inspection import plots
     from ..inspection.position_tables import position_table
-    from ..inspection.similarity import similarity_numbers
+    from ..inspection.similarity import neighbour_cosine, similarity_numbers
     from .models import load_by_name
 
     found = position_table(load_by_name(args.model, pretrained=not args.untrained))
@@ -104,7 +104,11 @@ def run_similarity(args) -> int:
         "shuffled": rows[torch.randperm(len(rows), generator=generator)],
         "random": torch.randn(rows.shape, generator=generator),
     }
-    numbers = {column: similarity_numbers(table, grid) for column, table in columns.items()}
+    numbers = {
+        column: {"direct neighbours": neighbour_cosine(table, grid)}
+        | similarity_numbers(table, grid)
+        for column, table in columns.items()
+    }
     print(f"{what}: {size}")
     print(f"{'':18}" + "".join(f"{column:>12}" for column in columns))
     for key in numbers["this model"]:

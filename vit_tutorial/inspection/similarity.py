@@ -16,7 +16,8 @@ def similarity_numbers(
     """A few numbers about a table (T, D) or (1, T, D); layout as in `analysis.patch_rows`.
 
     cosine_1 to cosine_5: mean cosine of two patches at that distance, rounded to whole patches
-        (only distances that the grid has).
+        (only distances that the grid has). cosine_1 holds the diagonal neighbours too, at 1.41;
+        `neighbour_cosine` leaves them out.
     rows_recovered, columns_recovered: see `grid_recovery`.
     sinusoidal_share: see `sinusoidal_share`.
     """
@@ -32,6 +33,21 @@ def similarity_numbers(
     numbers["rows_recovered"], numbers["columns_recovered"] = grid_recovery(rows, grid)
     numbers["sinusoidal_share"] = sinusoidal_share(rows, grid)
     return numbers
+
+
+def neighbour_cosine(
+    table: torch.Tensor, layout: TokenLayout | tuple[int, int] | None = None
+) -> float:
+    """Mean cosine of two patches that share an edge: one beside the other, or one below the other.
+
+    table: (T, D) or (1, T, D); layout as in `analysis.patch_rows`. A grid of R x C patches has
+        R (C - 1) + C (R - 1) such pairs; patches that only touch at a corner are none.
+    Raises ValueError for a single patch, which has no neighbour.
+    """
+    rows, grid = patch_rows(table, layout)
+    if len(rows) < 2:
+        raise ValueError("a grid of 1 patch has no neighbours: their mean cosine needs 2 patches")
+    return cosine_similarity(rows)[grid_distance(grid) == 1].mean().item()
 
 
 def grid_recovery(table: torch.Tensor, grid: tuple[int, int]) -> tuple[float, float]:

@@ -24,6 +24,7 @@ MODULES = (
     "statistics",
     "recipe",
     "grids",
+    "tables",
 )
 
 

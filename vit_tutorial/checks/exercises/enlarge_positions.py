@@ -64,9 +64,7 @@ def not_moved_back(table, old, new):
 def as_line(table, old, new):
     """Along the line of numbers, as text would be."""
     length = new[0] * new[1]
-    line = F.interpolate(
-        table.transpose(1, 2), size=length, mode="linear", align_corners=False
-    )
+    line = F.interpolate(table.transpose(1, 2), size=length, mode="linear", align_corners=False)
     return line.transpose(1, 2)
 
 

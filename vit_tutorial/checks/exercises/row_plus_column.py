@@ -163,9 +163,7 @@ MISTAKES = (
             sum(parts(table, grid)[1:]).square().sum() + 0 * parts(table, grid)[0].sum()
         ),
         variants=(
-            lambda table, grid: (
-                (parts(table, grid)[1] + parts(table, grid)[2]).square().mean()
-            ),
+            lambda table, grid: (parts(table, grid)[1] + parts(table, grid)[2]).square().mean(),
         ),
     ),
     Mistake(

@@ -9,6 +9,7 @@ from .architecture import architecture
 from .attention import map_rows, reading, ring, split_and_merge, weight_tables
 from .base import COLORS, save
 from .block import encoder_block
+from .blocks import similarity_blocks
 from .images import image_grid, most_confident_errors, patches
 from .kinds import position_kinds
 from .learning import confusion, curves, intervals
