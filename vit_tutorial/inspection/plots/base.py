@@ -74,13 +74,14 @@ def as_tensor(image) -> torch.Tensor:
     Raises ValueError for another shape, type or range.
     """
     if isinstance(image, (str, os.PathLike)):
-        from PIL import Image
+        from ...data.decode import open_upright  # Pillow is not imported for tensors
 
-        with Image.open(image) as file:
-            return as_tensor(file.copy())
-    if hasattr(image, "getbands"):  # a PIL image; PIL is not imported for tensors
+        return as_tensor(open_upright(image))
+    if hasattr(image, "getbands"):  # a PIL image
         if image.mode not in ("L", "RGB", "RGBA"):
-            image = image.convert("RGBA" if image.mode in ("LA", "PA") else "RGB")
+            from ...data.decode import to_rgb
+
+            image = image.convert("RGBA") if image.mode in ("LA", "PA") else to_rgb(image)
         array = np.array(image)
         return torch.from_numpy(array[None] if array.ndim == 2 else array.transpose(2, 0, 1).copy())
     if not isinstance(image, torch.Tensor):
