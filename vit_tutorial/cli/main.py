@@ -47,6 +47,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         return args.run(args)
+    except BrokenPipeError:  # who read the output has seen enough, as in `... | head`
+        return 0
     except (ValueError, OSError, FloatingPointError, GpuFailedError) as error:
         print(f"vit_tutorial: {error}", file=sys.stderr)
         return 2

@@ -58,8 +58,8 @@ def resize_model(model: nn.Module, image_size: int | tuple[int, int]) -> nn.Modu
       The rows of the class token stay as they are.
     - Sinusoidal and rotary positions are recomputed: a ninth row is one step further along the wave
       than the eighth.
-    The copy has the dtype, device and mode of `model`. Raises ValueError when the patch size does
-    not divide the new size.
+    The copy has the dtype, device and mode of `model`, and the same parameters frozen. Raises
+    ValueError when the patch size does not divide the new size.
     """
     old = model.config
     new = dataclasses.replace(old, image_size=image_size)
@@ -76,6 +76,8 @@ def resize_model(model: nn.Module, image_size: int | tuple[int, int]) -> nn.Modu
     with torch.no_grad():
         for source, target in zip(sources, targets):
             _resize_positions(source, target, old, new)
+    for old_parameter, parameter in zip(model.parameters(), resized.parameters()):
+        parameter.requires_grad_(old_parameter.requires_grad)  # what was frozen stays frozen
     return resized.train(model.training)
 
 

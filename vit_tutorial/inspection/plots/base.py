@@ -40,8 +40,13 @@ def new_figure(width: float, height: float, title: str | None = None) -> Picture
     figure = Picture(figsize=(width, height), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     if title:
-        figure.suptitle(title, fontsize=12)
+        figure.suptitle(plain(title), fontsize=12)
     return figure
+
+
+def plain(text) -> str:
+    """`text` with each dollar sign as it is: matplotlib would read what stands between as TeX."""
+    return str(text).replace("$", r"\$")
 
 
 def save(figure: Figure, path: str | os.PathLike, dpi: int | None = None) -> pathlib.Path:
