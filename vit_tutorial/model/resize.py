@@ -38,7 +38,8 @@ def position_for(
     Gradients flow back to the table on the full grid; the row of the class token stays. timm has
     the same as dynamic_img_size. Raises as `require_dynamic` does.
     """
-    require_dynamic(config, tuple(image_size))
+    image_size = tuple(map(int, image_size))  # a trace has tensors for sizes
+    require_dynamic(config, image_size)
     grid = tuple(side // config.patch_size for side in image_size)
     if grid == config.grid or config.position == "none":
         return position
