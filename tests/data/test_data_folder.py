@@ -217,7 +217,7 @@ def make(tmp_path, *paths):
         (["ant/1.png", "bee/"], "1 of 2 classes empty; .*bee has no files"),
         (["ant/1.png", "bee/bad.png"], "1 of 2 classes empty; .*bee has no image that can be read"),
         (["ant/", "bee/"], "2 of 2 classes empty"),
-        (["ant/1.png", "ant/2.png", "bee/1.png"], "class 1 has 1 images"),
+        (["ant/1.png", "ant/2.png", "bee/1.png"], "class 'bee' has 1 image left"),
         (["train/ant/1.png", "train/bee/1.png"], "has train/ and no test/"),
         (["test/ant/1.png", "test/bee/1.png"], "has test/ and no train/"),
         (

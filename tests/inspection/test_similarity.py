@@ -7,9 +7,9 @@ from PIL import Image
 
 from vit_tutorial import VisionTransformer, ViTConfig
 from vit_tutorial.cli.main import main
-from vit_tutorial.cli.models import load_by_name
 from vit_tutorial.inspection import TokenLayout, plots
 from vit_tutorial.inspection.analysis import cosine_similarity
+from vit_tutorial.inspection.models import load_by_name
 from vit_tutorial.inspection.position_tables import all_positions, position_table
 from vit_tutorial.inspection.similarity import neighbour_cosine
 from vit_tutorial.model import make_position, sinusoidal_2d

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from ..common.validation import GpuFailedError
-from . import evaluate, info, pictures, study, train
+from . import evaluate, info, pictures, predict, study, train
 from .options import data_options
 
 EPILOG = """examples:
@@ -15,6 +15,7 @@ EPILOG = """examples:
   python -m vit_tutorial train --data cifar10 --recipe t4
   python -m vit_tutorial train --resume runs/mine
   python -m vit_tutorial evaluate runs/mine --data my_pictures
+  python -m vit_tutorial predict runs/mine photo.jpg new_pictures --csv answers.csv
   python -m vit_tutorial similarity timm:vit_base_patch16_224 --out similarity.png
   python -m vit_tutorial study start --data shapes --seeds 5
 """
@@ -34,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     data = data_options()
     train.add_to(commands, data)
     evaluate.add_to(commands, data)
+    predict.add_to(commands)
     pictures.add_to(commands)
     study.add_to(commands, data)
     info.add_to(commands)
@@ -45,6 +47,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         return args.run(args)
+    except BrokenPipeError:  # who read the output has seen enough, as in `... | head`
+        return 0
     except (ValueError, OSError, FloatingPointError, GpuFailedError) as error:
         print(f"vit_tutorial: {error}", file=sys.stderr)
         return 2

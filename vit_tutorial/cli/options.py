@@ -16,9 +16,9 @@ def data_options() -> argparse.ArgumentParser:
     )
     data.add_argument(
         "--image-size",
-        type=int,
+        type=image_size,
         metavar="PX",
-        help="side that a folder's images are resized to (default 32)",
+        help="side that a folder's images are resized to, or HEIGHTxWIDTH (default 32)",
     )
     data.add_argument(
         "--data-root",
@@ -38,6 +38,16 @@ def data_options() -> argparse.ArgumentParser:
         help="auto (a GPU if there is one; the default), cpu, cuda, cuda:1, mps",
     )
     return data
+
+
+def image_size(text: str) -> int | tuple[int, int]:
+    """ "96" -> 96, "96x160" -> (96, 160), height first."""
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.strip().isdecimal() for side in sides):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a size: give a side such as 96, or HEIGHTxWIDTH such as 96x160"
+        )
+    return int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1]))
 
 
 def source_from_args(args):

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from .options import image_size
+
 
 def add_to(commands) -> None:
     """Add the two commands to `commands`."""
@@ -9,7 +11,7 @@ def add_to(commands) -> None:
         "show-patches",
         help="a picture of an image's patches, as a ViT reads them",
         description=(
-            "Cut the middle square of an image into numbered patches and draw the grid, "
+            "Cut the middle of an image into numbered patches and draw the grid, "
             "the sequence, and the numbers of one token."
         ),
     )
@@ -23,10 +25,10 @@ def add_to(commands) -> None:
     )
     show.add_argument(
         "--image-size",
-        type=int,
+        type=image_size,
         default=224,
         metavar="PX",
-        help="side that the image is resized to (default 224)",
+        help="side that the image is resized to, or HEIGHTxWIDTH (default 224)",
     )
     show.add_argument(
         "--out", type=Path, default=Path("patches.png"), help="file to write (default patches.png)"
@@ -60,23 +62,27 @@ def add_to(commands) -> None:
 
 
 def run_show_patches(args) -> int:
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    import torch
 
     from ..common.validation import require_divides, require_int
+    from ..data.decode import UNREADABLE, read_image
     from ..inspection import plots
 
-    require_int("image size", args.image_size)
-    require_divides((args.image_size, args.image_size), args.patch_size)
+    size = args.image_size
+    size = size if isinstance(size, tuple) else (size, size)
+    for side in size:
+        require_int("image size", side)
+    require_divides(size, args.patch_size)
     try:
-        with Image.open(args.image) as picture:
-            side = (args.image_size, args.image_size)
-            image = ImageOps.fit(ImageOps.exif_transpose(picture).convert("RGB"), side)
-    except UnidentifiedImageError:
+        image = torch.from_numpy(read_image(args.image, size).copy()).permute(2, 0, 1)
+    except FileNotFoundError:
+        raise
+    except UNREADABLE as error:
         raise ValueError(
-            f"{args.image} is not an image that can be read: give a JPEG, PNG, WebP, ..."
+            f"{args.image} cannot be read as an image ({error}): give a JPEG, PNG, WebP, ..."
         ) from None
     plots.save(plots.patches(image, args.patch_size), args.out)
-    count = (args.image_size // args.patch_size) ** 2
+    count = (size[0] // args.patch_size) * (size[1] // args.patch_size)
     print(
         f"{args.out}: {count} patches of {args.patch_size}x{args.patch_size} pixels, "
         f"{args.patch_size**2 * 3} numbers each"
@@ -88,9 +94,9 @@ def run_similarity(args) -> int:
     import torch
 
     from ..inspection import plots
+    from ..inspection.models import load_by_name
     from ..inspection.position_tables import position_table
     from ..inspection.similarity import neighbour_cosine, similarity_numbers
-    from .models import load_by_name
 
     found = position_table(load_by_name(args.model, pretrained=not args.untrained))
     rows, grid = found.patches, found.layout.grid

@@ -6,14 +6,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
 from .. import training
 from ..common import machine
 from ..common.files import write_rows, write_text
 from ..data import ImageData
 from ..inspection import plots
-from ..model import VisionTransformer
+from ..training.runtime.checkpoint import CURRENT, PREVIOUS
 from ..training.runtime.processes import SINGLE_PROCESS, Processes
 from .run_spec import RunSpec
 
@@ -85,14 +83,15 @@ def _train_and_record(
     out: Path, spec: RunSpec, record: dict, data: ImageData, progress: bool, processes: Processes
 ) -> dict:
     """Train and write results along the way; return `record` with the results."""
-    config, settings = spec.model_config(data), spec.settings
-    torch.manual_seed(settings.seed)
-    model = VisionTransformer(config)
+    settings = spec.settings
+    begun = any((out / name).is_file() for name in (CURRENT, PREVIOUS))
+    model, data = spec.make_model(data, record if begun else None)
+    config = model.config
     # Before anything is written: a run that cannot begin must not block the next one.
     training.check_fit(model, data, settings.batch_size, settings.resolutions)
     checkpointer = training.Checkpointer(out, seconds=spec.save_every, copy_to=spec.copy_to)
     weights = out / "model.safetensors"
-    record = record | {"config": dataclasses.asdict(config)}
+    record |= {"config": dataclasses.asdict(config), "mean": data.mean, "std": data.std}
     if processes.main:
         write_json(out / "run.json", record)
 
@@ -143,6 +142,7 @@ def _results(history: training.History, model, data: ImageData) -> dict:
     return {
         "stopped": history.stopped,
         "data": data.provenance,
+        "class_names": list(data.class_names),
         "images": {split: len(getattr(data, split)) for split in splits},
         "parameters": sum(p.numel() for p in model.parameters()),
         "precision": history.precision.name,

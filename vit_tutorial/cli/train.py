@@ -11,7 +11,7 @@ from ..model import ViTConfig
 from ..training import Recipe, TrainSettings
 from ..training.recipes import default
 from ..training.runtime.muon import MUON_REPLACED, require_muon
-from . import auto_recipe
+from . import auto_recipe, fine_tune
 from .field_options import add_field_options, given_options
 from .options import source_from_args
 from .run_spec import RunSpec
@@ -42,6 +42,19 @@ def add_to(commands, data: argparse.ArgumentParser) -> None:
         help="a model and settings instead of the defaults below, which options given here change: "
         f"{names}, or auto, which times a few steps and takes what fits this machine and budget "
         "(for fewer than 20,000 images, such as shapes, the defaults below) (default %(default)s)",
+    )
+    train.add_argument(
+        "--from",
+        dest="weights",
+        metavar="WEIGHTS",
+        help="fine-tune: start from model.safetensors or the folder of a run, timm:NAME, or "
+        "torchvision:NAME, with a new head for the classes of --data",
+    )
+    train.add_argument(
+        "--freeze",
+        choices=("none", "body"),
+        default="none",
+        help="with --from: body lets only the new head learn, a linear probe (default none)",
     )
     train.add_argument(
         "--out", type=Path, metavar="DIR", help="folder for the results (default runs/DATE_TIME)"
@@ -89,6 +102,7 @@ def run_train(args) -> int:
     if args.resume:
         out, record = args.resume, run_folder.resume_run(args.resume, **how)
     else:
+        fine_tune.check_options(args)
         out = args.out or Path("runs") / datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
         record = run_folder.start_run(out, spec_from_args(args), choose=chooser(args), **how)
     return finish(record, out, processes)
@@ -98,12 +112,19 @@ def chooser(args) -> Callable | None:
     """For the recipe auto, what `start_run` calls when the images are there."""
     if args.recipe != "auto":
         return None
-    make = lambda chosen: spec_from_args(args, chosen)
-    return lambda images, processes: auto_recipe.choose(make, images, processes)
+    make, asked = lambda chosen: spec_from_args(args, chosen), args.batch_size is not None
+
+    def choose(images, processes):
+        chosen = make(None) if args.weights else auto_recipe.choose(make, images, processes)
+        return fine_tune.fit_batch(chosen, images, asked)
+
+    return choose
 
 
 def spec_from_args(args, chosen: Recipe | None = None) -> RunSpec:
     """What `args` ask for: a recipe, `chosen` or else named, with every option given on top."""
+    if args.weights:
+        chosen = fine_tune.recipe(args)
     chosen = chosen or auto_recipe.named_or_default(args.recipe, args.minutes)
     given = given_options(args, TrainSettings)
     settings = chosen.train_settings(**given)
@@ -120,8 +141,23 @@ def spec_from_args(args, chosen: Recipe | None = None) -> RunSpec:
         copy_to=args.copy_to and str(args.copy_to),
         command=shlex.join(["python", "-m", "vit_tutorial", *sys.argv[1:]]),
         note=MUON_REPLACED if settings.optimizer != wanted else "",
-        recipe=args.recipe,
+        recipe="" if args.weights else args.recipe,
+        weights=absolute(args.weights),
+        freeze=args.freeze,
     )
+
+
+def absolute(weights: str | None) -> str:
+    """The name of the weights to start from; a path as one that holds in any folder."""
+    if not weights or not Path(weights).exists():
+        return weights or ""
+    return str(Path(weights).absolute())
+
+
+def shortened(names: list[str], most: int = 12) -> str:
+    """The names of the classes, or the first of them and how many more."""
+    more = f", and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def finish(record: dict, out: Path, processes) -> int:
@@ -138,8 +174,12 @@ def finish(record: dict, out: Path, processes) -> int:
             f"validation {record['validation_accuracy']:.1%}, test {record['test_accuracy']:.1%} "
             f"({images['test']} images, {record['data']})"
         )
+        if record.get("weights"):
+            learned = "the new head" if record["freeze"] == "body" else "all of it"
+            print(f"from {record['weights']}, {learned} trained")
         if record.get("why"):
-            print(f"recipe {record['recipe']}: {record['why']}")
+            print(f"recipe {record['recipe'] or 'for these images'}: {record['why']}")
+        print(f"classes: {shortened(record['class_names'])}")
         curves = ", curves.png" if (out / "curves.png").exists() else ""
         print(f"in {out}: model.safetensors, metrics.csv, run.json{curves}")
     return 130 if stopped else 0

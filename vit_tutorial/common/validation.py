@@ -27,6 +27,8 @@ def require_choice(what: str, value, choices) -> None:
 
 def require_int(what: str, value, minimum: int = 1) -> None:
     """Raise ValueError unless `value` is a whole number (int, not bool) of at least `minimum`."""
+    if hasattr(value, "item"):  # numpy's whole numbers, and sizes while torch.jit traces a model
+        value = value.item() if getattr(value, "ndim", 0) == 0 else value
     if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
         raise ValueError(f"{what} is {value!r}: it must be a whole number of at least {minimum}")
 

@@ -1,7 +1,7 @@
 """Images as tensors: a Split of them, the three splits of a data set, the share for validation."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import torch
@@ -127,6 +127,7 @@ class ImageData:
     mean: tuple[float, ...]  # one number per channel, of the training images scaled to 0..1
     std: tuple[float, ...]  # as mean; both are used by `normalise`
     provenance: str  # where the images come from and how they were split, in one line, for tables
+    fingerprint: str = ""  # of a folder: a hash of its class names and files, in order
     # mean and std as tensors, by device. They are made once: making them in each step would make a
     # GPU wait for a copy.
     _scales: dict = dataclasses.field(default_factory=dict, init=False, repr=False)
@@ -227,13 +228,13 @@ def statistics_of_counts(counts: torch.Tensor) -> tuple[tuple[float, ...], tuple
 
 
 def stratified(
-    labels: torch.Tensor, fraction: float, seed: int
+    labels: torch.Tensor, fraction: float, seed: int, class_names: Sequence[str] = ()
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Indices (kept, set aside), each in rising order: `fraction` of every class is set aside.
 
     The number is rounded, and is at least one image of each class. The same labels (n,), fraction
-    and seed give the same indices. Raises ValueError for a fraction that is not between 0 and 1, or
-    for a class with too few images to leave one on each side.
+    and seed give the same indices. class_names: for the message. Raises ValueError for a fraction
+    that is not between 0 and 1, or for a class with too few images to leave one on each side.
     """
     if not 0 < fraction < 1:
         raise ValueError(f"the share to set aside is {fraction}: it must be above 0 and below 1")
@@ -242,9 +243,12 @@ def stratified(
     aside = (counts * fraction).round().long().clamp(min=1)  # of each class
     poor = ((counts > 0) & (aside >= counts)).nonzero().flatten().tolist()
     if poor:
+        label, count = poor[0], int(counts[poor[0]])
+        name = repr(class_names[label]) if class_names else label
         raise ValueError(
-            f"class {poor[0]} has {counts[poor[0]]} images: setting {fraction:.0%} aside leaves "
-            "none on one side. Add images"
+            f"class {name} has {count} image{'s' if count > 1 else ''} left: setting "
+            f"{fraction:.0%} aside, and at least one, leaves none to train on. Three images of a "
+            "class are the least (training, validation, test); add some"
         )
     shuffled = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     # Class after class, in random order inside each; the first ones of each class are set aside.

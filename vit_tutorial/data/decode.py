@@ -19,26 +19,42 @@ def read_image(path: str | Path, image_size: tuple[int, int]) -> np.ndarray:
 
     The largest central crop with the proportions of `image_size` is resized with antialiasing
     (Lanczos). An image that has this size already is not changed.
+    Raises as `open_upright` does.
+    """
+    width_height = image_size[1], image_size[0]
+    return np.asarray(ImageOps.fit(open_upright(path), width_height, Image.Resampling.LANCZOS))
+
+
+def open_upright(path: str | Path) -> Image.Image:
+    """One image file as a Pillow image, RGB, at its own size: the one way in which files are read.
+
     - EXIF orientation is applied. Of an animation, the first frame is used.
     - Grey becomes three equal channels, a palette its colours, and 16 bits a channel become 8
       (divided by 257). Transparent parts are blended onto white.
-    Raises ValueError for pixels without a fixed range (32-bit floats), OSError for a file that is
-    broken or not an image.
+    Raises ValueError for pixels without a fixed range (floats, or integers of 32 bits beyond 16),
+    OSError for a file that is broken or not an image.
     """
     with Image.open(path) as image:
         image.load()
-        image = ImageOps.exif_transpose(image)
-        _refuse_floats(image)
-        # "I;16" has 16 bits. "I" has 32, but some 16-bit files are opened as "I" too.
-        if image.mode.startswith("I"):
-            values = np.asarray(image).astype(np.float64) / 257
-            image = Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        image = image.convert("RGB")
-        width_height = image_size[1], image_size[0]
-        return np.asarray(ImageOps.fit(image, width_height, Image.Resampling.LANCZOS))
+        return to_rgb(ImageOps.exif_transpose(image))
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """A Pillow image of any mode as RGB, with the rules and errors of `open_upright`."""
+    _refuse_floats(image)
+    # "I;16" has 16 bits. "I" has 32, but some 16-bit files are opened as "I" too.
+    if image.mode.startswith("I"):
+        values = np.asarray(image).astype(np.float64)
+        if values.min() < 0 or values.max() > 65_535:
+            raise ValueError(
+                f"its pixels are whole numbers from {values.min():.0f} to {values.max():.0f}: "
+                "16 bits, 0 to 65535, are the most. Scale them and save it again"
+            )
+        image = Image.fromarray((values / 257).round().astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
 
 
 def unreadable(names: list[str], title: str) -> dict[int, Exception]:

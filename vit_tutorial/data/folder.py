@@ -15,12 +15,19 @@ from ..common.validation import require_int
 from .dataset import MADE, ImageData, ImageSource, Split, channel_statistics, stratified
 from .decode import UNREADABLE, read_image, unreadable
 from .file_loader import PackedPaths
+from .layout import (
+    Labelled,
+    find_layout,
+    fingerprint,
+    folders,
+    labelled,
+    refuse_empty,
+    warn_of_shared_folders,
+)
 from .stream import FileSplit, sampled_statistics
 
 TEST_SHARE = 0.2  # set aside from a folder without train/ and test/
 TEST_SEED = 0
-
-Labelled = list[tuple[str, int]]  # (file, label), in the order of classes and file names
 
 
 def load(
@@ -34,13 +41,16 @@ def load(
 ) -> ImageData:
     """The images under `path` as ImageData on `device`; classes are the folder names, sorted.
 
-    Two layouts: PATH/train/CLASS/... and PATH/test/CLASS/..., or PATH/CLASS/... alone. In the
-    second, one image in five of each class is for testing. These are the same for every `seed`
-    as long as the files stay the same, so no seed trains on images that another is tested on.
+    Three layouts: PATH/train/CLASS/... with PATH/test/CLASS/..., PATH/val/CLASS/... or both;
+    PATH/CLASS/... alone. Splits may have other usual names, such as Training (`layout.SPLITS`).
+    Without test images of its own, one image in five of each class is for testing. These are the
+    same for every `seed` as long as the files stay the same, so no seed trains on images that
+    another is tested on.
     Folders inside a class are read too. Names that start with a dot are left out.
 
     image_size: side in pixels, or (H, W). How an image is cut and resized: `decode.read_image`.
-    validation: the share of the training images of each class that `seed` sets aside.
+    validation: the share of the training images of each class that `seed` sets aside; not used
+        where PATH has validation images of its own.
     stream: True leaves the images in their files and reads them during training (`FileSplit`),
         False reads all of them now. None chooses True when their pixels would take more than a
         quarter of the free memory, and says so. Images and splits are the same either way. The mean
@@ -51,15 +61,20 @@ def load(
     fewer than two classes, other classes in test/ than in train/, or too few images to split.
     """
     path, size = Path(path), _height_width(image_size)
-    roots, classes = _layout(path)
-    files = [_labelled(root, classes) for root in roots]
-    pixel_bytes = sum(map(len, files)) * 3 * size[0] * size[1]
+    found = find_layout(path)
+    classes = found.class_names
+    files = {split: labelled(root, classes) for split, root in found.roots.items()}
+    if len(files) > 1:
+        warn_of_shared_folders(found.roots.values())
+    pixel_bytes = sum(map(len, files.values())) * 3 * size[0] * size[1]
     if stream is None:
         stream = _too_large(path, pixel_bytes, torch.device(device))
     read = _stream if stream else _read
-    parts = [read(root, classes, labelled, size) for root, labelled in zip(roots, files)]
-    splits = _split(parts, validation, seed)
-    provenance = _provenance(path, splits, seed, size, own_test=len(roots) == 2)
+    parts = {
+        split: read(found.roots[split], classes, pairs, size) for split, pairs in files.items()
+    }
+    splits = _split(parts, validation, seed, classes)
+    provenance = _provenance(path, parts, splits, seed, size)
     if stream:
         statistics = sampled_statistics(splits["train"], seed)
         provenance += (
@@ -69,8 +84,47 @@ def load(
         statistics = channel_statistics(splits["train"].images)
     mean, std = statistics
     data = ImageData(
-        _name(path), tuple(classes), **splits, mean=mean, std=std, provenance=provenance
+        _name(path),
+        tuple(classes),
+        **splits,
+        mean=mean,
+        std=std,
+        provenance=provenance,
+        fingerprint=fingerprint(path, classes, files.values()),
     )
+    return data.to(device)
+
+
+def load_all(
+    path: str | Path,
+    class_names: tuple[str, ...],
+    *,
+    image_size: int | tuple[int, int] = 32,
+    device: torch.device | str = "cpu",
+) -> ImageData:
+    """All images of PATH/CLASS/... for a model that was trained on others: each split is all.
+
+    class_names: those of the model, in its order. Not every class needs a folder.
+    Raises ValueError for a folder that is none of the classes, or where there are no images.
+    """
+    path, size = Path(path), _height_width(image_size)
+    there = folders(path)
+    if unknown := [name for name in there if name not in class_names]:
+        raise ValueError(
+            f"{path}: the model was trained on the classes {', '.join(class_names)}, and not on "
+            f"{', '.join(unknown)}: rename or move these folders"
+        )
+    if not there:
+        raise ValueError(
+            f"{path}: looked for a folder of images for each class, {', '.join(class_names)}, and "
+            "found none"
+        )
+    split = _read(path, there, labelled(path, there), size)
+    labels = torch.tensor([class_names.index(name) for name in there])[split.labels]
+    split = Split(split.images, labels)
+    mean, std = channel_statistics(split.images)
+    provenance = f"all of folder {path.absolute().name}, resized to {size[0]}x{size[1]}"
+    data = ImageData(_name(path), class_names, split, split, split, mean, std, provenance)
     return data.to(device)
 
 
@@ -84,75 +138,34 @@ def _height_width(image_size: int | tuple[int, int]) -> tuple[int, int]:
     return size
 
 
-def _layout(path: Path) -> tuple[list[Path], list[str]]:
-    """([train/, test/] or [path], names of the classes). Raises ValueError for other layouts."""
-    there = [part for part in ("train", "test") if (path / part).is_dir()]
-    if len(there) == 1:
-        missing = "test" if there == ["train"] else "train"
-        raise ValueError(
-            f"{path} has {there[0]}/ and no {missing}/: give both, or one folder with the classes "
-            f"in it, {path / there[0]}"
-        )
-    roots = [path / part for part in there] or [path]
-    classes, *tested = map(_classes, roots)
-    if tested and tested[0] != classes:
-        more, fewer = sorted(set(tested[0]) - set(classes)), sorted(set(classes) - set(tested[0]))
-        raise ValueError(
-            f"{path}: test/ and train/ need the same folders of images; "
-            f"only in test/: {', '.join(more) or 'none'}; "
-            f"only in train/: {', '.join(fewer) or 'none'}"
-        )
-    return roots, classes
-
-
-def _classes(path: Path) -> list[str]:
-    classes = sorted(
-        entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")
-    )
-    if len(classes) < 2:
-        found = f"only {classes[0]!r}" if classes else "none"
-        raise ValueError(
-            f"{path}: looked for two or more folders of images, one for each class, and found "
-            f"{found}"
-        )
-    return classes
-
-
-def _files(path: Path) -> list[Path]:
-    """All files under `path` in alphabetical order, hidden ones left out."""
-    found = []
-    for folder, below, names in os.walk(path, followlinks=True):
-        below[:] = [name for name in below if not name.startswith(".")]  # os.walk enters these
-        found += [Path(folder, name) for name in names if not name.startswith(".")]
-    return sorted(found)
-
-
-def _labelled(path: Path, classes: list[str]) -> Labelled:
-    labelled = [
-        (str(file), label) for label, name in enumerate(classes) for file in _files(path / name)
-    ]
-    _refuse_empty(path, classes, [label for _, label in labelled], "has no files in it")
-    return labelled
-
-
-def _split(parts: list[ImageSource], fraction: float, seed: int) -> dict[str, ImageSource]:
-    """train, validation and test, from [train/, test/] or from one folder."""
-    if len(parts) == 2:
-        train_pool, test = parts
-    else:
-        kept, tested = stratified(parts[0].labels, TEST_SHARE, TEST_SEED)
-        train_pool, test = parts[0][kept], parts[0][tested]
-    kept, aside = stratified(train_pool.labels, fraction, seed)
-    return dict(train=train_pool[kept], validation=train_pool[aside], test=test)
+def _split(
+    parts: dict[str, ImageSource], fraction: float, seed: int, class_names: list[str]
+) -> dict[str, ImageSource]:
+    """train, validation and test; what the folder does not have is taken from its training part."""
+    train, taken = parts["train"], {}
+    for name, share, draw in (("test", TEST_SHARE, TEST_SEED), ("validation", fraction, seed)):
+        if name in parts:
+            taken[name] = parts[name]
+        else:
+            kept, aside = stratified(train.labels, share, draw, class_names)
+            train, taken[name] = train[kept], train[aside]
+    return {"train": train, **taken}
 
 
 def _provenance(
-    path: Path, splits: dict[str, ImageSource], seed: int, size: tuple[int, int], own_test: bool
+    path: Path,
+    parts: dict[str, ImageSource],
+    splits: dict[str, ImageSource],
+    seed: int,
+    size: tuple[int, int],
 ) -> str:
-    how = "its own test images" if own_test else f"{TEST_SHARE:.0%} of each class for testing"
+    how = (
+        "its own test images" if "test" in parts else f"{TEST_SHARE:.0%} of each class for testing"
+    )
+    drawn = "its own" if "validation" in parts else f"seed {seed}"
     return (
         f"folder {path.absolute().name}, {how}: {len(splits['train'])} training, "
-        f"{len(splits['validation'])} validation (seed {seed}), {len(splits['test'])} test images, "
+        f"{len(splits['validation'])} validation ({drawn}), {len(splits['test'])} test images, "
         f"resized to {size[0]}x{size[1]}"
     )
 
@@ -208,7 +221,7 @@ def _without(
         )
     good = [index for index in range(len(labelled)) if index not in bad]
     labels = [labelled[index][1] for index in good]
-    _refuse_empty(path, classes, labels, "has no image that can be read")
+    refuse_empty(path, classes, labels, "has no image that can be read")
     return good
 
 
@@ -226,13 +239,3 @@ def _too_large(path: Path, pixel_bytes: int, device: torch.device) -> bool:
             file=sys.stderr,
         )
     return True
-
-
-def _refuse_empty(path: Path, classes: list[str], labels: list[int], what: str) -> None:
-    """Raise ValueError when a class has none of the `labels`. what: the fault of its folder."""
-    empty = [classes[label] for label in sorted(set(range(len(classes))) - set(labels))]
-    if empty:
-        raise ValueError(
-            f"{path}: {len(empty)} of {len(classes)} classes empty; {path / empty[0]} {what}. "
-            "Add images (jpg, png, ...) or remove the folder"
-        )

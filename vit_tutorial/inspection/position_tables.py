@@ -106,10 +106,16 @@ def _ours(model, layout) -> list[Positions]:
 
 
 def _timm(model, layout) -> list[Positions]:
-    if model.pos_embed is None:
+    if not isinstance(model.pos_embed, torch.Tensor):
+        is_now = "None" if model.pos_embed is None else f"a {type(model.pos_embed).__name__}"
         raise ValueError(
-            f"this {type(model).__name__} has no table of positions (pos_embed is None): "
-            "rotary or relative ones?"
+            f"this {type(model).__name__} has no table of positions (pos_embed is {is_now}): "
+            "rotary, relative or computed ones?"
+        )
+    if not hasattr(model.patch_embed, "grid_size") or model.pos_embed.ndim > 3:
+        raise ValueError(
+            f"this {type(model).__name__} has positions of shape {tuple(model.pos_embed.shape)}, "
+            "not one row for each token. Pass the table itself, a tensor (T, D)"
         )
     # num_prefix_tokens counts register tokens, which may have no row in the table
     grid = tuple(model.patch_embed.grid_size)

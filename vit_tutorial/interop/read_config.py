@@ -66,6 +66,7 @@ def read_config(model: nn.Module, library: ModuleType, image_size) -> ViTConfig:
     eps = {part.eps for part in model.modules() if isinstance(part, nn.LayerNorm)}
     if len(eps) != 1:
         refuse(library.NAME, "LayerNorms of more than one eps", sorted(eps))
+    _check_equal_blocks(model, library)
     config = ViTConfig(**fields, norm_eps=eps.pop(), dropout=_read_dropout(model, library))
     given = (image_size, image_size) if isinstance(image_size, int) else image_size
     if given is not None and tuple(given) != config.image_size:
@@ -84,6 +85,24 @@ def _check_parts(model: nn.Module, library: ModuleType) -> None:
             refuse(library.NAME, feature_of(name), what)
         if getattr(part, "approximate", "none") != "none":
             refuse(library.NAME, "an approximate GELU", f"{name} is {part}")
+
+
+def _check_equal_blocks(model: nn.Module, library: ModuleType) -> None:
+    """Raise ValueError where blocks differ in what their weights' shapes do not show.
+
+    The configuration is read from the first block and holds for all.
+    """
+    for feature in ("num_heads", "heads", "scale", "head_dim", "batch_first"):
+        found = {
+            name: getattr(part, feature)
+            for name, part in model.named_modules()
+            if isinstance(getattr(part, feature, None), int | float)
+        }
+        if len(set(found.values())) > 1:
+            (first, value), *others = found.items()
+            name, other = next(pair for pair in others if pair[1] != value)
+            what = f"{first} has {value}, {name} has {other}"
+            refuse(library.NAME, f"blocks that differ in {feature}", what)
 
 
 def _read_dropout(model: nn.Module, library: ModuleType) -> float:

@@ -78,7 +78,7 @@ class ViTConfig:
 
     def __post_init__(self):
         size = self.image_size
-        self._set("image_size", (size, size) if isinstance(size, int) else tuple(size))
+        self._set("image_size", tuple(size) if isinstance(size, tuple | list) else (size, size))
         if self.mlp_dim is None:
             self._set("mlp_dim", 4 * self.dim)
         if self.class_token is None:
@@ -98,6 +98,8 @@ class ViTConfig:
         sizes = "patch_size", "channels", "num_classes", "dim", "depth", "num_heads", "mlp_dim"
         for name in sizes:
             require_int(name, getattr(self, name))
+        for side in self.image_size:
+            require_int("a side of image_size", side)
         require_divides(self.image_size, self.patch_size)
         require_heads(self.dim, self.num_heads)
         require_choice("pool", self.pool, POOLS)

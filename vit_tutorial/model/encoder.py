@@ -53,7 +53,7 @@ class EncoderBlock(nn.Module):
         if not self.training or self.drop_path_rate == 0:
             return x
         # One draw for each image: 0, or 1 / (1 - rate), so that the mean over draws is x.
-        keep = torch.dropout(x.new_ones(len(x), 1, 1), self.drop_path_rate, True)  # (B, 1, 1)
+        keep = torch.dropout(x.new_ones(x.shape[0], 1, 1), self.drop_path_rate, True)  # (B, 1, 1)
         return x * keep
 
 

@@ -38,7 +38,8 @@ def position_for(
     Gradients flow back to the table on the full grid; the row of the class token stays. timm has
     the same as dynamic_img_size. Raises as `require_dynamic` does.
     """
-    require_dynamic(config, tuple(image_size))
+    image_size = tuple(map(int, image_size))  # a trace has tensors for sizes
+    require_dynamic(config, image_size)
     grid = tuple(side // config.patch_size for side in image_size)
     if grid == config.grid or config.position == "none":
         return position
@@ -58,8 +59,8 @@ def resize_model(model: nn.Module, image_size: int | tuple[int, int]) -> nn.Modu
       The rows of the class token stay as they are.
     - Sinusoidal and rotary positions are recomputed: a ninth row is one step further along the wave
       than the eighth.
-    The copy has the dtype, device and mode of `model`. Raises ValueError when the patch size does
-    not divide the new size.
+    The copy has the dtype, device and mode of `model`, and the same parameters frozen. Raises
+    ValueError when the patch size does not divide the new size.
     """
     old = model.config
     new = dataclasses.replace(old, image_size=image_size)
@@ -76,6 +77,8 @@ def resize_model(model: nn.Module, image_size: int | tuple[int, int]) -> nn.Modu
     with torch.no_grad():
         for source, target in zip(sources, targets):
             _resize_positions(source, target, old, new)
+    for old_parameter, parameter in zip(model.parameters(), resized.parameters()):
+        parameter.requires_grad_(old_parameter.requires_grad)  # what was frozen stays frozen
     return resized.train(model.training)
 
 

@@ -41,7 +41,7 @@ class VisionTransformer(nn.Module):
         if not self.config.position_class_token:
             x = position(x)  # before the class token joins
         if self.class_token is not None:
-            token = self.class_token.expand(len(x), -1, -1)  # (B, 1, D), one for all: no copy
+            token = self.class_token.expand(x.shape[0], -1, -1)  # (B, 1, D), one for all: no copy
             x = insert_class_token(self.config, x, token)  # (B, N + 1, D)
         if self.config.position_class_token:
             x = position(x)

@@ -22,7 +22,7 @@ def save_model(path: str | Path, model: VisionTransformer, data=None, **notes) -
     """
     header = {"config": dataclasses.asdict(model.config), "notes": notes}
     if data is not None:
-        stored = ("name", "class_names", "mean", "std", "provenance")
+        stored = ("name", "class_names", "mean", "std", "provenance", "fingerprint")
         header["data"] = {name: getattr(data, name) for name in stored}
     tensors = {n: value.detach().cpu().contiguous() for n, value in model.state_dict().items()}
     with atomic_write(path) as file:

@@ -70,8 +70,13 @@ def new_figure(width: float, height: float, title: str | None = None) -> Picture
     figure = Picture(figsize=(width, height), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     if title:
-        figure.suptitle(title, fontsize=12)
+        figure.suptitle(plain(title), fontsize=12)
     return figure
+
+
+def plain(text) -> str:
+    """`text` with each dollar sign as it is: matplotlib would read what stands between as TeX."""
+    return str(text).replace("$", r"\$")
 
 
 def save(figure: Figure, path: str | os.PathLike, dpi: int | None = None) -> pathlib.Path:
@@ -104,13 +109,14 @@ def as_tensor(image) -> torch.Tensor:
     Raises ValueError for another shape, type or range.
     """
     if isinstance(image, (str, os.PathLike)):
-        from PIL import Image
+        from ...data.decode import open_upright  # Pillow is not imported for tensors
 
-        with Image.open(image) as file:
-            return as_tensor(file.copy())
-    if hasattr(image, "getbands"):  # a PIL image; PIL is not imported for tensors
+        return as_tensor(open_upright(image))
+    if hasattr(image, "getbands"):  # a PIL image
         if image.mode not in ("L", "RGB", "RGBA"):
-            image = image.convert("RGBA" if image.mode in ("LA", "PA") else "RGB")
+            from ...data.decode import to_rgb
+
+            image = image.convert("RGBA") if image.mode in ("LA", "PA") else to_rgb(image)
         array = np.array(image)
         return torch.from_numpy(array[None] if array.ndim == 2 else array.transpose(2, 0, 1).copy())
     if not isinstance(image, torch.Tensor):

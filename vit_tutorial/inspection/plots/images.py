@@ -5,7 +5,7 @@ from matplotlib.patches import Rectangle
 
 from ...common.validation import require_int
 from ...model.patches import patchify
-from .base import COLORS, as_tensor, draw_image, new_figure, number_cells
+from .base import COLORS, as_tensor, draw_image, new_figure, number_cells, plain
 
 SLOTS = 16  # patches that the drawn sequence has room for
 CHANNELS = {1: ("I",), 3: ("R", "G", "B"), 4: ("R", "G", "B", "A")}
@@ -196,7 +196,7 @@ def image_grid(
             continue
         draw_image(axes, pictures[i])
         if titles is not None:
-            axes.set_title(str(titles[i]), fontsize=9)
+            axes.set_title(plain(titles[i]), fontsize=9)
     return figure
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 
-from .base import BLUE, GREEN, ORANGE, SERIES, new_figure
+from .base import BLUE, GREEN, ORANGE, SERIES, new_figure, plain
 
 UNITS = {"epochs": "epochs", "minutes": "minutes", "step": "training steps"}
 
@@ -150,7 +150,7 @@ def confusion(matrix, class_names, *, title: str | None = None):
             axes.text(
                 c, r, str(int(matrix[r, c])), ha="center", va="center", fontsize=size, color=color
             )
-    names = [str(name) for name in class_names]
+    names = [plain(name) for name in class_names]
     upright = K * max(map(len, names)) > 10 * side  # long names are written upright
     axes.set_xticks(
         range(K),

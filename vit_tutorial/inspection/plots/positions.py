@@ -1,5 +1,7 @@
 """Pictures on the grid of patches: similarity of positions, attention."""
 
+import math
+
 import torch
 from matplotlib.colors import Normalize
 from torch.nn.functional import interpolate
@@ -7,7 +9,7 @@ from torch.nn.functional import interpolate
 from .. import analysis
 from ..layout import TokenLayout
 from ..position_tables import position_table
-from .base import DIVERGING, as_tensor, draw_image, new_figure
+from .base import DIVERGING, DPI, as_tensor, draw_image, new_figure, plain
 
 
 def position_similarity(
@@ -16,7 +18,7 @@ def position_similarity(
     """For each patch a map: the cosine similarity of its position embedding with every patch's.
 
     All maps share one scale from -1 to 1, as in figure 7 (centre) of Dosovitskiy et al. 2021, which
-    leaves the class token out too.
+    leaves the class token out too. On a large grid not every patch gets a map; the title says so.
     positions: a table (T, D) or (1, T, D); or a ViT of this package, timm, torchvision or
         vit-pytorch (`position_tables`).
     layout: a TokenLayout, or the grid (rows, columns) of patches; None for the model's own, or for
@@ -26,13 +28,14 @@ def position_similarity(
     found = position_table(positions, layout)
     table, (rows, columns) = found.patches, found.layout.grid
     maps = analysis.cosine_similarity(table).view(rows, columns, rows, columns)
-    side = 5.6 / max(rows, columns)
-    figure = new_figure(max(columns * side, 2.5) + 1.4, max(rows * side, 1.8) + 1)
+    step, side = _every_map_that_fits(max(rows, columns))
+    down, across = range(0, rows, step), range(0, columns, step)
+    figure = new_figure(max(len(across) * side, 2.5) + 1.4, max(len(down) * side, 1.8) + 1)
     axes = figure.add_subplot()
-    gap = 0.05
-    for r in range(rows):
-        for c in range(columns):
-            extent = (c + gap, c + 1 - gap, r + 1 - gap, r + gap)
+    gap = 0.05 * step
+    for r in down:
+        for c in across:
+            extent = (c + gap, c + step - gap, r + step - gap, r + gap)
             image = axes.imshow(
                 maps[r, c].numpy(),
                 cmap=DIVERGING,
@@ -41,27 +44,44 @@ def position_similarity(
                 extent=extent,
                 interpolation="nearest",
             )
-    axes.set(xlim=(0, columns), ylim=(rows, 0), facecolor="0.7", aspect=1)
-    every = max(1, -(-max(rows, columns) // 16))
-    axes.set_xticks(
-        [c + 0.5 for c in range(0, columns, every)], [str(c) for c in range(0, columns, every)]
-    )
-    axes.set_yticks(
-        [r + 0.5 for r in range(0, rows, every)], [str(r) for r in range(0, rows, every)]
-    )
+    axes.set(xlim=(0, across[-1] + step), ylim=(down[-1] + step, 0), facecolor="0.7", aspect=1)
+    axes.set_xticks([c + step / 2 for c in across], [str(c) for c in across])
+    axes.set_yticks([r + step / 2 for r in down], [str(r) for r in down])
     axes.tick_params(length=0)
     axes.set_xlabel("column of the patch")
     axes.set_ylabel("row of the patch")
     axes.set_title(
-        title
-        or f"Similarity of {len(table)} position embeddings, width {table.shape[1]}:\n"
-        "one small map for each patch",
+        plain(title or _similarity_title(table)) + _left_out(step),
         fontsize=11,
     )
     figure.colorbar(
         image, ax=axes, shrink=0.8, label="cosine similarity with the patch at each place"
     )
     return figure
+
+
+PIXELS_A_CELL, INCHES = 2.4, 10  # the least for a cell of a small map; the most for all maps
+
+
+def _every_map_that_fits(side: int) -> tuple[int, float]:
+    """(every how many patches a map is drawn, inches of a map) for a grid of `side` patches.
+
+    A map has one cell for each patch. With fewer than two pixels for a cell, some would vanish.
+    """
+    inches = max(5.6 / side, PIXELS_A_CELL * side / DPI)
+    step = next(step for step in range(1, side + 1) if -(-side // step) * inches <= INCHES)
+    return step, max(inches, 5.6 / -(-side // step))
+
+
+def _similarity_title(table: torch.Tensor) -> str:
+    N, D = table.shape
+    return f"Similarity of {N} position embeddings, width {D}:\none small map for each patch"
+
+
+def _left_out(step: int) -> str:
+    if step == 1:
+        return ""
+    return f"\n(drawn for 1 patch in {step}, down and across: all would be too small)"
 
 
 def attention_map(
@@ -76,7 +96,8 @@ def attention_map(
     weights: (T,), not negative, in token order (a row of `MultiHeadSelfAttention.weights`).
     image: as in `plots.patches`; shown beside the map, as it is and with each patch as bright as
         its weight (the largest: as it is).
-    layout: as in `position_similarity`. The title gives the share that goes to a class token.
+    layout: as in `position_similarity`, but where an image is given, its sides decide the grid. The
+        title gives the share that goes to a class token.
     Raises ValueError when the counts do not fit, or for weights below 0.
     """
     weights = torch.as_tensor(weights).detach().float().cpu()
@@ -90,9 +111,11 @@ def attention_map(
             f"attention weights are not negative, these go from {weights.min():.3g} "
             f"to {weights.max():.3g}: apply softmax"
         )
+    picture = None if image is None else as_tensor(image)
+    if layout is None and picture is not None:
+        layout = _grid_of(len(weights), picture.shape[1:])
     patch_weights, (rows, columns) = analysis.patch_rows(weights[:, None], layout)
     values = patch_weights.view(rows, columns)
-    picture = None if image is None else as_tensor(image)
     height, width = (rows, columns) if picture is None else picture.shape[1:]
     count = 1 if picture is None else 3
     panel = (3.6 if picture is None else 2.7) / max(1, height / width)  # inches across one panel
@@ -124,6 +147,20 @@ def attention_map(
     axes.set_xlabel(f"{rows} x {columns} patches")
     figure.colorbar(drawn, ax=axes, shrink=0.85, label="attention weight (share of 1)")
     return figure
+
+
+def _grid_of(tokens: int, size: tuple[int, int]) -> tuple[int, int]:
+    """The grid of square patches of an image of `size` (H, W) with so many tokens, or one fewer."""
+    height, width = size
+    for patches in (tokens, tokens - 1):
+        side = math.isqrt(height * width // patches) if patches else 0
+        if side and not height % side and not width % side:
+            if (height // side) * (width // side) == patches:
+                return height // side, width // side
+    raise ValueError(
+        f"{tokens} weights do not fit square patches of an image of {height}x{width}, with a class "
+        "token or without: give the grid (rows, columns), or a TokenLayout"
+    )
 
 
 def _attention_title(weights: torch.Tensor, values: torch.Tensor) -> str:

@@ -40,12 +40,22 @@ def check_fit(
     check_stages_fit(resolutions, config)
 
 
+def data_identity(data: ImageData) -> dict:
+    """What must be the same for labels and batches to mean the same when a run is resumed."""
+    return {
+        "provenance": data.provenance,
+        "images": len(data.train),
+        "classes": list(data.class_names),
+        "list of files": data.fingerprint,  # as a hash
+    }
+
+
 def check_same(state: dict, settings: TrainSettings, model: nn.Module, data: ImageData) -> None:
     """Raise ValueError, naming each difference, unless `state` comes from a run with these
     settings, this configuration and this data."""
     expected = {
         "settings": dataclasses.asdict(settings),
-        "data": {"provenance": data.provenance, "images": len(data.train)},
+        "data": data_identity(data),
     }
     if dataclasses.is_dataclass(model.config):
         expected["config"] = dataclasses.asdict(model.config)

@@ -5,6 +5,8 @@ from collections import Counter
 
 import torch
 
+from .fit import data_identity
+
 OF_HISTORY = ("rows", "steps", "steps_by_side", "epochs", "minutes")
 OF_RUN = ("loss_sum", "loss_count", "evals_done", "lr")  # since the last evaluation
 
@@ -17,7 +19,7 @@ def get_run_state(run) -> dict:
         # These three are compared before a resume, see `check_same`.
         "settings": dataclasses.asdict(run.settings),
         "config": dataclasses.asdict(config) if dataclasses.is_dataclass(config) else None,
-        "data": {"provenance": run.data.provenance, "images": len(run.data.train)},
+        "data": data_identity(run.data),
         # These are restored.
         "step": run.step.state(),
         "batches": run.batches.state(),

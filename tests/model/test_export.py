@@ -1,0 +1,83 @@
+"""A model leaves PyTorch's Python: torch.export and tracing with a batch of any size, and ONNX."""
+
+import importlib.util
+
+import pytest
+import torch
+
+from vit_tutorial import VisionTransformer, ViTConfig
+
+SIZES = (1, 2, 7)
+
+
+def small(**changes):
+    torch.manual_seed(0)
+    config = dict(image_size=16, patch_size=4, num_classes=5, dim=16, depth=2, num_heads=2)
+    return VisionTransformer(ViTConfig(**config | dict(mlp_dim=32) | changes)).eval()
+
+
+VARIANTS = [
+    dict(pool="class"),
+    dict(pool="mean"),
+    dict(pool="class", class_token="last"),
+    dict(pool="class", position_class_token=False),
+    dict(pool="mean", position="sinusoidal_2d"),
+    dict(pool="class", position="relative"),
+    dict(pool="class", position="rotary", dim=32),
+]
+
+
+@pytest.mark.parametrize("changes", VARIANTS, ids=lambda c: "-".join(map(str, c.values())))
+def test_torch_export_with_a_free_batch_size(changes):
+    model = small(**changes)
+    batch = torch.export.Dim("batch", min=1, max=64)
+    example = (torch.randn(3, 3, 16, 16),)
+    exported = torch.export.export(model, example, dynamic_shapes=({0: batch},)).module()
+    for size in SIZES:
+        images = torch.randn(size, 3, 16, 16)
+        torch.testing.assert_close(exported(images), model(images))
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore:.*jit.*:DeprecationWarning")
+@pytest.mark.parametrize("changes", VARIANTS, ids=lambda c: "-".join(map(str, c.values())))
+def test_tracing_does_not_fix_the_batch_size(changes):
+    model = small(**changes)
+    traced = torch.jit.trace(model, torch.randn(3, 3, 16, 16), check_trace=False)
+    for size in SIZES:
+        images = torch.randn(size, 3, 16, 16)
+        torch.testing.assert_close(traced(images), model(images))
+
+
+@pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("onnx", "onnxscript", "onnxruntime"))),
+    reason="onnx, onnxscript and onnxruntime are not installed",
+)
+def test_onnx_with_a_free_batch_size(tmp_path):
+    import onnxruntime
+
+    model, path = small(pool="class"), tmp_path / "model.onnx"
+    batch = torch.export.Dim("batch", min=1, max=64)
+    torch.onnx.export(
+        model, (torch.randn(3, 3, 16, 16),), path, dynamo=True, dynamic_shapes=({0: batch},)
+    )
+    session = onnxruntime.InferenceSession(path)
+    (name,) = (found.name for found in session.get_inputs())
+    for size in SIZES:
+        images = torch.randn(size, 3, 16, 16)
+        (logits,) = session.run(None, {name: images.numpy()})
+        torch.testing.assert_close(torch.from_numpy(logits), model(images), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (dict(image_size=224.0), "a side of image_size is 224.0"),
+        (dict(image_size=(224, "224")), "a side of image_size is '224'"),
+        (dict(image_size=(224, 224, 3)), "give one side, or"),
+        (dict(patch_size=(4, 8)), "patch_size is \\(4, 8\\): it must be a whole number"),
+        (dict(patch_size=16.0), "patch_size is 16.0"),
+    ],
+)
+def test_sizes_that_are_none_are_named(changes, words):
+    with pytest.raises(ValueError, match=words):
+        ViTConfig(**changes)
