@@ -478,7 +478,8 @@ def test_figures_have_titles_and_axes_have_labels():
 
 
 def test_a_figure_shows_itself_as_a_png(image):
-    assert plots.patches(image, 8)._repr_png_().startswith(b"\x89PNG")
+    data, _ = plots.patches(image, 8)._repr_mimebundle_()
+    assert data["image/png"].startswith(b"\x89PNG")
 
 
 def test_save_writes_a_whole_file_or_none(tmp_path, image):
