@@ -502,7 +502,7 @@ def test_plots_need_no_pyplot_and_the_package_no_plots():
         "import sys, torch, vit_tutorial; assert 'matplotlib' not in sys.modules; "
         "import vit_tutorial.inspection; assert 'matplotlib' not in sys.modules; "
         "from vit_tutorial.inspection import plots; "
-        "plots.patches(torch.rand(3, 8, 8), 4)._repr_png_(); "
+        "plots.patches(torch.rand(3, 8, 8), 4)._repr_mimebundle_(); "
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
