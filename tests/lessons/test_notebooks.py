@@ -13,6 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from old_lessons import NOT_REWRITTEN
 
 import notebooks as tool
+from vit_tutorial.checks import recaps
 
 ROOT = Path(__file__).parents[2]
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -139,6 +140,18 @@ def test_links_of_a_lesson_point_to_something(path):
                     places = [path.parent / file, path.parent.parent / "notebooks" / file]
                     lost += [target] * (not any(place.exists() for place in places))
     assert lost == []
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_a_core_lesson_ends_with_its_own_recap(path):
+    code = "\n".join(cell.source for cell in tool.code_cells(nbformat.read(path, as_version=4)))
+    calls = re.findall(r'check_recap\("(\w+)", answers\)', code)
+    if lesson_heads.group(path) == "core" and path.stem not in NOT_REWRITTEN:
+        assert calls == [tool.number(path)]
+        assert "answers = {1: None, 2: None, 3: None, 4: None, 5: None}" in code
+        assert tool.number(path) in recaps.lessons()
+    else:
+        assert calls in ([], [tool.number(path)])
 
 
 # --- what `check` finds --------------------------------------------------------------------------
@@ -343,7 +356,7 @@ def test_check_finds_a_time_line_that_is_not_the_measured_one(lesson, folder):
 
 def test_check_finds_a_lesson_that_is_too_long(lesson):
     lesson[0].cells.append(new_markdown_cell("word " * 170 * 46))
-    assert "takes 46 minutes to read and try, 46 with the exercises: at most" in problems(lesson)
+    assert "takes 47 minutes to read and try, 47 with the exercises: at most" in problems(lesson)
 
 
 def test_check_finds_a_head_without_needs(lesson):
