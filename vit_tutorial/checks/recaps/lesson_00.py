@@ -3,7 +3,7 @@
 from .answer import Answer
 
 QUESTIONS = (
-    Answer(16, "32 / 8 = 4 patches fit across and 4 fit down: 4 · 4 = 16 rows.", see="section 0.1"),
+    Answer(16, "There are 32 / 8 = 4 patches across and 4 down: 4 · 4 = 16.", see="section 0.1"),
     Answer("a", "The map shows how far the probability falls.", see="section 0.2"),
     Answer("b", "What random weights show as well was not learned.", see="section 0.2"),
     Answer("c", "All patches are still there. Only their places have changed.", see="section 0.3"),
