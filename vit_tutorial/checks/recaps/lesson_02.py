@@ -5,7 +5,7 @@ from .answer import Answer
 QUESTIONS = (
     Answer(
         50,
-        "7 x 7 patches of 32 pixels make 49 tokens, and the class token is one more.",
+        "There are 7 x 7 = 49 patches of 32 pixels, and the class token is one more.",
         see="section 2.1",
     ),
     Answer(

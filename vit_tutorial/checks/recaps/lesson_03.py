@@ -10,7 +10,7 @@ QUESTIONS = (
     ),
     Answer(
         197,
-        "14 x 14 patches make 196 tokens, and the class token has a row as well.",
+        "There are 14 x 14 = 196 patch tokens, and the class token has a row as well.",
         see="section 3.4",
     ),
     Answer(
