@@ -144,7 +144,7 @@ def split_and_merge(tokens: int, heads: int, *, title: str):
             between = ((left - 0.2, tokens / 2), (left + gap - 0.6, tokens / 2))
             axes.add_patch(FancyArrowPatch(*between, **arrow))
         left += gap - 0.4
-    axes.set(xlim=(-0.1, left - gap + 0.5), ylim=(tokens + 0.1, -1.9))
+    axes.set(xlim=(-0.1, left - gap + 0.9), ylim=(tokens + 0.1, -1.9))
     return figure
 
 
