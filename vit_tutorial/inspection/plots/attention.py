@@ -223,6 +223,41 @@ def map_rows(
     return figure
 
 
+def path_lengths(icons: torch.Tensor, *, title: str):
+    """How the first token reaches the last output: along a chain of states, or directly.
+
+    icons: a small picture for each token, (T, C, h, w). The way of the first token is orange.
+    """
+    T = len(icons)
+    figure = _sharp(7.2, 2.9, title)
+    panels = figure.subplots(1, 2)
+    for axes, name in zip(
+        panels, ("recurrent: one state after the other", "attention: all at once")
+    ):
+        chain = axes is panels[0]
+        axes.set(xlim=(-0.6, T - 0.4), ylim=(-0.6, 1.75))
+        axes.axis("off")
+        axes.set_title(f"{name}\n{T if chain else 1} step{'s' if chain else ''}", fontsize=10)
+        outputs = range(T) if chain else [T - 1]
+        for t in outputs:
+            axes.plot([t], [1.2], "o", markersize=17, color=COLORS["patch"])
+        for t in range(T):
+            _icon(axes, icons[t], (t, 0), 5)
+            ends = ((t, 0.28), (t, 0.95)) if chain else ((t, 0.28), (T - 1.03, 1.02))
+            _step(axes, *ends, lit=t == 0)
+            if chain and t:
+                _step(axes, (t - 0.76, 1.2), (t - 0.24, 1.2), lit=True)
+        axes.text(T - 1, 1.55, "last output", ha="center", va="center", fontsize=9)
+        axes.text(0, -0.5, "first token", ha="center", va="center", fontsize=9)
+    return figure
+
+
+def _step(axes, start, end, lit: bool) -> None:
+    style = dict(color=ORANGE, lw=2.4, zorder=3) if lit else dict(color="0.7", lw=1.2)
+    arrow = dict(arrowstyle="-|>", mutation_scale=12, shrinkA=0, shrinkB=0)
+    axes.add_patch(FancyArrowPatch(start, end, **arrow, **style))
+
+
 def _sharp(width: float, height: float, title: str):
     """An empty figure whose small numbers stay crisp on fine screens."""
     figure = new_figure(width, height, title)
