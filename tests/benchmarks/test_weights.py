@@ -113,7 +113,8 @@ def test_one_call_trains_ships_and_writes_the_card(benchmark, tmp_path, monkeypa
 
 
 def test_the_shapes_give_one_model_with_a_class_token(benchmark, tmp_path, monkeypatch):
-    monkeypatch.setattr(benchmark.sources, "load", lambda *_, **__: small())
+    little = small()
+    monkeypatch.setattr(benchmark.sources, "load", lambda *_, **__: little)
     words = ["shapes", "--epochs", "1", "--model", "CIFAR-32x1/8", "--out", str(tmp_path)]
     monkeypatch.setattr("sys.argv", ["weights.py", *words])
     benchmark.main()

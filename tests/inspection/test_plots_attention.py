@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from matplotlib.colors import to_rgb
 
 from vit_tutorial import data, patchify
 from vit_tutorial.inspection import plots
@@ -77,3 +78,12 @@ def test_map_rows_scale_each_map_by_itself_or_all_alike(top):
     assert tops == pytest.approx([float(m.max()) for m in maps] if top is None else [top] * 5)
     assert figure.axes[5].get_ylabel() == "trained"
     assert figure.axes[5].get_xlabel() == f"largest {float(maps[0].max()):.2f}"
+
+
+def test_path_lengths_draw_a_chain_of_states_and_one_step():
+    chain, fan = drawn(plots.path_lengths(ICONS, title="two ways")).axes
+    assert chain.get_title().endswith("6 steps") and fan.get_title().endswith("1 step")
+    arrows = lambda axes: [p for p in axes.patches if type(p).__name__ == "FancyArrowPatch"]
+    lit = lambda axes: [p for p in arrows(axes) if p.get_edgecolor()[:3] == to_rgb(ORANGE)]
+    assert (len(arrows(chain)), len(lit(chain))) == (11, 6)
+    assert (len(arrows(fan)), len(lit(fan))) == (6, 1)

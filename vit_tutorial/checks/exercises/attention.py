@@ -132,7 +132,7 @@ def fitted_divisor(q, k, weights) -> float | None:
     if not log_rows.square().sum() > 0:
         return None
     c = float(raw_rows.square().sum() / (raw_rows * log_rows).sum())
-    fits = math.isfinite(c) and close((raw / c).softmax(-1).to(weights.dtype), weights)
+    fits = math.isfinite(c) and c > 0 and close((raw / c).softmax(-1).to(weights.dtype), weights)
     return c if fits else None
 
 
@@ -151,7 +151,8 @@ def divisors(e: Evidence) -> dict[int, float] | None:
         if weights is None or weights.shape != (*q.shape[:3], k.shape[2]) or output is None:
             return None
         c = fitted_divisor(q, k, weights)
-        if c is None or not close(output, (weights @ v).to(output.dtype), loose=True):
+        read = weights.double() @ v.double()
+        if c is None or not close(output, read.to(output.dtype), loose=True):
             return None
         found[i] = c
     return found

@@ -6,7 +6,14 @@ shown once; `show(figure, alt)` shows any figure with a description; `save(figur
 """
 
 from .architecture import architecture
-from .attention import map_rows, reading, ring, split_and_merge, weight_tables
+from .attention import (
+    map_rows,
+    path_lengths,
+    reading,
+    ring,
+    split_and_merge,
+    weight_tables,
+)
 from .base import COLORS, save
 from .block import encoder_block
 from .blocks import similarity_blocks

@@ -21,7 +21,7 @@ def weight_tables(tables: Mapping[str, torch.Tensor], icons: torch.Tensor, *, ti
         drawn beside its row and above its column. On the right of each row stands what its token
         reads, as a picture: the average of the icons by the row's weights.
     """
-    figure = _sharp(0.4 + 3.4 * len(tables), 4.1, title)
+    figure = _sharp(0.4 + 3.25 * len(tables), 4.1, title)
     for axes, (name, weights) in zip(
         figure.subplots(1, len(tables), squeeze=False)[0], tables.items()
     ):
@@ -58,7 +58,7 @@ def reading(
     parts: "query" (d,), "keys" (T, d), "scores" (T,), "weights" (T,), "values" (T, d) and
         "output" (d,). Vectors are strips of d coloured cells, on one scale.
     """
-    figure = _sharp(7.2, 4.4, title)
+    figure = _sharp(6.9, 4.4, title)
     axes = figure.add_subplot()
     parts = {name: values.detach().cpu() for name, values in parts.items()}
     T = len(icons)
@@ -114,7 +114,7 @@ def split_and_merge(tokens: int, heads: int, *, title: str):
     by_head = [(h, t) for h in range(heads) for t in range(tokens)]
     wrong = [by_head[i : i + heads] for i in range(0, len(by_head), heads)]
     columns = [[[(h, t)] for t in range(tokens)] for h in range(heads)]
-    figure = _sharp(7.2, 3.2, title)
+    figure = _sharp(6.9, 3.2, title)
     axes = figure.add_subplot()
     gap, left = 1.7, 0.0
     axes.axis("off")
@@ -144,7 +144,7 @@ def split_and_merge(tokens: int, heads: int, *, title: str):
             between = ((left - 0.2, tokens / 2), (left + gap - 0.6, tokens / 2))
             axes.add_patch(FancyArrowPatch(*between, **arrow))
         left += gap - 0.4
-    axes.set(xlim=(-0.1, left - gap + 0.5), ylim=(tokens + 0.1, -1.9))
+    axes.set(xlim=(-0.1, left - gap + 0.9), ylim=(tokens + 0.1, -1.9))
     return figure
 
 
@@ -156,7 +156,7 @@ def ring(weights: torch.Tensor, lengths: torch.Tensor, *, title: str):
     """
     T = len(lengths)
     most = weights.argmax(dim=-1).tolist()
-    figure = _sharp(7.2, 3.5, title)
+    figure = _sharp(6.9, 3.5, title)
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
     # Place 0 on top, then clockwise: the left neighbour of a place is the one before it.
     at = [(math.sin(2 * math.pi * t / T), math.cos(2 * math.pi * t / T)) for t in range(T)]
@@ -208,7 +208,7 @@ def map_rows(
         for `top`, or for each map's own largest value where `top` is None.
     """
     n = len(images)
-    figure = _sharp(7.2, 1.25 * (len(rows) + 1) + 0.4, title)
+    figure = _sharp(6.9, 1.25 * (len(rows) + 1) + 0.4, title)
     grid = figure.subplots(len(rows) + 1, n, squeeze=False)
     grid[0, 0].set_ylabel("image", fontsize=9)
     for axes, image in zip(grid[0], images):
@@ -221,6 +221,41 @@ def map_rows(
             axes.set(xticks=[], yticks=[])
             axes.set_xlabel(f"largest {float(values.max()):.2f}", fontsize=8, labelpad=2)
     return figure
+
+
+def path_lengths(icons: torch.Tensor, *, title: str):
+    """How the first token reaches the last output: along a chain of states, or directly.
+
+    icons: a small picture for each token, (T, C, h, w). The way of the first token is orange.
+    """
+    T = len(icons)
+    figure = _sharp(6.9, 2.9, title)
+    panels = figure.subplots(1, 2)
+    for axes, name in zip(
+        panels, ("recurrent: one state after the other", "attention: all at once")
+    ):
+        chain = axes is panels[0]
+        axes.set(xlim=(-0.6, T - 0.4), ylim=(-0.6, 1.75))
+        axes.axis("off")
+        axes.set_title(f"{name}\n{T if chain else 1} step{'s' if chain else ''}", fontsize=10)
+        outputs = range(T) if chain else [T - 1]
+        for t in outputs:
+            axes.plot([t], [1.2], "o", markersize=17, color=COLORS["patch"])
+        for t in range(T):
+            _icon(axes, icons[t], (t, 0), 5)
+            ends = ((t, 0.28), (t, 0.95)) if chain else ((t, 0.28), (T - 1.03, 1.02))
+            _step(axes, *ends, lit=t == 0)
+            if chain and t:
+                _step(axes, (t - 0.76, 1.2), (t - 0.24, 1.2), lit=True)
+        axes.text(T - 1, 1.55, "last output", ha="center", va="center", fontsize=9)
+        axes.text(0, -0.5, "first token", ha="center", va="center", fontsize=9)
+    return figure
+
+
+def _step(axes, start, end, lit: bool) -> None:
+    style = dict(color=ORANGE, lw=2.4, zorder=3) if lit else dict(color="0.7", lw=1.2)
+    arrow = dict(arrowstyle="-|>", mutation_scale=12, shrinkA=0, shrinkB=0)
+    axes.add_patch(FancyArrowPatch(start, end, **arrow, **style))
 
 
 def _sharp(width: float, height: float, title: str):
