@@ -10,7 +10,16 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-MODULES = ("patches", "tokens", "positions", "attention", "encoder", "training")
+MODULES = (
+    "patches",
+    "tokens",
+    "positions",
+    "attention",
+    "encoder",
+    "influence",
+    "training",
+    "tutorials",
+)
 
 
 @dataclass(frozen=True)
