@@ -16,6 +16,12 @@ MODULES = (
     "positions",
     "attention",
     "encoder",
+MODULES = (
+    "patches",
+    "tokens",
+    "positions",
+    "attention",
+    "encoder",
     "training",
     "counting",
     "experiments",
@@ -25,6 +31,9 @@ MODULES = (
     "recipe",
     "grids",
     "tables",
+    "influence",
+    "tutorials",
+)
 )
 
 
