@@ -72,7 +72,11 @@ def _draw_cells(count: int, draw: torch.Generator) -> torch.Tensor:
     def between(low: float, high: float, *size: int) -> torch.Tensor:
         return low + (high - low) * torch.rand(count, *size, generator=draw)
 
-    radius, x, y = between(2.2, 3.2, 2, 1, 1), between(3.5, 4.5, 2, 1, 1), between(3.5, 4.5, 2, 1, 1)
+    radius, x, y = (
+        between(2.2, 3.2, 2, 1, 1),
+        between(3.5, 4.5, 2, 1, 1),
+        between(3.5, 4.5, 2, 1, 1),
+    )
     centres = torch.arange(CELL) + 0.5
     dx, dy = centres - x, centres[:, None] - y  # (count, 2, 1, 8), (count, 2, 8, 1)
     disc = (dx[:, :1] ** 2 + dy[:, :1] ** 2).sqrt() - radius[:, :1]

@@ -121,8 +121,8 @@ def budget(
     if made:
         if model is not None:
             raise ValueError(
-                f"the studies on {data_name} have a model of their own; {model!r} is for other data "
-                "(--data)"
+                f"the studies on {data_name} have a model of their own; {model!r} is for other "
+                "data (--data)"
             )
         config = dict(patch_size=8, dim=64, depth=2, num_heads=4, mlp_dim=128, pool="mean")
         settings = dict(epochs=12.0, lr=3e-3)
@@ -133,7 +133,7 @@ def budget(
             for key in ("patch_size", "dim", "depth", "num_heads", "mlp_dim", "pool")
         }
         settings = dict(epochs=10.0, lr=3e-3, schedule="linear")
-    # On made images evaluations say when 90 % is reached; on others they cost a third of a short run.
+    # On made images evaluations say when 90 % is reached; elsewhere they cost too much time.
     settings |= dict(num_evaluations=24 if made else 5)
     return config, settings | ({} if epochs is None else dict(epochs=float(epochs)))
 

@@ -10,7 +10,17 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-MODULES = ("patches", "tokens", "positions", "attention", "encoder", "training", "statistics", "recipe", "grids")
+MODULES = (
+    "patches",
+    "tokens",
+    "positions",
+    "attention",
+    "encoder",
+    "training",
+    "statistics",
+    "recipe",
+    "grids",
+)
 
 
 @dataclass(frozen=True)

@@ -149,9 +149,7 @@ MISTAKES = (
         explanation="Your targets are pixels; asked for are shares.",
         hint="What should each row add up to?",
         buggy=with_share(lambda boxes, side: foreign(boxes, side) * side**2),
-        variants=(
-            lambda y, z, boxes, K, side: cutmix_targets(y, z, boxes, K, side) * side**2,
-        ),
+        variants=(lambda y, z, boxes, K, side: cutmix_targets(y, z, boxes, K, side) * side**2,),
     ),
     Mistake(
         name="length_for_area",
@@ -192,6 +190,5 @@ check_cutmix_targets = Check(
     ),
     cases=cutmix_targets_cases,
     reference=cutmix_targets,
-    mistakes=MISTAKES
-    + general_mistakes(cutmix_targets, without=("wrong_device", "detached")),
+    mistakes=MISTAKES + general_mistakes(cutmix_targets, without=("wrong_device", "detached")),
 )

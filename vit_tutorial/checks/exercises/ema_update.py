@@ -13,7 +13,7 @@ CALLS = 4
 
 
 def ema_update(average, weights, decay):
-    """At the first call (average None) the weights; later decay * average + (1 - decay) * weights."""
+    """The weights at first (average None); then decay * average + (1 - decay) * weights."""
     if average is None:
         return {name: w.detach().clone() for name, w in weights.items()}
     return mix(average, weights, decay, 1 - decay)
@@ -29,9 +29,7 @@ def as_in_training(fn, inputs):
 
     What came back is copied after the next step: an average that shares memory has moved by then.
     """
-    weights = {
-        name: torch.nn.Parameter(inputs[f"{name}, step 0"].clone()) for name in NAMES
-    }
+    weights = {name: torch.nn.Parameter(inputs[f"{name}, step 0"].clone()) for name in NAMES}
     average, seen, written = None, [], False
     for call in range(CALLS):
         before = {name: w.detach().clone() for name, w in weights.items()}
@@ -46,7 +44,11 @@ def as_in_training(fn, inputs):
             {n: v.detach().clone() if type(v) in TENSORS else v for n, v in average.items()}
         )
     grads = any(type(v) in TENSORS and v.requires_grad for v in average.values())
-    return seen, {"names": sorted(map(str, average)), "weights written into": written, "gradient": grads}
+    return seen, {
+        "names": sorted(map(str, average)),
+        "weights written into": written,
+        "gradient": grads,
+    }
 
 
 def record_history(value, inputs) -> tuple[dict, dict]:
@@ -210,7 +212,10 @@ def e_values_right(e: Evidence) -> bool:
     return all(
         a.error is None
         and a.tensors.keys() == b.tensors.keys()
-        and all(torch.allclose(a.tensors[n].double(), b.tensors[n].double(), atol=1e-5) for n in b.tensors)
+        and all(
+            torch.allclose(a.tensors[n].double(), b.tensors[n].double(), atol=1e-5)
+            for n in b.tensors
+        )
         for a, b in zip(e.actual, e.expected)
     )
 

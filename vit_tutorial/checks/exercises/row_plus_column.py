@@ -103,7 +103,7 @@ MISTAKES = (
     ),
     Mistake(
         name="one_mean_for_all_entries",
-        explanation="You take off one number for the whole table: each of the D entries has a mean.",
+        explanation="You take off one number for all: each of the D entries has its own mean.",
         hint="What is the shape of the mean of N vectors of D entries?",
         buggy=number_mean,
     ),
@@ -163,9 +163,7 @@ MISTAKES = (
             sum(parts(table, grid)[1:]).square().sum() + 0 * parts(table, grid)[0].sum()
         ),
         variants=(
-            lambda table, grid: (
-                (parts(table, grid)[1] + parts(table, grid)[2]).square().mean()
-            ),
+            lambda table, grid: (parts(table, grid)[1] + parts(table, grid)[2]).square().mean(),
         ),
     ),
     Mistake(
