@@ -1,4 +1,4 @@
-"""The embedded pairs: what their labels mean, what a bag of patches can know, the same every time."""
+"""The embedded pairs: what labels mean, what a bag of patches can know, the same every time."""
 
 import pytest
 import torch

@@ -14,12 +14,13 @@ def add_to(commands, data: argparse.ArgumentParser) -> None:
         help="compare position embeddings: many runs, paired by seed",
         description=(
             "Run a study of position embeddings, one row a run: kinds (every kind, at the stem, in "
-            "every layer, shared), start (every random start, learned and frozen), figure9 (other "
-            "hyperparameters). The same command resumes a study that was stopped. On 2 CPU cores "
-            "with --data shapes a run takes about 10 seconds."
+            "every layer, shared), loud (kinds that are all heard from the first step), start "
+            "(every random start, learned and frozen), figure9 (other hyperparameters). The same "
+            "command resumes a study that was stopped. On 2 CPU cores with --data shapes or pairs "
+            "a run takes about 10 seconds."
         ),
     )
-    study.add_argument("study", help="kinds, start or figure9")
+    study.add_argument("study", help="kinds, loud, start or figure9")
     study.add_argument(
         "--seeds", type=int, default=5, metavar="N", help="seeds 0 to N - 1 (default 5)"
     )

@@ -6,8 +6,7 @@ from typing import Protocol
 
 import torch
 
-
-# Sources whose images are made here, and whose labels say where something lies: no flips, no shifts.
+# Sources whose labels say where something lies: their images are not flipped or shifted.
 MADE = ("shapes", "pairs")
 
 

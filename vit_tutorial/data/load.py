@@ -20,7 +20,7 @@ def sources() -> dict[str, str]:
     """What `load` takes by name, with a line about each. It also takes the path of a folder."""
     return {
         "shapes": "made from a seed, 10 classes of 32x32 images, no download",
-        "pairs": "made from a seed, 12 classes of 32x32 images about where and how far, no download",
+        "pairs": "made from a seed, 12 classes of 32x32 images: where and how far, no download",
         "cifar10": "60,000 photographs, 10 classes of 32x32 images, fetched once (170 MB)",
     }
 
@@ -36,7 +36,7 @@ def load(
     download: bool = True,
     stream: bool | None = None,
 ) -> ImageData:
-    """The images of `source` on `device`: "shapes", "pairs", "cifar10", or the path of a folder of images.
+    """The images of `source` on `device`: a name in `sources()`, or the path of a folder of images.
 
     seed: which images are for training and which for validation. The test images are the same for
         every seed, so runs can be compared, and no seed trains on what another is tested on.

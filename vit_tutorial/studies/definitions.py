@@ -8,7 +8,7 @@ from ..model import ViTConfig
 from ..model.config import IN_ATTENTION, POSITION_SITES, POSITIONS
 from ..training import DEFAULT_MODEL, TrainSettings
 
-STUDIES = ("kinds", "start", "figure9")
+STUDIES = ("kinds", "loud", "start", "figure9")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +26,7 @@ def variants(study: str) -> list[Variant]:
     Raises ValueError for an unknown study.
     """
     require_choice("study", study, STUDIES)
-    return {"kinds": kinds, "start": starts, "figure9": figure9}[study]()
+    return {"kinds": kinds, "loud": loud_kinds, "start": starts, "figure9": figure9}[study]()
 
 
 def kinds() -> list[Variant]:
@@ -47,6 +47,24 @@ def kinds() -> list[Variant]:
                 )
             )
     return found
+
+
+def loud_kinds() -> list[Variant]:
+    """Seven kinds of positions, all as loud as sines from the first step.
+
+    A table that starts at 0.02 first has to be made louder, and waits (the study `start`). Here
+    what is learned starts at 1, so that kinds differ in what they say and not in how loudly.
+    """
+    loud = dict(position_std=1.0)
+    return [
+        Variant("none", dict(position="none")),
+        Variant("learned 1-D", dict(position="learned_1d") | loud),
+        Variant("random, frozen", dict(position="learned_1d", position_frozen=True) | loud),
+        Variant("sinusoidal 1-D", dict(position="sinusoidal_1d")),
+        Variant("sinusoidal 2-D", dict(position="sinusoidal_2d")),
+        Variant("relative", dict(position="relative", position_site="every_layer") | loud),
+        Variant("rotary", dict(position="rotary", position_site="every_layer")),
+    ]
 
 
 def starts() -> list[Variant]:
@@ -103,8 +121,8 @@ def budget(
     if made:
         if model is not None:
             raise ValueError(
-                f"the studies on {data_name} have a model of their own; {model!r} is for other data "
-                "(--data)"
+                f"the studies on {data_name} have a model of their own; {model!r} is for other "
+                "data (--data)"
             )
         config = dict(patch_size=8, dim=64, depth=2, num_heads=4, mlp_dim=128, pool="mean")
         settings = dict(epochs=12.0, lr=3e-3)
@@ -115,7 +133,7 @@ def budget(
             for key in ("patch_size", "dim", "depth", "num_heads", "mlp_dim", "pool")
         }
         settings = dict(epochs=10.0, lr=3e-3, schedule="linear")
-    # On made images evaluations say when 90 % is reached; on others they cost a third of a short run.
+    # On made images evaluations say when 90 % is reached; elsewhere they cost too much time.
     settings |= dict(num_evaluations=24 if made else 5)
     return config, settings | ({} if epochs is None else dict(epochs=float(epochs)))
 

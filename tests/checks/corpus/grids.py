@@ -1,4 +1,4 @@
-"""Tables on a grid: row plus column, and a larger grid. By the author of the checks, unlike others."""
+"""Row plus column, and a larger grid: by the author of the checks, unlike the other modules."""
 
 import numpy as np
 import torch

@@ -268,7 +268,7 @@ def ema_swapped(average, weights, decay):
 @known(EMA, "starts_at_zero")
 def ema_zero(average, weights, decay):
     if average is None:
-        average = {name: 0 for name in weights}
+        average = dict.fromkeys(weights, 0)
     return {n: decay * average[n] + (1 - decay) * weights[n].detach() for n in weights}
 
 

@@ -13,7 +13,7 @@ CALLS = 4
 
 
 def ema_update(average, weights, decay):
-    """At the first call (average None) the weights; later decay * average + (1 - decay) * weights."""
+    """The weights at first (average None); then decay * average + (1 - decay) * weights."""
     if average is None:
         return {name: w.detach().clone() for name, w in weights.items()}
     return mix(average, weights, decay, 1 - decay)

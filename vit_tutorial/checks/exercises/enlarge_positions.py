@@ -102,8 +102,8 @@ MISTAKES = (
     Mistake(
         name="along_the_line",
         explanation=(
-            "You interpolate along the line of patch numbers. The last patch of a row is then mixed "
-            "with the first of the next row."
+            "You interpolate along the line of patch numbers. The last patch of a row is then "
+            "mixed with the first of the next row."
         ),
         hint="Which patches are neighbours of patch 3 on a grid of 4 columns?",
         buggy=as_line,
@@ -189,7 +189,7 @@ check_enlarge_positions = Check(
     name="check_enlarge_positions",
     signature=(
         "fn(table (1, N, D), old (R, C), new (R', C')) -> (1, N', D): the table seen as a picture "
-        "with D channels, interpolated bilinearly (corners not aligned); patches row by row, N = R C"
+        "with D channels, interpolated bilinearly, corners not aligned; patches row by row"
     ),
     cases=enlarge_positions_cases,
     reference=enlarge_positions,

@@ -201,7 +201,7 @@ MISTAKES = (
     ),
     Mistake(
         name="ends_of_the_interval",
-        explanation="You return the two ends of the interval. Asked for: its middle and half width.",
+        explanation="You return the two ends of the interval, not its middle and half width.",
         hint="Which two numbers stand in 'mean ± half'?",
         buggy=lambda one, other: (
             paired_interval(one, other)[0] - paired_interval(one, other)[1],

@@ -103,7 +103,7 @@ MISTAKES = (
     ),
     Mistake(
         name="one_mean_for_all_entries",
-        explanation="You take off one number for the whole table: each of the D entries has a mean.",
+        explanation="You take off one number for all: each of the D entries has its own mean.",
         hint="What is the shape of the mean of N vectors of D entries?",
         buggy=number_mean,
     ),
