@@ -152,6 +152,8 @@ def from_text(text: Path, path: Path):
     nb = jupytext.read(text)
     if path.exists():
         nb = combine_inputs_with_outputs(nb, nbformat.read(path, as_version=4), fmt="py:percent")
+    # What stands before the first mark of a cell, or between two, must not become an empty cell.
+    nb.cells = [cell for cell in nb.cells if cell.source.strip() or is_setup(cell)]
     nb.nbformat, nb.nbformat_minor = 4, 5
     nb.metadata = nbformat.from_dict(
         {
@@ -457,12 +459,13 @@ def time_row(path: Path, seconds: float, peak: float) -> dict:
 def write_head(nb, row: dict | None) -> None:
     """Write what the notebook says of minutes and needs: its **Time.** line, and the columns of a
     map of lessons."""
-    minutes = reading_time.estimate(reading_time.count(nb.cells))
-    nb.cells[0].source = lesson_heads.with_time(nb.cells[0].source, minutes, row)
     facts = lesson_heads.facts(NOTEBOOKS)
     for cell in nb.cells:
         if cell.cell_type == "markdown":
             cell.source = lesson_heads.filled_map(cell.source, facts)
+    for _ in range(2):  # another line may have another number of words, and so of minutes
+        minutes = reading_time.estimate(reading_time.count(nb.cells))
+        nb.cells[0].source = lesson_heads.with_time(nb.cells[0].source, minutes, row)
 
 
 def rewrite_head(path: Path) -> None:
@@ -472,8 +475,8 @@ def rewrite_head(path: Path) -> None:
     write_head(nb, row)
     write(nb, path)
     if text.exists():
-        minutes = reading_time.minutes(path)
-        source = lesson_heads.with_time(text.read_text(encoding="utf-8"), minutes, row)
+        source = text.read_text(encoding="utf-8")
+        source = lesson_heads.with_time(source, reading_time.minutes(path), row)
         text.write_text(source, encoding="utf-8")
 
 
@@ -543,7 +546,7 @@ def main() -> int:
         return 0
     lessons = chosen(NOTEBOOKS, ".ipynb", args.numbers)
     if args.command == "head":
-        for path in lessons:
+        for path in [*lessons, *lessons]:  # the map in lesson 00 shows what the others say now
             rewrite_head(path)
         return 0
     if args.command == "text":

@@ -133,7 +133,8 @@ def test_links_of_a_lesson_point_to_something(path):
     lost = []
     for cell in nbformat.read(path, as_version=4).cells:
         if cell.cell_type == "markdown":
-            for target in re.findall(r"\]\(([^)\s]+)\)", cell.source):
+            text = re.sub(r"```.*?```|`[^`]*`|\$[^$]*\$", "", cell.source, flags=re.DOTALL)
+            for target in re.findall(r"\]\(([^)\s]+)\)", text):
                 file = target.partition("#")[0]
                 if not re.match(r"https?:|mailto:|attachment:|#", target) and file:
                     # a student copy lies one folder deeper, beside the other copies
@@ -283,6 +284,19 @@ def test_text_form_keeps_ids_and_puts_setup_and_badge_in_place(lesson, tmp_path)
     assert new.cells[1].source == tool.setup_cell(path)
     assert tool.badge(path) in new.cells[0].source
     assert new.cells[2].source == "print(6 * 8)"
+
+
+def test_text_form_has_no_empty_cells(lesson, tmp_path):
+    """Of a text form that begins with code or blank lines before the first mark."""
+    nb, path = lesson
+    nbformat.write(nb, path)
+    text = tmp_path / f"{NAME}.py"
+    tool.to_text(path, text)
+    header, first, rest = text.read_text(encoding="utf-8").partition("# %% [markdown]")
+    text.write_text(f"{header}\n# %%\n\n{first}{rest}\n# %%\n", encoding="utf-8")
+    assert [cell.source for cell in tool.from_text(text, path).cells] == [
+        cell.source for cell in nb.cells
+    ]
 
 
 def test_setup_cell_is_short_and_names_its_lesson():
