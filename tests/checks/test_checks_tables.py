@@ -8,7 +8,9 @@ from checks_common import SEEDS, is_accepted, is_named, mistake_id, mistakes, ve
 from corpus import entries
 
 from vit_tutorial import ViTConfig, checks
+from vit_tutorial.checks.exercises.neighbour_cosine import neighbour_cosine
 from vit_tutorial.checks.exercises.offset_numbers import offset_numbers
+from vit_tutorial.inspection.similarity import neighbour_cosine as of_package
 from vit_tutorial.model.relative import RelativeBias
 
 NAMES = ("check_neighbour_cosine", "check_shuffle_test", "check_offset_numbers")
@@ -35,6 +37,12 @@ def test_each_style_is_accepted(entry):
 def test_no_solution_passes_another_check(name, seed):
     for other in set(NAMES) - {name}:
         assert not verdict(name, checks.get(other).reference, seed).passed
+
+
+@pytest.mark.parametrize("case", checks.get(NAMES[0]).draw(0), ids=lambda case: case.about)
+def test_the_right_number_is_the_packages(case):
+    table, grid = case.inputs.values()
+    assert neighbour_cosine(table, grid) == pytest.approx(of_package(table, grid), abs=1e-5)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -3,12 +3,29 @@
 import torch
 from torch.nn import functional as F
 
-from ...inspection.similarity import neighbour_cosine
 from ..engine.case import Case, choice, numbers
 from ..engine.check import Check
 from ..engine.mistake import Evidence, Mistake
 from ..engine.observe import as_number, type_name
 from .general import general_mistakes
+
+
+def unit(table):
+    """Rows of length 1."""
+    return F.normalize(table, dim=-1)
+
+
+def edges(table, grid, rows_too=True, columns_too=True):
+    """The cosines of pairs that share an edge: side by side (rows), and below each other."""
+    x = unit(table).view(*grid, -1)
+    beside, below = (x[:, 1:] * x[:, :-1]).sum(-1), (x[1:] * x[:-1]).sum(-1)
+    kept = [part.flatten() for part, wanted in ((beside, rows_too), (below, columns_too)) if wanted]
+    return torch.cat(kept)
+
+
+def neighbour_cosine(table, grid):
+    """The right number; `inspection.similarity` has it for models, too (a test compares both)."""
+    return edges(table, grid).mean().item()
 
 
 def record_cosine(value, inputs) -> tuple[dict, dict]:
@@ -40,19 +57,6 @@ def neighbour_cosine_cases(generator: torch.Generator) -> list[Case]:
         case("as many patches as entries", 3, 4, 12),
         case("large grid", 8, 8, 16, torch.float32),
     ]
-
-
-def unit(table):
-    """Rows of length 1."""
-    return F.normalize(table, dim=-1)
-
-
-def edges(table, grid, rows_too=True, columns_too=True):
-    """The cosines of pairs that share an edge: side by side (rows), and below each other."""
-    x = unit(table).view(*grid, -1)
-    beside, below = (x[:, 1:] * x[:, :-1]).sum(-1), (x[1:] * x[:-1]).sum(-1)
-    kept = [part.flatten() for part, wanted in ((beside, rows_too), (below, columns_too)) if wanted]
-    return torch.cat(kept)
 
 
 def pairs(grid):

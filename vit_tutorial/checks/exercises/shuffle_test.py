@@ -3,12 +3,12 @@
 import torch
 from torch.nn import functional as F
 
-from ...inspection.similarity import neighbour_cosine
 from ..engine.case import Case, numbers
 from ..engine.check import Check
 from ..engine.mistake import Evidence, Mistake
 from ..engine.observe import as_number, type_name
 from .general import general_mistakes
+from .neighbour_cosine import neighbour_cosine
 
 
 def values(table, grid, orders) -> torch.Tensor:
