@@ -112,7 +112,7 @@ def test_reading_time_counts_words_lines_figures_guesses_and_exercises(tmp_path)
 
 
 def test_differences_are_corrected_for_the_comparisons_of_their_table(results):
-    """Lesson 08: with 5 seeds and 15 comparisons an interval is 2.25 times as wide."""
+    """Lesson 15: with 5 seeds and 15 comparisons an interval is 2.25 times as wide."""
     import results_common
 
     one, other = {0: 0.9, 1: 0.8, 2: 0.7, 3: 0.9, 4: 0.8}, dict.fromkeys(range(5), 0.7)

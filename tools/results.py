@@ -38,7 +38,7 @@ benchmarks/gpu.py ARCHIVE --out FOLDER` measures the same on a GPU, in parts of 
 
 **How to read ±.** A difference is the mean over seeds of the differences within each seed, in
 percentage points. Its interval is a 95 % interval corrected by Bonferroni for the number of
-comparisons in its table (lesson 08), so it is wider than the interval of a single comparison. A
+comparisons in its table (lesson 15), so it is wider than the interval of a single comparison. A
 difference is marked *(noise)* where the corrected interval contains 0. The ± beside an accuracy is
 the 95 % interval of that one mean.
 

@@ -38,7 +38,7 @@ def repository(tmp_path):
         "data/results/lesson_times.csv": "lesson,seconds\n06_training,1\n06b_recipe,2\n",
         "data/results/matrix.csv": "corner,target\nlowest,notebooks/06b_recipe.ipynb\n",
         "tools/lists.py": 'BUILDS = {"06b": 1, "06": 2}\n',
-        "tests/lists.py": 'OLD = ("06b_recipe", "06_training")\n',
+        "tests/lists.py": 'OLD = ("06b_recipe", "06_training")  # lesson 06b\n',
         "vit_tutorial/checks/recaps/lesson_06b.py": "QUESTIONS = ()\n",
         "docs/cards/06b.png": "",
     }.items():
@@ -62,7 +62,7 @@ def test_everything_that_names_the_lesson_follows(repository):
     ]  # fmt: skip
     assert "notebooks/17_budget.ipynb" in read("data/results/matrix.csv")
     assert read("tools/lists.py") == 'BUILDS = {"17": 1, "06": 2}\n'
-    assert read("tests/lists.py") == 'OLD = ("17_budget", "06_training")\n'
+    assert read("tests/lists.py") == 'OLD = ("17_budget", "06_training")  # lesson 17\n'
     assert read("CHANGELOG.md") == "06b_recipe is new"
     assert len(left) == 2 and "lesson 06 and 06b" in left[0] and "Lesson 06b" in left[1]
 
