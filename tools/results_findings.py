@@ -35,35 +35,52 @@ def _large_start() -> str:
 
 FINDINGS = {
     "00": Finding(
-        "Eight lines take an image through a whole ViT.", ("logits (1, 10); probability",)
+        "Ten lines of code are a whole ViT, and they name a cat.", ("ten lines say: cat",)
     ),
     "01": Finding(
         "Forget one `permute`: every shape fits, every patch is wrong.",
-        ("no error, the shape is (1, 196, 768)",),
+        ("error          answer: False", "right patches  answer: False"),
     ),
     "02": Finding(
-        "Read the wrong token: 99.9 % becomes 22.5 %, without an error.",
-        ("read at -1: 0.999     read at 0: 0.225",),
+        "Read the wrong token: 100 % becomes 20 %, without an error.",
+        ("class token 1.000   patch 0 0.199",),
     ),
     "03": Finding(
         "Without positions, accuracy stops at the 50 % that you derive first.",
-        ("none       shape  99.8%   half  50.0%   class  49.9%",),
+        ("none   shape 100.0%   half  50.0%   class  50.0%",),
     ),
     "04": Finding(
         "If queries and keys share a layer, training never finds every left neighbour.",
-        ("shared: none above the ceiling (0.015 for chance): True",),
+        ("one layer    seeds 0 to 4: 0.86  0.86  0.86  0.86  0.86",),
     ),
     "05": Finding(
         "Without residuals, three blocks turn all patches into one vector.",
-        ("without_residual             5e-01   6e-02   2e-04   2e-07",),
+        ("without         0.0000  0.0000  0.0000",),
     ),
     "06": Finding(
         "The best of 200 random models scores 17 %; on new images, 9 %.",
-        ("chosen on: 0.17", "others   : 0.09"),
+        ("chosen on  answer: 0.17", "others     answer: 0.09"),
     ),
-    "06b": Finding(_cutmix),
-    "08": Finding(_large_start),
-    # Entries for lessons of the new map, until each is there.
+    "11": Finding(
+        "To read single pixels, one table of attention would need 10 GB.",
+        ("50,176        2,517,630,976       10,070.52",),
+    ),
+    "13": Finding(
+        "Mirrored training images fold the table: left and right get similar positions.",
+        ("{'left-right': 0.95, 'up-down': 0.12}",),
+    ),
+    "14": Finding(
+        "Rotary positions know how far apart two patches are, not where.",
+        ("patch  0 reads patch  5: -0.378", "patch  5 reads patch 10: -0.378"),
+    ),
     "15": Finding(_large_start),
     "17": Finding(_cutmix),
+    "18": Finding(
+        "Activations take 32 times the memory of weights, gradients and averages.",
+        ("activations: 1.22 MB an image, 157 MB", "answer: 32"),
+    ),
+    "31": Finding(
+        "The 307 M parameters of ViT-L/16 are those of ViT-L/32.",
+        ("ViT-L/32: 306.5 M, the table says 307 M",),
+    ),
 }
