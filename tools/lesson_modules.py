@@ -17,6 +17,9 @@ BUILDS = {
     "06": ("training.schedule", "training.evaluation", "training.loop"),
     "06b": ("training.optimizers", "data.augment"),
     "08": ("studies.statistics",),
+    "14": ("model.positions", "model.relative"),
+    "15": ("studies.statistics",),
+    "17": ("training.optimizers", "data.augment"),
 }
 
 

@@ -9,6 +9,10 @@
                                             copy; the tests call it too
     python tools/notebooks.py times         execute, write data/results/lesson_times.csv and each
                                             lesson's **Time.** line
+    python tools/notebooks.py head          write each lesson's **Time.** line, and the minutes and
+                                            needs in lesson 00's map, without executing anything
+    python tools/notebooks.py rename 06b 17 --topic recipe
+                                            give a lesson another number or topic, everywhere
 
 Without numbers, a command takes all lessons. A thin script over jupytext (text form), nbclient
 (execution) and nbstripout (clean-up).
@@ -27,8 +31,11 @@ import time
 from pathlib import Path
 
 import jupytext
+import lesson_heads
 import nbformat
+import reading_time
 from jupytext.combine import combine_inputs_with_outputs
+from lesson_heads import number
 from nbclient import NotebookClient
 
 try:
@@ -66,15 +73,6 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 ABSOLUTE = re.compile(
     r"(?<![\w.~/-])/(?:work|root|tmp|home|Users|content|private)/[\w.-]+|\b[A-Z]:\\\\?Users\b"
 )
-TIME_LINE = re.compile(
-    r"^(?P<comment>(?:# )?)\*\*Time\.\*\*.*?(?P<gpu>; on a GPU:.*)?$", re.MULTILINE
-)
-
-
-def number(path: Path) -> str:
-    """What a lesson's name starts with: two digits, and a letter for one that came in between
-    (06b)."""
-    return path.name.partition("_")[0]
 
 
 def setup_cell(path: Path) -> str:
@@ -154,6 +152,8 @@ def from_text(text: Path, path: Path):
     nb = jupytext.read(text)
     if path.exists():
         nb = combine_inputs_with_outputs(nb, nbformat.read(path, as_version=4), fmt="py:percent")
+    # What stands before the first mark of a cell, or between two, must not become an empty cell.
+    nb.cells = [cell for cell in nb.cells if cell.source.strip() or is_setup(cell)]
     nb.nbformat, nb.nbformat_minor = 4, 5
     nb.metadata = nbformat.from_dict(
         {
@@ -240,6 +240,7 @@ def build(text: Path) -> dict:
     path = NOTEBOOKS / f"{text.stem}.ipynb"
     nb = from_text(text, path)
     seconds, peak = execute(nb, NOTEBOOKS)
+    write_head(nb, lesson_heads.measured(path.stem, TIMES) or time_row(path, seconds, peak))
     write(nb, path)
     lengths = sorted(
         len([line for line in cell.source.split("\n") if line.strip()]) for cell in code_cells(nb)
@@ -261,6 +262,7 @@ def check(path: Path) -> list[str]:
     committed."""
     nb = nbformat.read(path, as_version=4)
     found = check_cells(nb) + check_head(nb, path) + addresses(path.read_text(encoding="utf-8"))
+    found += reading_time.too_long(nb.cells)
     if path.stat().st_size > MAX_BYTES:
         found.append(
             f"{path.stat().st_size:,} bytes: at most {MAX_BYTES:,}, so that GitHub shows "
@@ -359,8 +361,21 @@ def check_head(nb, path: Path) -> list[str]:
         found.append(
             f"the first cell does not hold the two badge lines, one after the other:\n{badge(path)}"
         )
-    if not TIME_LINE.search(first):
+    if not lesson_heads.TIME.search(first):
         found.append("the first cell has no line that starts with **Time.**")
+    else:
+        minutes = reading_time.estimate(reading_time.count(nb.cells))
+        row = lesson_heads.measured(path.stem, TIMES)
+        if row and lesson_heads.with_time(first, minutes, row) != first:
+            line = lesson_heads.time_text(minutes, row)
+            found.append(
+                f"the **Time.** line is not {line!r}: run python tools/notebooks.py head "
+                f"{number(path)}"
+            )
+    try:
+        lesson_heads.needs(first)
+    except ValueError as error:
+        found.append(str(error))
     cells = code_cells(nb)
     if [is_setup(cell) for cell in cells].count(True) != 1 or not is_setup(cells[0]):
         found.append("the cell tagged 'setup' must be there once, as the first code cell")
@@ -441,18 +456,28 @@ def time_row(path: Path, seconds: float, peak: float) -> dict:
     }
 
 
-def time_line(row: dict, line: re.Match) -> str:
-    """The new **Time.** line; what the old one said about a GPU stays."""
-    gpu = line["gpu"] or "; on a GPU: not measured yet."
-    seconds = max(1, round(float(row["seconds"])))
-    text = (
-        f"**Time.** about {seconds} s on {row['cores']} CPU cores, "
-        f"{int(row['peak_mb']) / 1000:.1f} GB of memory at the peak"
-    )
-    return (
-        f"{line['comment']}{text} (measured {row['date']}: {row['cpu']}, torch "
-        f"{row['torch'].split('+')[0]}){gpu}"
-    )
+def write_head(nb, row: dict | None) -> None:
+    """Write what the notebook says of minutes and needs: its **Time.** line, and the columns of a
+    map of lessons."""
+    facts = lesson_heads.facts(NOTEBOOKS)
+    for cell in nb.cells:
+        if cell.cell_type == "markdown":
+            cell.source = lesson_heads.filled_map(cell.source, facts)
+    for _ in range(2):  # another line may have another number of words, and so of minutes
+        minutes = reading_time.estimate(reading_time.count(nb.cells))
+        nb.cells[0].source = lesson_heads.with_time(nb.cells[0].source, minutes, row)
+
+
+def rewrite_head(path: Path) -> None:
+    """Bring the head of the lesson at `path`, and of its text form, up to date."""
+    nb, text = nbformat.read(path, as_version=4), TEXT / f"{path.stem}.py"
+    row = lesson_heads.measured(path.stem, TIMES)
+    write_head(nb, row)
+    write(nb, path)
+    if text.exists():
+        source = text.read_text(encoding="utf-8")
+        source = lesson_heads.with_time(source, reading_time.minutes(path), row)
+        text.write_text(source, encoding="utf-8")
 
 
 def write_times(rows: list[dict]) -> None:
@@ -470,18 +495,7 @@ def write_times(rows: list[dict]) -> None:
             merged[name] for name in sorted(merged) if (NOTEBOOKS / f"{name}.ipynb").exists()
         )
     for row in rows:
-        path, text = NOTEBOOKS / f"{row['lesson']}.ipynb", TEXT / f"{row['lesson']}.py"
-        nb = nbformat.read(path, as_version=4)
-        nb.cells[0].source = TIME_LINE.sub(
-            lambda line, row=row: time_line(row, line), nb.cells[0].source, count=1
-        )
-        write(nb, path)
-        if text.exists():
-            source = text.read_text(encoding="utf-8")
-            text.write_text(
-                TIME_LINE.sub(lambda line, row=row: time_line(row, line), source, count=1),
-                encoding="utf-8",
-            )
+        rewrite_head(NOTEBOOKS / f"{row['lesson']}.ipynb")
 
 
 # --- command line -------------------------------------------------------------------------------
@@ -503,7 +517,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("command", choices=["text", "build", "student", "check", "times"])
+    parser.add_argument(
+        "command", choices=["text", "build", "student", "check", "times", "head", "rename"]
+    )
     parser.add_argument(
         "numbers", nargs="*", metavar="NN", help="lesson numbers; all lessons without them"
     )
@@ -513,8 +529,15 @@ def main() -> int:
     parser.add_argument(
         "--times", action="store_true", help="build: let this execution count as the measured time"
     )
+    parser.add_argument("--topic", help="rename: the new topic; the old one without it")
     args = parser.parse_args()
 
+    if args.command == "rename":
+        if len(args.numbers) != 2:
+            parser.error("rename takes the old number and the new one: rename 06b 17")
+        import rename_lesson
+
+        return rename_lesson.main(ROOT, *args.numbers, args.topic)
     if args.command == "build":
         for text in chosen(TEXT, ".py", args.numbers):
             row = build(text)
@@ -522,6 +545,10 @@ def main() -> int:
                 write_times([row])
         return 0
     lessons = chosen(NOTEBOOKS, ".ipynb", args.numbers)
+    if args.command == "head":
+        for path in [*lessons, *lessons]:  # the map in lesson 00 shows what the others say now
+            rewrite_head(path)
+        return 0
     if args.command == "text":
         for path in lessons:
             text = TEXT / f"{path.stem}.py"

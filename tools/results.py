@@ -8,17 +8,17 @@ data/results/, data/weights/ or the lessons; tests/test_docs.py compares the pag
 """
 
 import json
-import re
 from pathlib import Path
 
+import lesson_heads
 import lesson_modules
-import nbformat
-import reading_time
+import results_findings
 import results_pictures
 import results_positions
 import results_record
 import results_training
 import torch
+from lesson_heads import number
 from results_common import grid, read, summaries
 
 from vit_tutorial import checks
@@ -26,7 +26,8 @@ from vit_tutorial.data import results_path
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]*_*.ipynb"))
+LESSONS = lesson_heads.lessons()
+FACTS = lesson_heads.facts()
 
 INTRODUCTION = """# Results
 
@@ -37,7 +38,7 @@ benchmarks/gpu.py ARCHIVE --out FOLDER` measures the same on a GPU, in parts of 
 
 **How to read ±.** A difference is the mean over seeds of the differences within each seed, in
 percentage points. Its interval is a 95 % interval corrected by Bonferroni for the number of
-comparisons in its table (lesson 08), so it is wider than the interval of a single comparison. A
+comparisons in its table (lesson 15), so it is wider than the interval of a single comparison. A
 difference is marked *(noise)* where the corrected interval contains 0. The ± beside an accuracy is
 the 95 % interval of that one mean.
 
@@ -53,64 +54,22 @@ within about 2 points. This was measured outside the repository."""
 # --- README.md -----------------------------------------------------------------------------------
 
 
-def findings_of_lessons() -> dict[str, tuple[str, tuple[str, ...]]]:
-    """The most surprising finding of each lesson, and the stored outputs that show it."""
-    cutmix = results_training.ingredients()["alone", "CutMix, every other image"]
-    assert cutmix["verdict_corrected"] == "lower", cutmix
-    randn = [row for row in read("study_start_shapes.csv") if row["variant"] == "randn"]
-    kept = results_training.mean(randn, "cosine_with_start")
-    return {
-        "00": ("Eight lines take an image through a whole ViT.", ("logits (1, 10); probability",)),
-        "01": (
-            "Forget one `permute`: every shape fits, every patch is wrong.",
-            ("no error, the shape is (1, 196, 768)",),
-        ),
-        "02": (
-            "Read the wrong token: 99.9 % becomes 22.5 %, without an error.",
-            ("read at -1: 0.999     read at 0: 0.225",),
-        ),
-        "03": (
-            "Without positions, accuracy stops at the 50 % that you derive first.",
-            ("none       shape  99.8%   half  50.0%   class  49.9%",),
-        ),
-        "04": (
-            "If queries and keys share a layer, training never finds every left neighbour.",
-            ("shared: none above the ceiling (0.015 for chance): True",),
-        ),
-        "05": (
-            "Without residuals, three blocks turn all patches into one vector.",
-            ("without_residual             5e-01   6e-02   2e-04   2e-07",),
-        ),
-        "06": (
-            "The best of 200 random models scores 17 %; on new images, 9 %.",
-            ("chosen on: 0.17", "others   : 0.09"),
-        ),
-        "06b": (
-            f"CutMix costs {-100 * cutmix['difference']:.1f} points in a short training run.",
-            (),
-        ),
-        "08": (
-            f"Positions initialised at standard deviation 1 hardly move: cosine {kept:.3f}.",
-            (),
-        ),
-    }
-
-
-def number(lesson: Path) -> str:
-    return lesson.name.partition("_")[0]
-
-
 def lessons() -> str:
-    """The lessons with their reading minutes and findings."""
-    findings, table = findings_of_lessons(), []
+    """The lessons in their groups, with what each needs, its minutes, and its finding."""
+    table, before = [], None
     for path in LESSONS:
-        head = nbformat.read(path, as_version=4).cells[0].source.split("\n")[0]
-        title = re.split(r"[:,?]", head.partition(" · ")[2])[0]
-        reading, with_exercises = (f"{minutes:.0f}" for minutes in reading_time.minutes(path))
-        minutes = reading if reading == with_exercises else f"{reading} ({with_exercises})"
-        link = f"[{title}](notebooks/{path.name})"
-        table.append([number(path), link, minutes, findings[number(path)][0]])
-    return grid(["", "lesson", "minutes (with exercises)", "what you find out"], table, tight=True)
+        head = lesson_heads.head(path)
+        facts, group = FACTS[path.stem], lesson_heads.group(path)
+        if group != before:
+            table.append(["", f"**{group.capitalize()}**", "", "", ""])
+            before = group
+        link = f"[{lesson_heads.title(head)}](notebooks/{path.name})"
+        found = results_findings.FINDINGS.get(number(path))
+        table.append(
+            [number(path), link, facts["needs"], facts["minutes"], found.text() if found else ""]
+        )
+    head = ["", "lesson", "needs", "minutes (with exercises)", "what you find out"]
+    return grid(head, table, tight=True)
 
 
 def five_findings() -> str:

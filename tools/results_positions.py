@@ -55,7 +55,7 @@ def kinds() -> str:
         "tiny model was trained for 3 epochs: this shows how quickly each kind is learned, not "
         f"which is best in the end.\n\n{grid(head, table)}\n\n"
         "The paper's own table (ViT-B/16, ImageNet, 5-shot; appendix D.4) has none at 61.4, "
-        "learned 1-D at 64.2 and every other kind between 64.0 and 64.3. Lesson 08 compares the "
+        "learned 1-D at 64.2 and every other kind between 64.0 and 64.3. Lesson 16 compares the "
         f"two point by point.\n\n`python -m vit_tutorial study kinds`. {provenance('kinds')} "
         "The runs on CIFAR-10 took `--data FOLDER --model CIFAR-64x2/4 --epochs 3 --seeds 3 "
         "--only` and the variants that have a number."

@@ -118,7 +118,7 @@ def recipe() -> str:
         f"adds one ingredient to the ladder, once with {int(first['images']):,} images and "
         f"{float(first['epochs']):g} epochs and once with {int(often['images']):,} images and "
         f"{float(often['epochs']):g} epochs, which is the same number of steps. Intervals are "
-        f"corrected for {len(gains)} comparisons. Lesson 06b asks for your guess first.\n\n"
+        f"corrected for {len(gains)} comparisons. Lesson 17 asks for your guess first.\n\n"
         f"{grid(head, table)}\n\n"
         "AdamW and Muon at the same learning rates, everything else equal; the interval is that of "
         f"each mean alone:\n\n{grid(['optimizer and rate', 'accuracy, %', 'seeds'], rates)}\n\n"

@@ -46,33 +46,15 @@ def on_colab() -> bool:
 
 
 def _device_note(lesson: str, kind: str) -> str:
-    """What the device means for this lesson, in one line."""
-    if lesson == "06" and kind == "cuda":
+    """What the device means for this lesson, in one line. How long it takes, its header says."""
+    if kind == "cuda" and lesson == "06":
         return (
             "With this GPU the lesson can train on CIFAR-10 in minutes; "
             "the cell that loads the data chooses it."
         )
-    row = _measured(lesson)
-    time = "takes less than two minutes on 2 CPU cores"
-    if row:
-        time = (
-            f"took {float(row['seconds']):.0f} s on {row['cores']} CPU cores when it was measured"
-        )
     if kind == "cuda":
-        return f"This lesson {time}. It does not need the GPU."
-    note = f"This lesson {time}; this machine has {os.cpu_count()}. No GPU is needed."
+        return "This lesson does not need the GPU."
+    note = f"No GPU is needed. This machine has {os.cpu_count()} CPU cores."
     if lesson == "06":
         note += " With a GPU it can train on CIFAR-10 (on Colab: Runtime, Change runtime type)."
     return note
-
-
-def _measured(lesson: str) -> dict | None:
-    """The row of `lesson` ("03") in the table of measured times, or None if it has none."""
-    from .common.files import read_rows
-    from .data import results_path
-
-    try:
-        rows = read_rows(results_path("lesson_times.csv"))
-    except OSError:
-        return None
-    return next((row for row in rows if row["lesson"].split("_")[0] == lesson), None)

@@ -117,6 +117,9 @@ def test_release_again_after_a_change(lessons, tmp_path):
     assert "mean([4])" in text and "mean([7])" not in text
 
 
+THERE = ["01", "02", "03", "04", "05", "06", "06b", "07", "11", "13", "31"]
+
+
 @pytest.mark.parametrize(
     ("text", "numbers"),
     [
@@ -126,21 +129,30 @@ def test_release_again_after_a_change(lessons, tmp_path):
         ("05,01-02,02", ["01", "02", "05"]),
         ("3 - 3", ["03"]),
         ("6b, 06-07", ["06", "06b", "07"]),
+        ("31,11-18,07", ["07", "11", "13", "31"]),  # the core comes first; 12 is not there
+        ("12", ["12"]),  # named by itself: said to be missing later
+        ("20-22", ["20", "21", "22"]),
     ],
 )
 def test_lesson_numbers(text, numbers):
-    assert tool.lesson_numbers(text) == numbers
+    assert tool.lesson_numbers(text, THERE) == numbers
 
 
 @pytest.mark.parametrize("text", ["", "one", "01-", "1-2-3", "01;02", "001", "06bc", "b", "05-06b"])
 def test_lesson_numbers_that_are_none(text):
     with pytest.raises(ValueError, match="01-05"):
-        tool.lesson_numbers(text)
+        tool.lesson_numbers(text, THERE)
+
+
+def test_lessons_of_a_range_that_is_not_there_are_named(lessons):
+    assert [path.stem for path in tool.find_lessons("00-02", lessons)] == ["01_numbers", "02_more"]
+    with pytest.raises(ValueError, match="no lesson 21, 22: there are 01, 02, 03"):
+        tool.find_lessons("21-22", lessons)
 
 
 def test_lesson_numbers_backwards():
     with pytest.raises(ValueError, match="write 01-05"):
-        tool.lesson_numbers("05-01")
+        tool.lesson_numbers("05-01", THERE)
 
 
 def test_a_folder_in_use_is_left_alone(lessons, tmp_path):

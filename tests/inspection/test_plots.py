@@ -478,7 +478,8 @@ def test_figures_have_titles_and_axes_have_labels():
 
 
 def test_a_figure_shows_itself_as_a_png(image):
-    assert plots.patches(image, 8)._repr_png_().startswith(b"\x89PNG")
+    data, _ = plots.patches(image, 8)._repr_mimebundle_()
+    assert data["image/png"].startswith(b"\x89PNG")
 
 
 def test_save_writes_a_whole_file_or_none(tmp_path, image):
@@ -501,7 +502,7 @@ def test_plots_need_no_pyplot_and_the_package_no_plots():
         "import sys, torch, vit_tutorial; assert 'matplotlib' not in sys.modules; "
         "import vit_tutorial.inspection; assert 'matplotlib' not in sys.modules; "
         "from vit_tutorial.inspection import plots; "
-        "plots.patches(torch.rand(3, 8, 8), 4)._repr_png_(); "
+        "plots.patches(torch.rand(3, 8, 8), 4)._repr_mimebundle_(); "
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,6 +1,8 @@
 """The set-up cell and what it calls: on this machine, and as a lone notebook in an empty folder."""
 
 import importlib.util
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +14,7 @@ import torch
 from nbformat.v4 import new_code_cell, new_notebook
 
 import notebooks as tool
-from vit_tutorial import colab, data
+from vit_tutorial import colab
 
 ROOT = Path(__file__).parents[2]
 STUB = ROOT / "tests" / "lessons" / "colab" / "stub"
@@ -40,22 +42,12 @@ def test_setup_says_where_it_runs_and_twice_the_same(capsys, no_gpu):
     where, text = f"Lesson 03 on this machine: Python {sys.version.split()[0]}", unwrapped(first)
     assert text.startswith(f"{where}, torch {torch.__version__}. Device: CPU with ")
     assert f"CPU with {torch.get_num_threads()} threads" in text
-    assert text.endswith("No GPU is needed.")
+    assert text.endswith(f"No GPU is needed. This machine has {os.cpu_count()} CPU cores.")
 
 
-def test_setup_reads_the_measured_seconds(capsys, no_gpu, monkeypatch, tmp_path):
-    table = tmp_path / "lesson_times.csv"
-    table.write_text(
-        "lesson,seconds,cores\n02_class_token,41.7,2\n03_positions,12.3,2\n", encoding="utf-8"
-    )
-    monkeypatch.setattr(data, "results_path", lambda name: tmp_path / name)
-    colab.setup(lesson="03")
-    assert "took 12 s on 2 CPU cores" in capsys.readouterr().out
-    colab.setup(lesson="04")
-    assert "less than two minutes" in capsys.readouterr().out
-    table.unlink()
-    colab.setup(lesson="03")
-    assert "less than two minutes" in capsys.readouterr().out
+def test_setup_says_no_time_that_could_differ_from_the_header(capsys, no_gpu):
+    colab.setup(lesson="02")
+    assert not re.search(r"\d s\b|minute|took", capsys.readouterr().out)
 
 
 class Properties:

@@ -6,11 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import lesson_heads
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from old_lessons import NOT_REWRITTEN
 
 import notebooks as tool
+from vit_tutorial.checks import recaps
 
 ROOT = Path(__file__).parents[2]
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -25,8 +28,8 @@ pytestmark = pytest.mark.slow  # every test here reads all lessons or runs all f
 def lesson(tmp_path):
     """A small lesson that `check` finds nothing wrong with, not written yet: (notebook, path)."""
     path = tmp_path / f"{NAME}.ipynb"
-    time = "**Time.** about 3 s on 2 CPU cores (measured never); on a GPU: 1 s on a T4."
-    title = f"# 07 · A trial\n\n{tool.badge(path)}\n\n{time}"
+    time = "**Time.** About 1 minutes to read and try. On a GPU: 1 s on a T4."
+    title = f"# 07 · A trial\n\n{tool.badge(path)}\n\n**Needs.** lesson 05\n\n{time}"
     cells = [
         new_markdown_cell(title),
         new_code_cell(
@@ -68,7 +71,12 @@ def problems(lesson) -> str:
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_lesson_is_fit_to_be_committed(path):
-    assert tool.check(path) == []
+    found = tool.check(path)
+    if path.stem in NOT_REWRITTEN:
+        known = [line for line in found if re.search(r": takes \d+ min|\*\*(Time|Needs)", line)]
+        assert known, "take this lesson off the list in old_lessons.py"
+        found = [line for line in found if line not in known]
+    assert found == []
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
@@ -106,14 +114,45 @@ def test_too_wide_finds_a_wide_line_of_code_and_of_output(lesson):
     assert [too_wide(text) for text in printed(cell)] == [["z" * 89]]
 
 
-def test_lessons_are_numbered_from_zero_each_number_once():
-    """07, looking inside, is not written yet: the one gap. A letter (06b) is for one in between."""
+def test_lessons_are_numbered_once_and_the_core_has_no_gap():
+    """00 to 06, 07 when it is written; extras have the numbers from 11 on."""
     names = [tool.number(path) for path in LESSONS]
     assert len(set(names)) == len(names)
-    assert all(re.fullmatch(r"\d\d[a-z]?", name) for name in names)
-    assert all(name[:2] in names for name in names)
-    numbers = {int(name[:2]) for name in names}
-    assert set(range(max(numbers) + 1)) - numbers <= {7}
+    assert all(
+        re.fullmatch(r"\d\d", tool.number(path))
+        for path in LESSONS
+        if path.stem not in NOT_REWRITTEN
+    )
+    core = [name for name in names if int(name[:2]) <= 7 and name.isdigit()]
+    assert core == [f"{n:02}" for n in range(len(core))]
+
+
+@pytest.mark.parametrize("path", COPIES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_links_of_a_lesson_point_to_something(path):
+    """To other lessons and files; addresses on the web are not asked."""
+    lost = []
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            text = re.sub(r"```.*?```|`[^`]*`|\$[^$]*\$", "", cell.source, flags=re.DOTALL)
+            for target in re.findall(r"\]\(([^)\s]+)\)", text):
+                file = target.partition("#")[0]
+                if not re.match(r"https?:|mailto:|attachment:|#", target) and file:
+                    # a student copy lies one folder deeper, beside the other copies
+                    places = [path.parent / file, path.parent.parent / "notebooks" / file]
+                    lost += [target] * (not any(place.exists() for place in places))
+    assert lost == []
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_a_core_lesson_ends_with_its_own_recap(path):
+    code = "\n".join(cell.source for cell in tool.code_cells(nbformat.read(path, as_version=4)))
+    calls = re.findall(r'check_recap\("(\w+)", answers\)', code)
+    if lesson_heads.group(path) == "core" and path.stem not in NOT_REWRITTEN:
+        assert calls == [tool.number(path)]
+        assert "answers = {1: None, 2: None, 3: None, 4: None, 5: None}" in code
+        assert tool.number(path) in recaps.lessons()
+    else:
+        assert calls in ([], [tool.number(path)])
 
 
 # --- what `check` finds --------------------------------------------------------------------------
@@ -247,6 +286,19 @@ def test_text_form_keeps_ids_and_puts_setup_and_badge_in_place(lesson, tmp_path)
     assert new.cells[2].source == "print(6 * 8)"
 
 
+def test_text_form_has_no_empty_cells(lesson, tmp_path):
+    """Of a text form that begins with code or blank lines before the first mark."""
+    nb, path = lesson
+    nbformat.write(nb, path)
+    text = tmp_path / f"{NAME}.py"
+    tool.to_text(path, text)
+    header, first, rest = text.read_text(encoding="utf-8").partition("# %% [markdown]")
+    text.write_text(f"{header}\n# %%\n\n{first}{rest}\n# %%\n", encoding="utf-8")
+    assert [cell.source for cell in tool.from_text(text, path).cells] == [
+        cell.source for cell in nb.cells
+    ]
+
+
 def test_setup_cell_is_short_and_names_its_lesson():
     source = tool.setup_cell(Path("03_position_embeddings.ipynb"))
     assert len(source.split("\n")) < 15
@@ -269,31 +321,103 @@ def test_execute_measures_and_starts_in_the_folder_of_the_lesson(tmp_path, monke
     assert text.split() == [str(tmp_path), sys.prefix]
 
 
-def test_times_rewrite_the_line_and_keep_what_it_says_about_a_gpu(lesson, tmp_path, monkeypatch):
+ROW = {
+    "lesson": NAME,
+    "seconds": "14.4",
+    "peak_mb": "912",
+    "cores": "2",
+    "cpu": "A CPU",
+    "python": "3.11.1",
+    "torch": "2.6.0",
+    "date": "2026-01-02",
+}
+
+
+@pytest.fixture
+def folder(lesson, tmp_path, monkeypatch):
+    """The small lesson alone in a folder, with its text form; the tool works there."""
     nb, path = lesson
-    monkeypatch.setattr(tool, "NOTEBOOKS", tmp_path)
-    monkeypatch.setattr(tool, "TEXT", tmp_path)
-    monkeypatch.setattr(tool, "TIMES", tmp_path / "results" / "times.csv")
+    for name, place in (
+        ("NOTEBOOKS", tmp_path),
+        ("TEXT", tmp_path),
+        ("TIMES", tmp_path / "results" / "times.csv"),
+    ):
+        monkeypatch.setattr(tool, name, place)
     nbformat.write(nb, path)
     tool.to_text(path, tmp_path / f"{NAME}.py")
-    row = {
-        "lesson": NAME,
-        "seconds": "14.4",
-        "peak_mb": "912",
-        "cores": "4",
-        "cpu": "A CPU",
-        "python": "3.11.1",
-        "torch": "2.6.0",
-    }
-    tool.write_times([row | {"date": "2026-01-02"}])
-    line = "**Time.** about 14 s on 4 CPU cores, 0.9 GB of memory at the peak "
-    line += "(measured 2026-01-02: A CPU, torch 2.6.0); on a GPU: 1 s on a T4."
+    return tmp_path
+
+
+def test_times_rewrite_the_line_minutes_first_and_keep_what_it_says_about_a_gpu(lesson, folder):
+    tool.write_times([ROW])
+    line = "**Time.** About 1 minutes to read and try. The computer needs 14 s on two cores. "
+    line += "On a GPU: 1 s on a T4."
+    path = lesson[1]
     assert line in nbformat.read(path, as_version=4).cells[0].source.split("\n")
-    assert f"# {line}" in (tmp_path / f"{NAME}.py").read_text(encoding="utf-8").split("\n")
+    assert f"# {line}" in (folder / f"{NAME}.py").read_text(encoding="utf-8").split("\n")
     assert (
-        tool.TIMES.read_text().splitlines()[1] == f"{NAME},14.4,912,4,A CPU,3.11.1,2.6.0,2026-01-02"
+        tool.TIMES.read_text().splitlines()[1] == f"{NAME},14.4,912,2,A CPU,3.11.1,2.6.0,2026-01-02"
     )
     assert problems((nbformat.read(path, as_version=4), path)) == ""
+
+
+def test_check_finds_a_time_line_that_is_not_the_measured_one(lesson, folder):
+    tool.write_times([ROW])
+    nb = nbformat.read(lesson[1], as_version=4)
+    nb.cells[0].source = nb.cells[0].source.replace("14 s", "15 s")
+    assert "run python tools/notebooks.py head 07" in problems((nb, lesson[1]))
+
+
+def test_check_finds_a_lesson_that_is_too_long(lesson):
+    lesson[0].cells.append(new_markdown_cell("word " * 170 * 46))
+    assert "takes 47 minutes to read and try, 47 with the exercises: at most" in problems(lesson)
+
+
+def test_check_finds_a_head_without_needs(lesson):
+    lesson[0].cells[0].source = lesson[0].cells[0].source.replace("**Needs.**", "Needs")
+    assert "starts with **Needs.**" in problems(lesson)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "old", "new"),
+    [
+        ((40.6, 54.7), "about 5 s on 2 CPU cores; on a GPU: not measured yet.", "41 ... 55"),
+        ((12.2, 12.2), "anything", "About 12 minutes to read and try."),
+    ],
+)
+def test_time_line_has_the_readers_minutes_first(minutes, old, new):
+    if "..." in new:
+        new = "About 41 minutes to read and try, 55 with the exercises."
+    row = ROW | {"seconds": "24.3"}
+    assert lesson_heads.with_time(f"# 01 · A\n\n**Time.** {old}", minutes, row) == (
+        f"# 01 · A\n\n**Time.** {new} The computer needs 24 s on two cores."
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "needs", "shown"),
+    [
+        ("lessons 01 and 02", ("01", "02"), "01, 02"),
+        ("Lessons 01 to 04. Not 05.", ("01", "02", "03", "04"), "01 to 04"),
+        ("lessons 01, 04 and 05 (positions)", ("01", "04", "05"), "01, 04, 05"),
+        ("Python, and PyTorch as far as `nn.Linear`.", (), "-"),
+    ],
+)
+def test_needs_are_read_from_the_head(line, needs, shown):
+    assert lesson_heads.needs(f"# 07 · A\n\n**Needs.** {line}") == needs
+    assert lesson_heads.needs_text(needs) == shown
+
+
+def test_map_of_lessons_is_filled_in():
+    table = "text\n\n| | lesson | minutes | needs |\n|---|---|---|---|\n"
+    row = "| 01 | [Patches](01_patches.ipynb) | {} | {} |\n| 02 | not there | 3 | - |"
+    facts = {"01_patches": {"minutes": "41 (55)", "needs": "00"}}
+    assert lesson_heads.filled_map(table + row.format("1", "x"), facts) == table + row.format(
+        "41 (55)", "00"
+    )
+    assert lesson_heads.filled_map("[a](01_patches.ipynb) | 1 | 2", facts) == (
+        "[a](01_patches.ipynb) | 1 | 2"
+    )
 
 
 # --- how strictly pytest compares the lessons ----------------------------------------------------

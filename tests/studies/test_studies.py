@@ -301,7 +301,7 @@ def test_corrected_verdicts_keep_the_family_wise_error_rate():
 
 
 def test_the_correction_counts_the_comparisons_of_the_table():
-    """As lesson 08 computes it for 15 comparisons and 5 seeds: 6.25 in the place of 2.78."""
+    """As lesson 15 computes it for 15 comparisons and 5 seeds: 6.25 in the place of 2.78."""
     kinds = read_rows(results_path("study_kinds_shapes.csv"))
     table = summary(kinds, reference="learned_1d, stem")
     compared = [entry for entry in table if "verdict" in entry]

@@ -127,7 +127,7 @@ def _lesson_in(text: str, lessons: list[str]) -> str | None:
             if lesson.lower() in words:
                 return lesson
         for lesson in lessons:
-            number = re.split(r"[^a-z0-9]", lesson.lower())[0]  # 06, 06b
+            number = re.split(r"[^a-z0-9]", lesson.lower())[0]  # 06, 13
             if re.search(rf"(?:^|_){number}(?:_|$)", words):
                 return lesson
     return None

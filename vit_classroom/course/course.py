@@ -146,17 +146,19 @@ def find_lessons(lessons: str, source: Path | None = None) -> list[Path]:
             "none. Clone the repository and run this there, or give --source FOLDER, the folder "
             "with the files NN_topic.ipynb"
         )
-    numbers = lesson_numbers(lessons)
+    numbers = lesson_numbers(lessons, list(files))
     missing = [number for number in numbers if number not in files]
     if missing:
         raise ValueError(f"no lesson {', '.join(missing)}: there are {', '.join(files)}")
     return [files[number] for number in numbers]
 
 
-def lesson_numbers(text: str) -> list[str]:
-    """ "01-03,06b" -> ["01", "02", "03", "06b"]: each once, in order.
+def lesson_numbers(text: str, there: list[str]) -> list[str]:
+    """ "01-03,11" -> ["01", "02", "03", "11"]: each once, in order.
 
-    A lesson with a letter is named by itself, not in a range. Raises ValueError.
+    there: the numbers of the lessons that exist. The numbers have gaps between the core and the
+    extras, so a range means those of its lessons that exist, and is itself wrong where none does.
+    A lesson with a letter (06b) is named by itself, not in a range. Raises ValueError.
     """
     numbers = set()
     for part in text.split(","):
@@ -166,7 +168,8 @@ def lesson_numbers(text: str) -> list[str]:
         first, last = int(match[1]), int(match[3] or match[1])
         if last < first:
             raise ValueError(f"{part.strip()!r} runs backwards: write {last:02}-{first:02}")
-        numbers |= {f"{number:02}{match[2] or ''}" for number in range(first, last + 1)}
+        named = [f"{number:02}{match[2] or ''}" for number in range(first, last + 1)]
+        numbers |= set(named) & set(there) or set(named)
     return sorted(numbers)
 
 

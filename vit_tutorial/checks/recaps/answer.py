@@ -25,7 +25,7 @@ class Answer:
         """Whether `given` says the right thing: "B", "b)" and " b " are all b; "65" is 65."""
         if isinstance(self.right, str):
             return isinstance(given, str) and _letter(given) == self.right.casefold()
-        return agrees(_number(given), self.right, None)
+        return any(agrees(number, self.right, None) for number in _numbers(given))
 
     def reply(self, given) -> str:
         """What a teacher says to this answer. The right one is named only when asked for: "?"."""
@@ -41,12 +41,12 @@ def _letter(text: str) -> str:
     return re.sub(r"[\s().:]", "", text).casefold()
 
 
-def _number(given):
-    """A number that was typed as text, such as "65", "1,000" or "50 %"; anything else as it is."""
+def _numbers(given) -> list:
+    """What an answer may mean as a number: "1,000" is 1000, and "50 %" is 50 or 0.5."""
     if not isinstance(given, str):
-        return given
-    text, percent = given.replace(",", "").strip(), given.strip().endswith("%")
-    with contextlib.suppress(ValueError, SyntaxError):
+        return [given]
+    text = given.replace(",", "").strip()
+    with contextlib.suppress(ValueError, SyntaxError, TypeError):
         value = ast.literal_eval(text.rstrip("% "))
-        return value / 100 if percent else value
-    return given
+        return [value, value / 100] if text.endswith("%") else [value]
+    return []
