@@ -3,8 +3,6 @@ fails until it has. An empty list stays empty."""
 
 # Longer than one sitting, or with an older header.
 NOT_REWRITTEN = (
-    "00_start_here",
-    "01_patches",
     "02_class_token",
     "03_position_embeddings",
     "04_attention",
@@ -15,8 +13,6 @@ NOT_REWRITTEN = (
 )
 # Core lessons that do not draw the architecture, so that they have no card.
 NO_CARD = (
-    "00_start_here",
-    "01_patches",
     "02_class_token",
     "03_position_embeddings",
     "04_attention",
@@ -25,7 +21,6 @@ NO_CARD = (
 )
 # The solution of one exercise passes the check of another.
 SOLUTIONS_PASS_ELSEWHERE = (
-    "01_patches",
     "02_class_token",
     "03_position_embeddings",
     "04_attention",

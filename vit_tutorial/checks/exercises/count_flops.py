@@ -1,4 +1,4 @@
-"""check_count_flops: how many FLOPs has the forward pass of a ViT?"""
+"""check_count_flops: how many FLOPs does the forward pass of a ViT take?"""
 
 from ..engine.check import Check
 from ..engine.mistake import Mistake
@@ -71,7 +71,7 @@ MISTAKES = (
     Mistake(
         name="one_channel",
         explanation="Your patch embedding reads P · P numbers of a patch.",
-        hint="How many numbers has a pixel of a colour image?",
+        hint="How many numbers does a pixel of a colour image have?",
         buggy=changed(embedding=1 / 3),
     ),
     Mistake(

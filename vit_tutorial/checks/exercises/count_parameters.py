@@ -1,4 +1,4 @@
-"""check_count_parameters: how many parameters has a ViT?"""
+"""check_count_parameters: how many parameters does a ViT have?"""
 
 from collections.abc import Callable
 
@@ -117,8 +117,8 @@ MISTAKES = (
         name="rows_missing",
         explanation=lambda e: f"Your count is short by {rows(e, False)} of the width D.",
         hint=(
-            "Which token is learned, and does not come from a patch? How many rows has the table "
-            "of positions? How many numbers has the last LayerNorm? Has the embedding a bias?"
+            "Which token is learned, and does not come from a patch? How many rows does the table "
+            "of positions have? And the last LayerNorm? Does the embedding have a bias?"
         ),
         # the class token, its position, or the last norm
         buggy=without("class token"),
@@ -128,8 +128,8 @@ MISTAKES = (
         name="rows_missing_in_each_block",
         explanation=lambda e: f"Each block is short by {rows(e, True)} of the width D.",
         hint=(
-            "In one block, how many numbers have the two LayerNorms, the biases of attention's "
-            "four layers, and the bias of the MLP's second layer?"
+            "Count in one block: the two LayerNorms, the biases of attention's four layers, and "
+            "the bias of the MLP's second layer."
         ),
         # norms, one norm, norms without a bias, biases of queries, keys and values
         buggy=without("norms"),
@@ -138,7 +138,7 @@ MISTAKES = (
     Mistake(
         name="positions_left_out",
         explanation="The table of positions is missing.",
-        hint="Is it learned? How many rows has it, and how wide is a row?",
+        hint="Is it learned? How many rows does it have, and how wide is a row?",
         buggy=without("positions"),
         variants=(without("positions", "class token"), with_patches(lambda size, P: 0)),
     ),
@@ -158,7 +158,7 @@ MISTAKES = (
     Mistake(
         name="one_channel",
         explanation="Your patch embedding reads P · P numbers of a patch.",
-        hint="How many numbers has a pixel of a colour image?",
+        hint="How many numbers does a pixel of a colour image have?",
         buggy=lambda size, P, D, *rest: count_parameters(size, P, D, *rest) - 2 * P * P * D,
     ),
     Mistake(
