@@ -28,8 +28,14 @@ def token_rows(
         line[0].set_ylabel(name, fontsize=11)
         for axes, label, z in zip(line[first:], labels, depths):
             spread = 2.5 * z.std().item()
+            numbers = z.detach().cpu().numpy()
             axes.imshow(
-                z, cmap=DIVERGING, vmin=-spread, vmax=spread, aspect="auto", interpolation="nearest"
+                numbers,
+                cmap=DIVERGING,
+                vmin=-spread,
+                vmax=spread,
+                aspect="auto",
+                interpolation="nearest",
             )
             axes.set(xticks=[], yticks=[])
             if number == 0:
