@@ -64,7 +64,7 @@ def test_a_change_that_layer_norm_undoes_is_named(change):
 
 def test_one_truth_value_for_all_tokens_is_no_answer():
     found = verdict(READ, lambda read_out, z: True)
-    assert not found.passed and "T truth values" in found.message
+    assert not found.passed and "T booleans" in found.message
 
 
 def test_a_number_is_no_truth_value():
