@@ -24,7 +24,7 @@ def test_the_last_rows_are_called_the_last_rows():
     """The rows behind are unrelated to the first ones, so no factor explains them."""
     found = verdict(ROWS, lambda tokens, table: tokens + table[:, -tokens.shape[1] :])
     assert found.mistake == "last_rows"
-    assert "the last rows are taken" in found.message and " × " not in found.message
+    assert "takes the last rows" in found.message and " × " not in found.message
 
 
 def test_the_row_that_token_0_got_is_the_right_number():
