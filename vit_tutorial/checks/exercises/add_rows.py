@@ -105,8 +105,7 @@ OWN = (
     Mistake(
         name="rows_from_one",
         explanation=(
-            "Token t got row t + 1, and row 0 was left out. Token 0 is a token like the others, "
-            "so it gets row 0."
+            "Token t got row t + 1, and row 0 was left out. Token 0 is a token like the others."
         ),
         hint="Where does your slice begin?",
         # a class token that is thought to have no position
