@@ -24,7 +24,7 @@ def test_the_last_rows_are_called_the_last_rows():
     """The rows behind are unrelated to the first ones, so no factor explains them."""
     found = verdict(ROWS, lambda tokens, table: tokens + table[:, -tokens.shape[1] :])
     assert found.mistake == "last_rows"
-    assert "the last rows are taken" in found.message and " × " not in found.message
+    assert "takes the last rows" in found.message and " × " not in found.message
 
 
 def test_the_row_that_token_0_got_is_the_right_number():
@@ -64,7 +64,7 @@ def test_a_change_that_layer_norm_undoes_is_named(change):
 
 def test_one_truth_value_for_all_tokens_is_no_answer():
     found = verdict(READ, lambda read_out, z: True)
-    assert not found.passed and "T truth values" in found.message
+    assert not found.passed and "T booleans" in found.message
 
 
 def test_a_number_is_no_truth_value():

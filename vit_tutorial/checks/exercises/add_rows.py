@@ -88,25 +88,24 @@ OWN = (
             f"{shape(e, 'tokens')} and the table is {shape(e, 'table')}: it has more rows than "
             "there are tokens."
         ),
-        hint="How many rows of the table are needed, and which size of tokens is that number?",
+        hint="How many rows of the table do you need, and which size of `tokens` is that number?",
         buggy=lambda tokens, table: tokens + table,
         detect=lambda e: e.wrong_exactly_where(longer) and e.observation.error is not None,
     ),
     Mistake(
         name="last_rows",
         explanation=lambda e: (
-            f"Token 0 got row {shape(e, 'table')[1] - shape(e, 'tokens')[1]} of the table: the "
-            "last rows are taken. Token t must get row t, however long the table is."
+            f"Token 0 got row {shape(e, 'table')[1] - shape(e, 'tokens')[1]} of the table: your "
+            "slice takes the last rows. Token t must get row t, however long the table is."
         ),
-        hint="From which row on does your slice count, and from which end?",
+        hint="At which row does your slice begin, and from which end does it count?",
         # a negative index
         buggy=lambda tokens, table: tokens + table[:, -tokens.shape[1] :],
     ),
     Mistake(
         name="rows_from_one",
         explanation=(
-            "Token t got row t + 1. Row 0 is left out, as if it belonged to nobody. Token 0 is a "
-            "token like the others."
+            "Token t got row t + 1, and row 0 was left out. Token 0 is a token like the others."
         ),
         hint="Where does your slice begin?",
         # a class token that is thought to have no position
@@ -119,8 +118,8 @@ OWN = (
             "the token, not the image."
         ),
         hint=(
-            "Write the two shapes below each other. Which of the two axes, images or tokens, does "
-            "your slice count?"
+            "Write the two shapes one below the other. Which axis does your slice count, images or "
+            "tokens?"
         ),
         # table[: tokens.size(0)] from code whose tokens are (T, B, D)
         buggy=lambda tokens, table: tokens + table[0, : len(tokens), None],
@@ -128,11 +127,11 @@ OWN = (
     Mistake(
         name="position_detached",
         explanation=(
-            "The values are right, and the tokens get their gradient. The table gets none: it "
-            "would never be learned."
+            "The values are right, and the tokens get their gradient. The table gets none, so "
+            "it would never be learned."
         ),
         hint=(
-            "Which call takes the numbers and drops the gradient: .data, .detach(), "
+            "Which call keeps the numbers but drops the gradient: .data, .detach(), "
             "torch.tensor(...), .numpy()?"
         ),
         buggy=lambda tokens, table: add_rows(tokens, table.detach()),

@@ -84,12 +84,12 @@ MISTAKES = (
     Mistake(
         name="always_false",
         explanation=(
-            "Your function says False of every part, of a LayerNorm too, which treats each token "
-            "by itself. The two results that it compares have their tokens in different orders, "
-            "or it never returns True."
+            "Your function returns False for every part, even for a LayerNorm, which processes "
+            "each token on its own. Either the two results that it compares have their tokens in "
+            "different orders, or it never returns True."
         ),
         hint=(
-            "Token 0 of the input stands somewhere else after the shuffle. Where do you find it "
+            "Token 0 of the input is somewhere else after the shuffle. Where do you find it "
             "in f(shuffled), and where in f(tokens)?"
         ),
         # f(shuffled) against f(tokens)
@@ -99,9 +99,9 @@ MISTAKES = (
     Mistake(
         name="always_true",
         explanation=(
-            "Your function says True of every part, also of one that adds another row to each "
-            "place. Either the tokens are not shuffled before f sees them, or the two results "
-            "that it compares are the same one."
+            "Your function returns True for every part, even for one that adds a different row at "
+            "each place. Either the tokens are not shuffled before f sees them, or it compares a "
+            "result with itself."
         ),
         hint="Which of your two calls of f gets the shuffled tokens?",
         # f(tokens)[:, order] against itself
@@ -110,15 +110,15 @@ MISTAKES = (
     ),
     Mistake(
         name="inverted",
-        explanation="Every answer is the wrong way round: yours is True for parts that see order.",
+        explanation="Every answer is the wrong way round: it is True for parts that see order.",
         hint="Should the answer be True when the two results are equal, or when they differ?",
         buggy=lambda f, tokens: not equivariant(f, tokens),
     ),
     Mistake(
         name="images_shuffled",
         explanation=(
-            "The images of the batch are shuffled, not the tokens. Only a part that treats images "
-            "differently shows in that."
+            "You shuffle the images of the batch, not the tokens. That detects only a part that "
+            "treats images differently."
         ),
         hint="Which axis of (B, T, D) counts the tokens?",
         # tokens[order] instead of tokens[:, order]
@@ -126,7 +126,7 @@ MISTAKES = (
     ),
     Mistake(
         name="entries_shuffled",
-        explanation="The entries inside the tokens are shuffled, not the tokens.",
+        explanation="You shuffle the entries inside each token, not the tokens.",
         hint="Which axis of (B, T, D) counts the tokens?",
         buggy=along(2),
     ),
@@ -134,7 +134,7 @@ MISTAKES = (
         name="only_rolled",
         explanation=(
             "Your shuffle moves all tokens by the same number of places. It misses a part that "
-            "looks at the token before, in a ring: neighbours stay neighbours."
+            "looks at the previous token, in a ring, because neighbours stay neighbours."
         ),
         hint="Which shuffle has no pattern that a part could share?",
         buggy=with_order(lambda T: torch.arange(T).roll(1)),
@@ -144,7 +144,7 @@ MISTAKES = (
         name="only_reversed",
         explanation=(
             "Your shuffle reverses the tokens. It misses a part that pairs each token with the "
-            "one at the other end: both move together."
+            "one at the other end, because both move together."
         ),
         hint="Which shuffle has no pattern that a part could share?",
         buggy=with_order(lambda T: torch.arange(T).flip(0)),
@@ -152,8 +152,8 @@ MISTAKES = (
     Mistake(
         name="compared_exactly",
         explanation=(
-            "Your function says False of attention: it compares every bit. A sum of the same "
-            "numbers in another order differs in the last digits."
+            "Your function returns False for attention because it compares every bit. Adding the "
+            "same numbers in another order changes the last digits."
         ),
         hint="Which comparison of tensors allows for rounding?",
         # torch.equal, or == and all()

@@ -150,8 +150,8 @@ MISTAKES = (
     Mistake(
         name="diagonals_included",
         explanation=lambda e: (
-            f"Your mean holds the diagonal pairs, too: here {counts(e)[1]} pairs that touch only "
-            f"at a corner beside the {counts(e)[0]} that share an edge."
+            f"Your mean includes diagonal pairs: here {counts(e)[1]} pairs that touch only at a "
+            f"corner, besides the {counts(e)[0]} that share an edge."
         ),
         hint="How far apart are the centres of two diagonal neighbours? What does 1.41 round to?",
         # a distance that is rounded to whole patches, or a window of 3 x 3
@@ -159,23 +159,23 @@ MISTAKES = (
     ),
     Mistake(
         name="itself_included",
-        explanation="Your mean holds each patch with itself, too, whose cosine is 1.",
-        hint="A patch is not its own neighbour. Which distance does it have to itself?",
+        explanation="Your mean includes each patch paired with itself, which has cosine 1.",
+        hint="A patch is not its own neighbour. How far is it from itself?",
         # distance <= 1 instead of distance == 1
         buggy=with_itself,
     ),
     Mistake(
         name="all_pairs",
         explanation="You averaged over every pair of different patches, near or far.",
-        hint="Which line of yours reads the grid, and which pairs does it keep?",
+        hint="Which line of your code uses the grid, and which pairs does it keep?",
         # the mean of the whole matrix without its diagonal
         buggy=everywhere,
     ),
     Mistake(
         name="around_the_border",
         explanation=(
-            "Your grid is closed to a ring: the last patch of a row counts as a neighbour of the "
-            "first one, or the last row of the first one."
+            "Your grid wraps around: the last patch of a row counts as a neighbour of the first "
+            "one, or the last row as a neighbour of the first row."
         ),
         hint="What does roll do with the last entry?",
         # x * x.roll(1, axis)
@@ -184,19 +184,19 @@ MISTAKES = (
     Mistake(
         name="along_the_line",
         explanation=(
-            "You compared patch n with patch n + 1. That is the line in which patches are "
-            "numbered; a grid also has neighbours below each other."
+            "You compared patch n with patch n + 1. Those are neighbours in the numbering, but "
+            "a grid also has neighbours one above the other."
         ),
-        hint="On a grid with rows of 4 patches: which two patches share an edge with patch 5, "
-        "above and below it?",
+        hint="On a grid with rows of 4 patches, which patches share an edge with patch 5, above and "
+        "below it?",
         # x[1:] * x[:-1] on the flat table
         buggy=along_the_line,
     ),
     Mistake(
         name="over_the_end_of_a_row",
         explanation=lambda e: (
-            f"The last patch of a row and the first patch of the next row count as neighbours in "
-            f"your code: here patch {grid_of(e)[1] - 1} and patch {grid_of(e)[1]}."
+            f"Your code counts the last patch of a row and the first patch of the next row as "
+            f"neighbours: here patch {grid_of(e)[1] - 1} and patch {grid_of(e)[1]}."
         ),
         hint="Where on the grid are these two patches?",
         # pairs (n, n + 1) and (n, n + C)
@@ -204,15 +204,15 @@ MISTAKES = (
     ),
     Mistake(
         name="beside_only",
-        explanation="Your mean holds the pairs side by side. Pairs below each other are missing.",
-        hint="How many pairs does a grid with a single column have? What did yours find there?",
+        explanation="Your mean has the pairs side by side, but not the pairs one above the other.",
+        hint="How many pairs does a grid with a single column have? How many did your code find?",
         # one axis of the grid
         buggy=lambda table, grid: one_direction(table, grid, columns_too=False),
     ),
     Mistake(
         name="below_only",
-        explanation="Your mean holds the pairs below each other. Pairs side by side are missing.",
-        hint="How many pairs does a grid with a single row have? What did yours find there?",
+        explanation="Your mean has the pairs one above the other, but not the pairs side by side.",
+        hint="How many pairs does a grid with a single row have? How many did your code find?",
         # the other axis
         buggy=lambda table, grid: one_direction(table, grid, rows_too=False),
     ),
@@ -229,28 +229,28 @@ MISTAKES = (
     Mistake(
         name="averaged_by_patch",
         explanation=(
-            "You took the mean for each patch and then the mean of these: a patch in a corner, "
-            "with two pairs, counts as much as one inside, with four. Each pair counts once."
+            "You took the mean for each patch and then the mean of those means. So a corner patch "
+            "with two pairs counts as much as an inner one with four. Each pair should count once."
         ),
-        hint="How often does your code count a pair at the border, and how often one inside?",
+        hint="How much weight does a pair at the border get, and how much a pair inside?",
         # a loop over the patches with a mean in it
         buggy=by_patch,
     ),
     Mistake(
         name="averaged_by_direction",
         explanation=lambda e: (
-            "You took the mean side by side, the mean below each other, and the mean of the two. "
-            f"On a grid of {grid_of(e)} there are more pairs of one sort, and each pair counts "
-            "once."
+            "You averaged the horizontal pairs, then the vertical pairs, and then the two means. "
+            f"On a grid of {grid_of(e)} there are more pairs of one kind, and each pair should "
+            "count once."
         ),
-        hint="How many pairs of each sort does this grid have?",
+        hint="How many pairs of each kind does this grid have?",
         # (a.mean() + b.mean()) / 2
         buggy=by_direction,
     ),
     Mistake(
         name="dot_products",
         explanation="You averaged dot products. A cosine does not depend on the rows' lengths.",
-        hint="cos(u, v) = u·v / (|u||v|): which part of it is missing?",
+        hint="Which part of cos(u, v) = u·v / (|u||v|) is missing?",
         # table @ table.T
         buggy=dot_products,
     ),
@@ -266,7 +266,7 @@ MISTAKES = (
     Mistake(
         name="distances",
         explanation="You averaged distances between rows. The exercise asks for cosines.",
-        hint="What should come out for two rows that point the same way?",
+        hint="What should the result be for two rows that point the same way?",
         # torch.cdist, for which near means small
         buggy=mean_distance,
     ),
@@ -276,7 +276,7 @@ MISTAKES = (
             "You subtracted the mean row first. The exercise asks for the cosines of the rows as "
             "they are."
         ),
-        hint="Which line changes the rows before their lengths are taken?",
+        hint="Which line changes the rows before you compute their lengths?",
         # principal components start like this
         buggy=lambda table, grid: neighbour_cosine(table - table.mean(0), grid),
     ),

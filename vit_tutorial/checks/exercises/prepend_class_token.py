@@ -70,7 +70,7 @@ MISTAKES = (
             f"The class token is last, in row {rows(e)}. It belongs in row 0, before the patches."
         ),
         hint=(
-            "In which order do you pass the two parts to the function that joins them? Who reads "
+            "In which order do you pass the two parts to the function that joins them? What reads "
             "row 0 later?"
         ),
         # torch.cat([x, class_token]), as one public tutorial has it, against its own table
@@ -105,17 +105,17 @@ MISTAKES = (
             f"The tokens of all {batch(e)} images are now in one sequence, with one class token "
             "before them all."
         ),
-        hint="Each image is a sequence of its own. Which axis did your reshape take away?",
+        hint="Each image is a sequence of its own. Which axis did your reshape remove?",
         # view(1, -1, D), to make the batch sizes agree
         buggy=lambda tokens, cls: torch.cat([cls, tokens.reshape(1, -1, tokens.shape[2])], dim=1),
     ),
     Mistake(
         name="joined_along_batch",
         explanation=(
-            "The class token has become an image of its own: the batch grew by one, and the "
-            "sequences did not."
+            "The class token became a separate image: the batch grew by one, but the sequences did "
+            "not grow."
         ),
-        hint="Of the axes batch, tokens and width, along which one is the new token added?",
+        hint="Which of the axes batch, tokens and width should grow when a token is added?",
         # torch.cat without dim joins along axis 0
         buggy=lambda tokens, cls: torch.cat([cls.expand(1, *tokens.shape[1:]), tokens], dim=0),
     ),
@@ -125,7 +125,7 @@ MISTAKES = (
             "Each token became twice as wide: the class token was joined to every patch, along "
             "the last axis."
         ),
-        hint="Of the axes batch, tokens and width, along which one is the new token added?",
+        hint="Which of the axes batch, tokens and width should grow when a token is added?",
         # dim=-1 in torch.cat
         buggy=lambda tokens, cls: torch.cat([cls.expand_as(tokens), tokens], dim=2),
     ),
@@ -136,8 +136,8 @@ MISTAKES = (
             "needs one."
         ),
         hint=(
-            "How many class tokens does a sequence have? Which of the sizes in your expand or "
-            "repeat is too large?"
+            "How many class tokens does a sequence have? Which size in your expand or repeat is "
+            "too large?"
         ),
         # class_token.expand_as(tokens), because then the shapes fit
         buggy=lambda tokens, cls: torch.cat([cls.expand_as(tokens), tokens], dim=1),
@@ -145,19 +145,20 @@ MISTAKES = (
     Mistake(
         name="first_patch_overwritten",
         explanation=(
-            "The class token replaced patch 0, which is lost. The sequence must become one longer."
+            "The class token replaced patch 0, which is lost. The sequence must get one token "
+            "longer."
         ),
-        hint="How many rows does each image have before, and how many should it have after?",
+        hint="How many rows does each image have before, and how many should it have afterwards?",
         # x[:, 0] = class_token
         buggy=lambda tokens, cls: torch.cat([spread(tokens, cls), tokens[:, 1:]], dim=1),
     ),
     Mistake(
         name="last_patch_lost",
         explanation=(
-            "The class token is in front, and the last patch is lost. The sequence must become one "
-            "longer."
+            "The class token is in front, but the last patch is lost. The sequence must get one "
+            "token longer."
         ),
-        hint="How many rows does each image have before, and how many should it have after?",
+        hint="How many rows does each image have before, and how many should it have afterwards?",
         # The shape stays, so nothing after it complains.
         buggy=lambda tokens, cls: torch.cat([spread(tokens, cls), tokens[:, :-1]], dim=1),
     ),
@@ -178,8 +179,8 @@ MISTAKES = (
             "batch. There is one class token, the same for all images."
         ),
         hint=(
-            "Could such a token be used for a batch of another size? What does class_token hold "
-            "already?"
+            "Could you use such a token for a batch of another size? What does class_token already "
+            "hold?"
         ),
         # nn.Parameter(torch.ones(batch_size, 1, embedding_dimension)), seen in a public course
         buggy=lambda tokens, cls: torch.cat([torch.randn_like(tokens[:, :1]), tokens], dim=1),
@@ -188,8 +189,8 @@ MISTAKES = (
     Mistake(
         name="fresh_token",
         explanation=(
-            "The patches are in their places. Row 0 is the same for each image, but it is not the "
-            "class token you were given."
+            "The patches are in the right places. Row 0 is the same for each image, but it is not "
+            "the class token you were given."
         ),
         hint=(
             "A token that is made inside the function is never learned. Where does the learned "
@@ -207,11 +208,11 @@ MISTAKES = (
     Mistake(
         name="class_token_detached",
         explanation=(
-            "The values are right, and the patches get their gradient. The class token gets none: "
-            "it would never be learned."
+            "The values are right, and the patches get their gradient. The class token gets none, "
+            "so it would never be learned."
         ),
         hint=(
-            "Which call takes the token's numbers and drops the gradient: .data, .detach(), "
+            "Which call keeps the token's numbers but drops the gradient: .data, .detach(), "
             "torch.tensor(...), .numpy()?"
         ),
         # class_token.data.expand(...)

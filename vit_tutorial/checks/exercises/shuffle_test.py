@@ -113,7 +113,7 @@ def all_pairs(table, grid, orders):
 MISTAKES = (
     Mistake(
         name="share_below",
-        explanation="You return the share of orders that are less ordered than the table.",
+        explanation="You return the share of orders that score below the table.",
         hint="For a table with a clear grid in it, should the share be near 0 or near 1?",
         # < instead of >=, or 1 - share
         buggy=lambda table, grid, orders: 1 - shuffle_test(table, grid, orders),
@@ -121,8 +121,8 @@ MISTAKES = (
     ),
     Mistake(
         name="count_not_share",
-        explanation="You return how many orders there are. The exercise asks for their share.",
-        hint="Your count depends on how many orders were tried. By what do you divide?",
+        explanation="You return the number of such orders. The exercise asks for their share.",
+        hint="Your count depends on how many orders were tried. What should you divide it by?",
         # sum() instead of mean()
         buggy=lambda table, grid, orders: shuffle_test(table, grid, orders) * len(orders),
         detect=lambda e: share_of(e, lambda share, K: share * K),
@@ -130,7 +130,7 @@ MISTAKES = (
     Mistake(
         name="percent",
         explanation="Your share is in percent. The exercise asks for a number from 0 to 1.",
-        hint="Which factor does your last line have?",
+        hint="Which factor is in your last line?",
         # * 100
         buggy=lambda table, grid, orders: 100 * shuffle_test(table, grid, orders),
         detect=lambda e: share_of(e, lambda share, K: 100 * share),
@@ -141,7 +141,7 @@ MISTAKES = (
             "You counted the table itself as one of the orders: (count + 1) / (K + 1). That is a "
             "good habit for a p-value; the exercise asks for count / K."
         ),
-        hint="By how many orders do you divide, and how many were given?",
+        hint="How many orders do you divide by, and how many were given?",
         # the correction that keeps a p-value from being 0
         buggy=lambda table, grid, orders: (
             (shuffle_test(table, grid, orders) * len(orders) + 1) / (len(orders) + 1)
@@ -161,8 +161,8 @@ MISTAKES = (
     Mistake(
         name="shuffled_again",
         explanation=(
-            "Each order was applied to the table that the order before had left. Each one starts "
-            "from the table as it was given."
+            "You applied each order to the table that the previous order left. Every order should "
+            "start from the original table."
         ),
         hint="Which name does your loop overwrite?",
         # table = table[order] in the loop
@@ -174,17 +174,17 @@ MISTAKES = (
             "You applied the inverse of each order: row n went to patch order[n]. The exercise "
             "asks for table[order]."
         ),
-        hint="Which row should stand at patch 0?",
+        hint="Which row should end up at patch 0?",
         # shuffled[order] = table, or argsort
         buggy=inverse,
     ),
     Mistake(
         name="two_sided",
         explanation=(
-            "You compared absolute values. An order whose neighbours point away from each other "
-            "is not as alike as the table's."
+            "You compared absolute values. Neighbours that point away from each other are not "
+            "similar."
         ),
-        hint="What does a mean cosine of -0.3 between neighbours say?",
+        hint="What does a mean cosine of -0.3 between neighbours tell you?",
         # abs() from the two-sided test of a mean
         buggy=two_sided,
     ),
@@ -207,40 +207,40 @@ MISTAKES = (
     Mistake(
         name="verdict_not_share",
         explanation="You return whether the table beats every order: yes or no, and not a share.",
-        hint="What should come out when 3 of 40 orders reach the table's value?",
+        hint="What should the result be when 3 of 40 orders reach the table's value?",
         # own > values.max()
         buggy=beats_all,
         variants=(lambda table, grid, orders: 1 - beats_all(table, grid, orders),),
     ),
     Mistake(
         name="first_order_only",
-        explanation="Your share looks at the first order only.",
+        explanation="Your share is based only on the first order.",
         hint="Does your function return from inside its loop?",
         # a return one level too deep
         buggy=lambda table, grid, orders: shuffle_test(table, grid, orders[:1]),
     ),
     Mistake(
         name="last_order_only",
-        explanation="Your share looks at the last order only.",
-        hint="Which variable does your loop fill anew each time?",
+        explanation="Your share is based only on the last order.",
+        hint="Which variable does your loop overwrite each time?",
         # a comparison behind the loop
         buggy=lambda table, grid, orders: shuffle_test(table, grid, orders[-1:]),
     ),
     Mistake(
         name="mean_of_the_orders",
-        explanation="You return the mean cosine of the shuffled tables, and not a share of them.",
-        hint="With what do you compare each shuffled table's number?",
+        explanation="You return the mean cosine of the shuffled tables, not a share of them.",
+        hint="What do you compare each shuffled table's number with?",
         # the mean of the values
         buggy=lambda table, grid, orders: values(table, grid, orders).mean().item(),
     ),
     Mistake(
         name="order_makes_no_difference",
         explanation=(
-            "Your number does not depend on the order of the rows, so every shuffle reaches it and "
-            "the share is always 1."
+            "Your number does not depend on the order of the rows, so every shuffle reaches it, "
+            "and the share is always 1."
         ),
-        hint="Which pairs does your number average over: all, or those that the grid makes "
-        "neighbours?",
+        hint="Does your number average over all pairs, or over those that are neighbours on the "
+        "grid?",
         # all pairs, or the order applied to both sides of the comparison
         buggy=all_pairs,
     ),

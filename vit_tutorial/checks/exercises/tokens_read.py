@@ -23,7 +23,7 @@ def tokens_read(read_out, z: torch.Tensor) -> torch.Tensor:
 
 def record_truth(value, inputs) -> tuple[dict, dict]:
     """Truth values as one tensor: from a bool tensor, or from a list or tuple of truth values."""
-    facts = {"types": {"output": type_name(value)}, "form": "T truth values, one for each token"}
+    facts = {"types": {"output": type_name(value)}, "form": "T booleans, one for each token"}
     if isinstance(value, (list, tuple)) and value:
         single = [x.item() if type(x) in TENSORS and x.numel() == 1 else x for x in value]
         if all(type(x) is bool for x in single):
@@ -128,13 +128,13 @@ MISTAKES = (
     Mistake(
         name="nothing_read",
         explanation=(
-            "Your function says of every token that it is not read. Either the change is one that "
-            "a LayerNorm undoes (a constant added to a whole token, a token times a constant), or "
-            "the two logits that it compares come from the same tokens."
+            "Your function says that no token is read. Either your change is one that a LayerNorm "
+            "undoes (adding a constant to a whole token, or multiplying it by one), or the logits "
+            "that you compare come from the same tokens."
         ),
         hint=(
-            "What does LayerNorm do with the mean and the spread of a token? Which other numbers "
-            "could you write into one?"
+            "What does LayerNorm do with the mean and the spread of a token? What else "
+            "could you write into a token?"
         ),
         # z[:, t] += 1 on a copy
         buggy=lambda read_out, z: torch.zeros(z.shape[1], dtype=torch.bool),
@@ -143,12 +143,12 @@ MISTAKES = (
     Mistake(
         name="everything_read",
         explanation=(
-            "Your function says of every token that it is read, whatever is read. So the logits "
-            "that it compares differ for another reason than the one changed token."
+            "Your function says that every token is read, whatever is really read. So the logits "
+            "that it compares differ for some reason other than the one changed token."
         ),
         hint=(
-            "What else differs between the two calls? And are logits that are equal compared "
-            "entry by entry, and the entries then combined?"
+            "What else differs between the two calls? And does your comparison give one answer for "
+            "all entries of the logits together?"
         ),
         buggy=lambda read_out, z: torch.ones(z.shape[1], dtype=torch.bool),
         detect=lambda e: bool(outputs(e)) and all(mine.all() for mine, _ in outputs(e)),
@@ -156,10 +156,10 @@ MISTAKES = (
     Mistake(
         name="not_put_back",
         explanation=(
-            "From the first token that is read on, every token counts as read: the tokens that "
-            "were changed before are still changed."
+            "Every token after the first one that is read counts as read too, because the tokens "
+            "that you changed earlier are still changed."
         ),
-        hint="Which tokens does your function change from in the second round of the loop?",
+        hint="Which tokens does the second round of your loop start from?",
         # the copy is made once, before the loop
         buggy=never_put_back,
         variants=(never_put_back_in_place,),
@@ -167,19 +167,18 @@ MISTAKES = (
     Mistake(
         name="compared_with_the_one_before",
         explanation=(
-            "The logits of each round are compared with those of the round before, so the token "
-            "behind one that is read counts as read, too."
+            "You compare the logits of each round with those of the round before, so the token "
+            "after one that is read counts as read too."
         ),
-        hint="With which logits should every round be compared?",
+        hint="Which logits should every round be compared with?",
         buggy=compared_with_the_one_before,
     ),
     Mistake(
         name="inverted",
         explanation=(
-            "Every truth value is the wrong way round: yours is True where the logits stay as they "
-            "were."
+            "Every boolean is the wrong way round: yours is True where the logits stay unchanged."
         ),
-        hint="Does your comparison say that the logits are equal, or that they differ?",
+        hint="Is your comparison True when the logits are equal, or when they differ?",
         buggy=lambda read_out, z: ~tokens_read(read_out, z),
     ),
     Mistake(
@@ -195,8 +194,8 @@ MISTAKES = (
     Mistake(
         name="all_others_changed",
         explanation=(
-            "Your experiment keeps token t and changes all the others. It is True for a token that "
-            "is not read, and for each part of a mean."
+            "Your experiment keeps token t and changes all the others. It gives True for a token "
+            "that is not read, and for each part of a mean."
         ),
         hint="What has to stay the same, so that a difference can only come from token t?",
         buggy=only_that_token,
@@ -204,8 +203,8 @@ MISTAKES = (
     Mistake(
         name="indices_returned",
         explanation=(
-            "The right tokens were found. Their indices came back, and the exercise asks for T "
-            "truth values, True where a token is read."
+            "You found the right tokens but returned their indices. The exercise asks for T "
+            "booleans, True where a token is read."
         ),
         hint="How long should the result be for 17 tokens, of which one is read?",
         buggy=lambda read_out, z: tokens_read(read_out, z).nonzero().flatten(),
@@ -217,7 +216,7 @@ MISTAKES = (
 check_tokens_read = Check(
     name="check_tokens_read",
     signature=(
-        "fn(read_out, z (B, T, D)) -> T truth values, True for each token that read_out(z) "
+        "fn(read_out, z (B, T, D)) -> T booleans, True for each token that read_out(z) "
         "(B, K) depends on"
     ),
     cases=tokens_read_cases,

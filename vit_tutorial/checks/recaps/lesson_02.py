@@ -10,24 +10,24 @@ QUESTIONS = (
     ),
     Answer(
         "c",
-        "The batch size is built into the parameter: one token for each place in the batch, each "
+        "The batch size is built into the parameter: each place in the batch has its own token, "
         "trained on a 128th of the data.",
         see="section 2.2",
     ),
     Answer(
         "b",
-        "A place is marked by the vector that is added there, not by the index.",
+        "A place is marked by the vector that is added there, not by its index.",
         see="section 2.3",
     ),
     Answer(
         "d",
-        "Every shape fits. Only the values say which token the logits depend on.",
+        "Every shape fits. Only the values show which token the logits depend on.",
         see="section 2.5",
     ),
     Answer(
         "b",
-        "Every class token starts from the same vector, so all pairs are similar. The gap between "
-        "same and different classes is what counts.",
+        "Every class token starts from the same vector, so all pairs are similar. What counts is "
+        "the gap between pairs of one class and pairs of different classes.",
         see="section 2.7",
     ),
 )

@@ -20,12 +20,12 @@ QUESTIONS = (
     ),
     Answer(
         "b",
-        "A token that moves takes the vector that was added to it along.",
+        "A token that moves takes its position vector with it.",
         see="section 3.3",
     ),
     Answer(
         "d",
-        "The same numbers in other places show what the colours are worth alone.",
+        "The same numbers in other places show how little the colours alone mean.",
         see="section 3.8",
     ),
 )
