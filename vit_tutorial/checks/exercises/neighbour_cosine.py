@@ -187,8 +187,8 @@ MISTAKES = (
             "You compared patch n with patch n + 1. Those are neighbours in the numbering, but "
             "a grid also has neighbours one above the other."
         ),
-        hint="On a grid with rows of 4 patches, which patches share an edge with patch 5, above and "
-        "below it?",
+        hint="On a grid with rows of 4 patches, which two patches share an edge with "
+        "patch 5, above and below it?",
         # x[1:] * x[:-1] on the flat table
         buggy=along_the_line,
     ),

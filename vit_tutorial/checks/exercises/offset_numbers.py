@@ -120,8 +120,8 @@ def general_of_numbers() -> tuple[Mistake, ...]:
         offset_numbers, without=("detached", "changed_input", "wrong_device")
     )
     whole = {
-        "explanation": "The values are right, but they are no whole numbers (int64).",
-        "hint": "An index must be a whole number. Where does your code make floats?",
+        "explanation": "The values are right, but they are not integers (int64).",
+        "hint": "An index must be an integer. Where does your code make floats?",
         "buggy": lambda grid: offset_numbers(grid).float(),
     }
     return tuple(dataclasses.replace(m, **whole) if m.name == "wrong_dtype" else m for m in general)
@@ -134,17 +134,17 @@ MISTAKES = (
         explanation=(
             "Your offsets run the other way: entry [i, j] holds the number of the pair [j, i]."
         ),
-        hint="Entry [i, j] is for patch i reading patch j. Which of the two rows is subtracted?",
+        hint="Entry [i, j] is for patch i reading patch j. Whose row is subtracted from whose?",
         # row - row[:, None]
         buggy=lambda grid: offset_numbers(grid).T.contiguous(),
     ),
     Mistake(
         name="numbers_below_zero",
         explanation=lambda e: (
-            f"Your numbers run from {spread(e)[0]} to {spread(e)[1]}. They count the "
-            f"{spread(e)[2]} offsets from 0 to {spread(e)[2] - 1}."
+            f"Your numbers run from {spread(e)[0]} to {spread(e)[1]}. They should number "
+            f"the {spread(e)[2]} offsets from 0 to {spread(e)[2] - 1}."
         ),
-        hint="What is the lowest step between two rows, and what must be added to make it 0?",
+        hint="What is the lowest step between two rows, and what must you add to make it 0?",
         # the shift by R - 1 and C - 1 forgotten, in one direction or in both
         buggy=lambda grid: steps(grid)[0] * (2 * grid[1] - 1) + steps(grid)[1],
         detect=below_zero,
@@ -152,7 +152,7 @@ MISTAKES = (
     Mistake(
         name="along_the_line",
         explanation=lambda e: (
-            f"In your numbers one row down counts as much as {e.inputs['grid'][1]} columns to the "
+            f"In your numbers, one row down counts as much as {e.inputs['grid'][1]} columns to the "
             "right, as if the patches stood in a line. So different offsets share a number: a row "
             f"of offsets holds {2 * e.inputs['grid'][1] - 1} of them."
         ),
@@ -166,7 +166,7 @@ MISTAKES = (
             "Your numbers leave gaps: a grid of C columns has 2C - 1 steps to the left and right, "
             "not 2C."
         ),
-        hint="For C = 2, write the steps down: -1, 0, ... How many are there?",
+        hint="For C = 2, write down the steps: -1, 0, ... How many are there?",
         # times 2 C
         buggy=with_width(lambda rows, cols: 2 * cols),
     ),
@@ -174,7 +174,7 @@ MISTAKES = (
         name="rows_for_columns",
         explanation=lambda e: (
             f"Square grids come out right. Here the grid is {e.inputs['grid']}, and your rows of "
-            "offsets have the length that belongs to the other side."
+            "offsets have a length that belongs to the other side of the grid."
         ),
         hint="Offsets are numbered row by row. How long is a row of offsets, 2R - 1 or 2C - 1?",
         # times 2 R - 1
@@ -205,8 +205,8 @@ MISTAKES = (
     Mistake(
         name="patches_in_column_order",
         explanation=(
-            "Your patches are numbered down the columns of the grid. Patches are numbered row by "
-            "row."
+            "You numbered the patches down the columns of the grid. The exercise numbers them row "
+            "by row."
         ),
         hint="Which patch is number 1: the one to the right of patch 0, or the one below it?",
         # n % rows
@@ -215,10 +215,10 @@ MISTAKES = (
     Mistake(
         name="distances_not_offsets",
         explanation=(
-            "Your numbers take one row up for one row down: absolute values were taken. An offset "
-            "has a direction."
+            "Your numbers treat one row up like one row down, because you took absolute values. An "
+            "offset has a direction."
         ),
-        hint="Should a patch treat the one above it and the one below it alike?",
+        hint="Should a patch treat the patch above it and the patch below it alike?",
         # abs()
         buggy=without_distances,
     ),
@@ -249,7 +249,7 @@ MISTAKES = (
     Mistake(
         name="counted_from_one",
         explanation="Your numbers start at 1. The exercise counts from 0.",
-        hint="What is the lowest number that comes out?",
+        hint="What is the lowest number in your result?",
         buggy=lambda grid: offset_numbers(grid) + 1,
     ),
 )

@@ -94,7 +94,7 @@ def general_of_numbers() -> tuple[Mistake, ...]:
     general = general_mistakes(sinusoidal_2d, without=("detached", "changed_input", "wrong_device"))
     of_table = {
         "explanation": "The values are right, but the table is not float32.",
-        "hint": "Which call of yours makes float64: NumPy's default, or .double()?",
+        "hint": "Which of your calls makes float64: NumPy's default, or .double()?",
     }
     return tuple(
         dataclasses.replace(m, **of_table) if m.name == "wrong_dtype" else m for m in general
@@ -187,7 +187,7 @@ MISTAKES = (
         explanation="In each half the cosines come first. The exercise asks for the sines first.",
         hint=(
             "Row 0 of the table is position (0, 0). What is sin 0, what is cos 0, and which comes "
-            "first in yours?"
+            "first in your result?"
         ),
         # timestep embeddings of diffusion models (cosine first), copied into a ViT
         buggy=lambda grid, dim: table(
@@ -219,8 +219,8 @@ MISTAKES = (
     Mistake(
         name="patches_in_column_order",
         explanation=(
-            "The vectors are right, but they are in the order of the grid's columns. Patches are "
-            "numbered row by row."
+            "The vectors are right, but they are in column order. The exercise numbers the "
+            "patches row by row."
         ),
         hint="Which patch is number 1, the one to the right of patch 0 or the one below it?",
         # torch.meshgrid with indexing="xy", or repeat with the two axes in the other order
@@ -239,7 +239,7 @@ MISTAKES = (
     Mistake(
         name="square_grid_assumed",
         explanation=lambda e: (
-            f"Square grids come out right, others do not: here (rows, cols) is {grid_of(e)}."
+            f"Square grids come out right, but others do not: here (rows, cols) is {grid_of(e)}."
         ),
         hint="Does your code use both numbers of the grid?",
         # MAE's get_2d_sincos_pos_embed takes one grid_size for both sides
@@ -268,7 +268,7 @@ MISTAKES = (
     Mistake(
         name="added_not_joined",
         explanation=(
-            "Row and column were each given the whole width and then added. The exercise asks for "
+            "Row and column each got the whole width and were then added. The exercise asks for "
             "half of the width each, side by side."
         ),
         hint="How wide is the row's part, how wide is the column's, and how wide is the result?",
@@ -278,8 +278,8 @@ MISTAKES = (
     Mistake(
         name="class_row_added",
         explanation=(
-            "There is one row too many: a row of zeros in front, for a class token. Here only "
-            "the patches get a position."
+            "There is one row too many: a row of zeros in front, for a class token. In this "
+            "exercise only the patches get a position."
         ),
         hint="How many patches does the grid have? How many vectors did you return?",
         # MAE's get_2d_sincos_pos_embed with cls_token=True
@@ -291,27 +291,22 @@ MISTAKES = (
             "The vectors are right, but they are still in a grid. The exercise asks for one axis "
             "with rows * cols entries."
         ),
-        hint="How many axes does a table need that is added to a sequence of tokens?",
+        hint="How many axes does a table need if it is added to a sequence of tokens?",
         buggy=lambda grid, dim: sinusoidal_2d(grid, dim).reshape(*grid, dim),
     ),
     Mistake(
         name="counted_from_one",
         explanation="Your rows and columns count from 1. The exercise counts from 0.",
-        hint=(
-            "What is the first number that your range gives? What should the vector of patch 0 be?"
-        ),
+        hint=("What is the first number in your range? What should the vector of patch 0 be?"),
         # a cumulative sum of ones, as DETR's sine positions have it
         buggy=lambda grid, dim: table(grid, dim, unit=lambda position, size: position + 1),
     ),
     Mistake(
         name="degrees",
         explanation=(
-            "Your angles were turned from degrees into radians: each is smaller by π/180."
+            "Your angles were converted from degrees to radians: each is multiplied by π/180."
         ),
-        hint=(
-            "In which unit does torch.sin take its argument, and in which unit is the angle of "
-            "the formula?"
-        ),
+        hint=("Which unit does torch.sin expect, and in which unit is the angle of the formula?"),
         # deg2rad around the angle
         buggy=lambda grid, dim: table(
             grid, dim, unit=lambda position, size: position * math.pi / 180
@@ -340,7 +335,7 @@ MISTAKES = (
             "Your frequencies run down to exactly 1/10000: i is divided by dim/4 - 1 = "
             f"{quarter(e) - 1}. The exercise divides by dim/4 = {quarter(e)}."
         ),
-        hint="Does linspace include its last value? By what does the formula divide i?",
+        hint="Does linspace include its last value? What does the formula divide i by?",
         # vit-pytorch's SimpleViT divides by dim // 4 - 1
         buggy=lambda grid, dim: table(grid, dim, exponent=lambda m: torch.arange(m) / (m - 1)),
         detect=lambda e: slope_is(
@@ -355,7 +350,7 @@ MISTAKES = (
         ),
         hint=(
             "Count the frequencies of one half: dim is shared by row and column, and each half "
-            "by sine and cosine. By what must i be divided? And which base does the formula "
+            "by sine and cosine. What must i be divided by? And which base does the formula "
             "have?"
         ),
         # the 1-D formula's dim/2, or dim, in a half that is dim/2 wide
@@ -367,7 +362,7 @@ MISTAKES = (
     Mistake(
         name="another_base",
         explanation=lambda e: f"Your frequencies are those of base {base_of(e):.4g}, not 10000.",
-        hint="Which number stands under the exponent in your code?",
+        hint="Which number is raised to the exponent in your code?",
         # 1000 or 100 for 10000; rotary variants with a base of their own
         buggy=lambda grid, dim: table(grid, dim, base=1_000.0),
         detect=lambda e: (
@@ -380,7 +375,7 @@ MISTAKES = (
             "Your frequencies grow from one to the next, up to nearly 10000. They should fall."
         ),
         hint=(
-            "What is the sign of your exponent? The slowest wave should hardly turn within the "
+            "What is the sign of your exponent? The slowest hand should hardly turn across the "
             "grid."
         ),
         # a minus sign lost, or a product where a quotient belongs
