@@ -14,10 +14,10 @@ QUESTIONS = (
     Answer(
         "b", "A reshape keeps the order of memory: channel by channel, line by line.", "section 1.3"
     ),
-    Answer("c", "Every shape fits, but each weight meets another number.", see="section 1.4"),
+    Answer("c", "Every shape fits, but each weight meets the wrong number.", see="section 1.4"),
     Answer(
         36,
-        "In 100 pixels, 6 windows of 16 fit: 6 · 6 = 36. Four pixels are lost.",
+        "Six windows of 16 fit into 100 pixels: 6 · 6 = 36. Four lines and columns are lost.",
         see="section 1.6",
     ),
 )
