@@ -179,7 +179,7 @@ def test_load_names_the_nearest_source_and_what_else_it_takes(tmp_path):
 def test_load_refuses_what_does_not_fit(change):
     with pytest.raises(ValueError, match=str(*change.values())):
         load("shapes", **change)
-    assert set(sources()) == {"shapes", "cifar10"}
+    assert set(sources()) == {"shapes", "pairs", "cifar10"}
 
 
 def test_data_root_argument_then_variable_then_clone_then_cache(tmp_path, monkeypatch):

@@ -55,7 +55,7 @@ def describe() -> list[tuple[str, str, str]]:
             f"{memory:.0f} GiB" if memory else "unknown",
             "no lesson needs more than 3 GB",
         ),
-        ("data: shapes", "made from a seed", "always available, no download"),
+        ("data: shapes, pairs", "made from a seed", "always available, no download"),
         (
             "data: CIFAR-10",
             "found" if cifar10 else "not found",

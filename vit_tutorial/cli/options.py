@@ -10,9 +10,9 @@ def data_options() -> argparse.ArgumentParser:
     data.add_argument(
         "--data",
         default="shapes",
-        help="shapes (made here, no download; the default), cifar10 (downloaded once, 170 MB), "
-        "or a folder of images: FOLDER/train/CLASS/*.jpg and FOLDER/test/CLASS/*.jpg, or "
-        "FOLDER/CLASS/*.jpg",
+        help="shapes (made here, no download; the default), pairs (made here, too), cifar10 "
+        "(downloaded once, 170 MB), or a folder of images: FOLDER/train/CLASS/*.jpg and "
+        "FOLDER/test/CLASS/*.jpg, or FOLDER/CLASS/*.jpg",
     )
     data.add_argument(
         "--image-size",
