@@ -35,6 +35,17 @@ def test_the_curve_and_the_matrices_are_what_was_given():
     assert last.get_title() == "epoch 2: 100% right"
     assert [text.get_text() for text in first.get_yticklabels()] == list(NAMES)
     assert list(last.get_yticks()) == []
+    assert [text.get_text() for text in last.get_xticklabels()] == list(NAMES)
+    assert not first.patches
+
+
+def test_blocks_are_outlined():
+    names = ("disc, upper", "disc, lower", "ring, upper", "ring, lower")
+    axes = plots.plateau(ROWS, {0: torch.eye(4)}, names, block=2).axes[1]
+    assert [square.get_bbox().bounds for square in axes.patches] == [
+        (-0.5, -0.5, 2, 2),
+        (1.5, 1.5, 2, 2),
+    ]
 
 
 @pytest.mark.parametrize(
