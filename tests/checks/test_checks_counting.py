@@ -52,7 +52,7 @@ def test_a_count_may_be_any_kind_of_number():
 
 def test_how_many_rows_are_missing_is_said():
     found = verdict(PARAMETERS, lambda s, P, D, *rest: count_parameters(s, P, D, *rest) - D)
-    assert "short by one row of the width D" in found.message
+    assert "short by one row of width D" in found.message
     found = verdict(
         PARAMETERS, lambda s, P, D, L, *rest: count_parameters(s, P, D, L, *rest) - 3 * L * D
     )

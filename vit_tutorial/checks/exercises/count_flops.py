@@ -44,14 +44,14 @@ count_flops = changed()
 MISTAKES = (
     Mistake(
         name="macs",
-        explanation="Your count is half of the FLOPs: these are MACs.",
-        hint="How many operations is one multiplication and one addition?",
+        explanation="Your count is half the FLOPs. It counts MACs.",
+        hint="How many FLOPs are one multiplication and one addition?",
         # abc for a product of (a, b) and (b, c)
         buggy=lambda *sizes: count_flops(*sizes) // 2,
     ),
     Mistake(
         name="class_token_forgotten",
-        explanation="Your blocks see N tokens: the class token is missing.",
+        explanation="Your blocks see N tokens. The class token is missing.",
         hint="How many tokens enter the encoder?",
         buggy=changed(tokens=lambda N: N),
     ),
@@ -70,14 +70,14 @@ MISTAKES = (
     ),
     Mistake(
         name="one_channel",
-        explanation="Your patch embedding reads P · P numbers of a patch.",
+        explanation="Your patch embedding reads only P · P numbers of a patch.",
         hint="How many numbers does a pixel of a colour image have?",
         buggy=changed(embedding=1 / 3),
     ),
     Mistake(
         name="embedding_left_out",
         explanation="The patch embedding is missing.",
-        hint="Which layer leads from the numbers of a patch to a token?",
+        hint="Which layer turns the numbers of a patch into a token?",
         buggy=changed(without=("embedding",)),
     ),
     Mistake(
@@ -105,20 +105,20 @@ MISTAKES = (
     ),
     Mistake(
         name="quadratic_part_left_out",
-        explanation="Scores and weighted sum are missing: nothing in your count grows as T².",
-        hint="Two products of attention hold no weights of a layer. Which are they?",
+        explanation="Scores and weighted sum are missing. Nothing in your count grows as T².",
+        hint="Two products in attention use no weights of a layer. Which are they?",
         buggy=changed(without=("scores", "weighted sum")),
     ),
     Mistake(
         name="half_of_the_quadratic_part",
-        explanation="Of the two products that grow as T², your count has one.",
-        hint="The scores are one such product. What is done with the weights afterwards?",
+        explanation="Your count has only one of the two products that grow as T².",
+        hint="One product gives the scores. Which product uses the attention weights?",
         buggy=changed(without=("weighted sum",)),
     ),
     Mistake(
         name="output_projection_left_out",
-        explanation="The layer that mixes the heads at the end of attention is missing.",
-        hint="Queries, keys and values make three linear layers. Which is the fourth?",
+        explanation="The layer at the end of attention, which mixes the heads, is missing.",
+        hint="Queries, keys and values take three linear layers. Which layer comes fourth?",
         buggy=changed(without=("output",)),
     ),
     Mistake(
@@ -130,7 +130,7 @@ MISTAKES = (
     Mistake(
         name="mlp_one_layer",
         explanation="Your MLP has one layer.",
-        hint="The MLP leads from D to M. How does it get back?",
+        hint="The first layer goes from width D to width M. Which layer goes back to D?",
         buggy=changed(without=("MLP out",)),
     ),
     Mistake(
@@ -147,7 +147,7 @@ MISTAKES = (
     ),
     Mistake(
         name="everything_times_depth",
-        explanation="Your depth multiplies parts that stand outside the blocks.",
+        explanation="Your formula multiplies parts outside the blocks by the depth.",
         hint="Which products does a model compute once, however deep it is?",
         buggy=lambda s, P, D, L, M, K: L * count_flops(s, P, D, 1, M, K),
     ),

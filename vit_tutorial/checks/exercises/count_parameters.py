@@ -115,10 +115,10 @@ BIASES = tuple(name for name in parameter_parts(8, 4, 8, 1, 8, 2) if name.endswi
 MISTAKES = (
     Mistake(
         name="rows_missing",
-        explanation=lambda e: f"Your count is short by {rows(e, False)} of the width D.",
+        explanation=lambda e: f"Your count is short by {rows(e, False)} of width D.",
         hint=(
-            "Which token is learned, and does not come from a patch? How many rows does the table "
-            "of positions have? And the last LayerNorm? Does the embedding have a bias?"
+            "Which token is learned and does not come from a patch? How many rows do the table of "
+            "positions and the last LayerNorm have? Does the embedding have a bias?"
         ),
         # the class token, its position, or the last norm
         buggy=without("class token"),
@@ -126,7 +126,7 @@ MISTAKES = (
     ),
     Mistake(
         name="rows_missing_in_each_block",
-        explanation=lambda e: f"Each block is short by {rows(e, True)} of the width D.",
+        explanation=lambda e: f"Each block is short by {rows(e, True)} of width D.",
         hint=(
             "Count in one block: the two LayerNorms, the biases of attention's four layers, and "
             "the bias of the MLP's second layer."
@@ -157,14 +157,14 @@ MISTAKES = (
     ),
     Mistake(
         name="one_channel",
-        explanation="Your patch embedding reads P · P numbers of a patch.",
+        explanation="Your patch embedding reads only P · P numbers of a patch.",
         hint="How many numbers does a pixel of a colour image have?",
         buggy=lambda size, P, D, *rest: count_parameters(size, P, D, *rest) - 2 * P * P * D,
     ),
     Mistake(
         name="embedding_left_out",
         explanation="The patch embedding is missing.",
-        hint="Which layer leads from the numbers of a patch to a token?",
+        hint="Which layer turns the numbers of a patch into a token?",
         buggy=without("embedding", "embedding bias"),
         variants=(without("embedding"),),
     ),
@@ -183,15 +183,15 @@ MISTAKES = (
     ),
     Mistake(
         name="biases_left_out",
-        explanation="Your linear layers have no biases.",
-        hint="A linear layer from a to b numbers has a · b weights, and what else?",
+        explanation="Your count leaves out the biases of linear layers.",
+        hint="A linear layer from a to b numbers has a · b weights. What else does it have?",
         buggy=without(*BIASES),
         variants=(without(*(name for name in BIASES if name != "head bias")),),
     ),
     Mistake(
         name="mlp_biases_left_out",
         explanation="The two layers of the MLP have no biases in your count.",
-        hint="One layer of the MLP has M outputs, the other D. How many biases is that?",
+        hint="One layer has M outputs and the other has D. How many biases do they have?",
         buggy=without("MLP in bias", "MLP out bias"),
         variants=(
             without("MLP in bias"),
@@ -201,8 +201,8 @@ MISTAKES = (
     ),
     Mistake(
         name="output_projection_left_out",
-        explanation="The layer that mixes the heads at the end of attention is missing.",
-        hint="Queries, keys and values make three linear layers. Which is the fourth?",
+        explanation="The layer at the end of attention, which mixes the heads, is missing.",
+        hint="Queries, keys and values take three linear layers. Which layer comes fourth?",
         buggy=without("output", "output bias"),
         variants=(without("output"),),
     ),
@@ -216,7 +216,7 @@ MISTAKES = (
     Mistake(
         name="mlp_one_layer",
         explanation="Your MLP has one layer.",
-        hint="The MLP leads from D to M. How does it get back?",
+        hint="The first layer goes from width D to width M. Which layer goes back to D?",
         buggy=without("MLP out", "MLP out bias"),
         variants=(without("MLP out"),),
     ),
@@ -228,7 +228,7 @@ MISTAKES = (
     ),
     Mistake(
         name="everything_times_depth",
-        explanation="Your depth multiplies parts that stand outside the blocks.",
+        explanation="Your formula multiplies parts outside the blocks by the depth.",
         hint="Which parts does a model have once, however deep it is?",
         # a bracket that opens too early
         buggy=lambda s, P, D, L, M, K: L * count_parameters(s, P, D, 1, M, K),
