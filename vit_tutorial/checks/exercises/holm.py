@@ -111,22 +111,24 @@ def reversed_steps(p_values):
 MISTAKES = (
     Mistake(
         name="no_correction",
-        explanation="You compare every p with 0.05, as if there were one comparison only.",
-        hint="How many false alarms do 20 comparisons of equal things give with 0.05?",
+        explanation="You compare every p with 0.05, as if there were only one comparison.",
+        hint="How many false alarms do you expect from 20 comparisons of equal variants at 0.05?",
         buggy=lambda p_values: [p < 0.05 for p in p_values],
     ),
     Mistake(
         name="bonferroni",
         explanation=(
-            "You compare every p with 0.05/m. That is Bonferroni's rule; Holm's relaxes the "
-            "threshold after each difference that is settled."
+            "You compare every p with 0.05/m. That is Bonferroni's rule; Holm's rule relaxes the "
+            "threshold after each difference that it finds."
         ),
         hint="After the smallest p has passed, how many comparisons remain?",
         buggy=lambda p_values: [p < 0.05 / len(p_values) for p in p_values],
     ),
     Mistake(
         name="no_stop",
-        explanation="After a failure you go on, and find larger p-values that pass their own step.",
+        explanation=(
+            "You go on after a failure, and accept larger p-values that pass their own step."
+        ),
         hint="What should happen to all larger p-values once one has failed?",
         buggy=lambda p_values: stepwise(p_values, lambda k, m: 0.05 / (m - k), stop=False),
     ),
@@ -142,8 +144,8 @@ MISTAKES = (
     Mistake(
         name="false_discovery_rate",
         explanation=(
-            "Your thresholds are 0.05·k/m, Benjamini and Hochberg's. They control the share of "
-            "false findings, and not the chance of any."
+            "Your thresholds are 0.05·k/m, from Benjamini and Hochberg's rule. They limit the "
+            "share of false findings, not the chance of a single one."
         ),
         hint="Which number divides 0.05 at the second step: m - 1, or m/2?",
         buggy=benjamini_hochberg,
@@ -151,15 +153,15 @@ MISTAKES = (
     ),
     Mistake(
         name="sorted_result",
-        explanation="The truth values are right, but in the order of the sorted p-values.",
-        hint="Which place did each p-value have in the list that came in?",
+        explanation="Your answers are right, but they are in the order of the sorted p-values.",
+        hint="Where did each p-value stand in the original list?",
         buggy=returned_sorted,
         variants=(lambda p_values: sorted(holm(p_values)),),
     ),
     Mistake(
         name="not_sorted",
-        explanation="You take the p-values in the order in which they come.",
-        hint="Which p-value meets the strictest threshold?",
+        explanation="You test the p-values in the order in which they are given.",
+        hint="Which p-value faces the strictest threshold?",
         buggy=in_given_order,
         variants=(lambda p_values: in_given_order(p_values, stop=False),),
     ),
@@ -176,20 +178,20 @@ MISTAKES = (
     Mistake(
         name="division_by_zero",
         explanation="At the last step your threshold divides by 0.",
-        hint="With one p-value left, by what is 0.05 divided?",
+        hint="With one p-value left, what is 0.05 divided by?",
         buggy=lambda p_values: stepwise(p_values, lambda k, m: 0.05 / (m - k - 1)),
         detect=lambda e: any("ZeroDivisionError" in (a.error or "") for a in e.actual),
     ),
     Mistake(
         name="upside_down",
-        explanation="True and False are exchanged: you mark what is noise.",
+        explanation="True and False are swapped: you mark what is noise.",
         hint="What should the smallest of many p-values get: True or False?",
         buggy=lambda p_values: [not t for t in holm(p_values)],
     ),
     Mistake(
         name="largest_first",
         explanation="You sort from the largest p-value to the smallest.",
-        hint="Which p-value meets the strictest threshold?",
+        hint="Which p-value faces the strictest threshold?",
         # sorted(..., reverse=True)
         buggy=reversed_steps,
     ),

@@ -100,17 +100,19 @@ MISTAKES = (
         name="reader_and_read_exchanged",
         explanation=(
             "The pattern is right, but the wrong way round: your first two indices name the token "
-            "that was changed, and the last two the token that was looked at."
+            "that you changed, and the last two name the token that you looked at."
         ),
-        hint="In found[b, t, c, s], which pair is what you change, and which is what you look at?",
+        hint=(
+            "In found[b, t, c, s], which pair names the token you change, and which the one you "
+            "look at?"
+        ),
         buggy=lambda layer, x: influence(layer, x).permute(2, 3, 0, 1),
     ),
     Mistake(
         name="change_that_a_norm_forgets",
         explanation=(
-            "Your change does not get through a LayerNorm: every token comes out as if nothing had "
-            "happened. The same number was added to all its entries, or all were multiplied by "
-            "the same."
+            "LayerNorm hides your change: every token comes out as if nothing had happened. You "
+            "added one number to all entries of a token, or multiplied them all by one number."
         ),
         hint="Which two things about a token does LayerNorm forget? Change something else.",
         buggy=lambda layer, x: tried(layer, x, lambda token: token + 1),
@@ -122,8 +124,8 @@ MISTAKES = (
     Mistake(
         name="changes_pile_up",
         explanation=(
-            "A token that was changed stayed changed while you tried the next one. So the last "
-            "tries see all changes before them."
+            "A token that you changed stayed changed when you tried the next one. So later tries "
+            "also contain all earlier changes."
         ),
         hint="Does every try start from the same x?",
         buggy=changes_pile_up,
@@ -149,14 +151,15 @@ MISTAKES = (
     Mistake(
         name="own_image_only",
         explanation=(
-            "Within one image all is right. What one image reads from another was not looked at."
+            "Within one image everything is right. You did not test what one image reads from "
+            "another."
         ),
         hint="A try changes one token of one image. In which images do you look for a difference?",
         buggy=within_the_image_only,
     ),
     Mistake(
         name="where_it_did_not_change",
-        explanation="Your truth values are the wrong way round: True stands where nothing changed.",
+        explanation="True and False are swapped: your result is True where nothing changed.",
         hint="What does torch.isclose say about two values that are equal?",
         buggy=lambda layer, x: ~influence(layer, x),
     ),

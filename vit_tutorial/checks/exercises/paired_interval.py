@@ -112,8 +112,8 @@ MISTAKES = (
     Mistake(
         name="paired_by_place",
         explanation=(
-            "You pair the first value with the first and the second with the second. The dicts are "
-            "in different orders, so those belong to different seeds."
+            "You pair values by their position in the dicts. The dicts are in different orders, "
+            "so your pairs mix different seeds."
         ),
         hint="What in a dict says which runs share a seed?",
         # zip(one.values(), other.values())
@@ -122,19 +122,19 @@ MISTAKES = (
     Mistake(
         name="not_in_pairs",
         explanation=(
-            "You treat the two variants as independent groups: the spread that a seed gives to "
+            "You treat the two variants as independent groups, so the effect that a seed has on "
             "both is still in your half width."
         ),
-        hint="Of which n numbers is the standard deviation taken in 15.3?",
+        hint="In 15.3, from which n numbers is the standard deviation computed?",
         buggy=as_groups,
     ),
     Mistake(
         name="partners_missing",
         explanation=(
-            "Where every seed has a partner you are right. With a seed that only one dict has, "
-            "your function stops or takes it into the mean."
+            "You are right where every seed has a partner. If only one dict has a seed, your "
+            "function raises an error or includes that seed in the mean."
         ),
-        hint="Which seeds do the keys of both dicts have in common?",
+        hint="Which seeds are keys of both dicts?",
         # for seed in one: other[seed]
         buggy=lambda one, other: interval_of([one[seed] - other[seed] for seed in one]),
         detect=lambda e: e.wrong_exactly_where(lambda case: "partner" in case.about),
@@ -142,7 +142,7 @@ MISTAKES = (
     Mistake(
         name="factor_for_many_runs",
         explanation="Your half width uses 1.96, the factor for very many runs.",
-        hint="15.2: which factor belongs to n runs, when the spread comes from the same runs?",
+        hint="In 15.2, which factor belongs to n runs if the spread comes from the same runs?",
         buggy=scaled(lambda n: 1.96 / T[n - 1]),
     ),
     Mistake(
@@ -167,14 +167,14 @@ MISTAKES = (
     ),
     Mistake(
         name="divided_by_n",
-        explanation="Your half width is divided by n, and a standard error by √n.",
+        explanation="You divide by n, but a standard error is divided by √n.",
         hint="How much narrower does an interval become with four times as many runs?",
         buggy=scaled(lambda n: 1 / math.sqrt(n)),
     ),
     Mistake(
         name="population_spread",
         explanation=(
-            "Your standard deviation divides by n. From few values it must divide by n - 1, or it "
+            "Your standard deviation divides by n. With few values it must divide by n - 1, or it "
             "comes out too small."
         ),
         hint="Which of statistics.stdev and statistics.pstdev divides by n - 1?",
@@ -183,26 +183,26 @@ MISTAKES = (
     ),
     Mistake(
         name="variance_for_deviation",
-        explanation="Your half width holds the variance, the square of the standard deviation.",
-        hint="In which unit should the half width be: points, or points squared?",
+        explanation="Your half width uses the variance, the square of the standard deviation.",
+        hint="Which unit should the half width have: points, or points squared?",
         buggy=by_hand(spread=statistics.variance),
     ),
     Mistake(
         name="whole_width",
-        explanation="You return the whole width of the interval: twice as much as asked for.",
+        explanation="You return the whole width of the interval, twice what the exercise asks for.",
         hint="mean ± what?",
         buggy=scaled(lambda n: 2),
     ),
     Mistake(
         name="no_factor",
         explanation="Your half width is one standard error: Student's t is missing.",
-        hint="How many standard errors does a 95 % interval reach to each side?",
+        hint="How many standard errors does a 95 % interval extend to each side?",
         buggy=scaled(lambda n: 1 / T[n - 1]),
     ),
     Mistake(
         name="ends_of_the_interval",
         explanation="You return the two ends of the interval, not its middle and half width.",
-        hint="Which two numbers stand in 'mean ± half'?",
+        hint="Which two numbers appear in 'mean ± half'?",
         buggy=lambda one, other: (
             paired_interval(one, other)[0] - paired_interval(one, other)[1],
             sum(paired_interval(one, other)),

@@ -71,29 +71,31 @@ def not_square(e: Evidence) -> bool:
 MISTAKES = (
     Mistake(
         name="unchanged",
-        explanation="What you return are the strips as they came.",
+        explanation="You return the strips unchanged.",
         hint="In which order do the strips hold the axes rows, P, C, columns, P?",
         buggy=lambda tokens, P, columns: tokens.clone(),
     ),
     Mistake(
         name="channel_first",
-        explanation="These are patches with the channel first: (C, P, P) in place of (P, P, C).",
-        hint="Which axis is the fastest in the patches of `patchify`?",
+        explanation="Your patches have the channel first: (C, P, P) instead of (P, P, C).",
+        hint="In a patch from `patchify`, which axis varies fastest?",
         buggy=lambda tokens, P, columns: rearranged(tokens, P, columns, 0, 1, 4, 3, 2, 5),
     ),
     Mistake(
         name="channel_taken_for_last",
         explanation=(
-            "You split the strips as if the channel were their fastest axis. It stands before the "
-            "columns."
+            "You split the strips as if the channel varied fastest. It comes before the columns."
         ),
-        hint="The slide permutes (B, C, rows, columns, P, P) by 0, 2, 4, 1, 3, 5. What is where?",
+        hint=(
+            "The slide permutes (B, C, rows, columns, P, P) by 0, 2, 4, 1, 3, 5. What order "
+            "results?"
+        ),
         buggy=channel_last_strips,
     ),
     Mistake(
         name="pixels_transposed",
-        explanation="Each patch came out with its rows and columns exchanged.",
-        hint="Two axes have the length P. Which of them is the row inside a patch?",
+        explanation="Each patch came out transposed: its rows and columns are swapped.",
+        hint="Two axes have the length P. Which of them counts the rows inside a patch?",
         buggy=lambda tokens, P, columns: rearranged(tokens, P, columns, 0, 1, 4, 5, 2, 3),
     ),
     Mistake(
@@ -104,14 +106,14 @@ MISTAKES = (
     ),
     Mistake(
         name="grid_exchanged",
-        explanation="Rows and columns of the grid are exchanged.",
+        explanation="You swapped the rows and the columns of the grid.",
         hint="N = rows * columns. How many rows are there?",
         buggy=grid_exchanged,
     ),
     Mistake(
         name="square_grid_assumed",
-        explanation="Square grids are right, others are not: `columns` was not used.",
-        hint="Where does your code take the number of columns from?",
+        explanation="Square grids are right, others are not: your code does not use `columns`.",
+        hint="Where does your code get the number of columns from?",
         buggy=grid_is_square,
         detect=not_square,
     ),
