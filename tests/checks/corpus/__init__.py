@@ -16,12 +16,6 @@ MODULES = (
     "positions",
     "attention",
     "encoder",
-MODULES = (
-    "patches",
-    "tokens",
-    "positions",
-    "attention",
-    "encoder",
     "training",
     "counting",
     "experiments",
@@ -33,7 +27,6 @@ MODULES = (
     "tables",
     "influence",
     "tutorials",
-)
 )
 
 
