@@ -124,7 +124,65 @@ def only_that_token(read_out, z):
     return torch.tensor(found)
 
 
+def tried_with(read_out, z, change):
+    """The right experiment with another change of the token."""
+    before, found = read_out(z), []
+    for t in range(z.shape[1]):
+        changed = z.clone()
+        changed[:, t] = change(changed[:, t])
+        found.append(not torch.allclose(read_out(changed), before, atol=1e-3))
+    return torch.tensor(found)
+
+
+def zeros_elsewhere(read_out, z):
+    """All tokens but one are set to zero."""
+    before, found = read_out(z), []
+    for t in range(z.shape[1]):
+        changed = torch.zeros_like(z)
+        changed[:, t] = z[:, t]
+        found.append(not torch.allclose(read_out(changed), before))
+    return torch.tensor(found)
+
+
+def of_images(read_out, z):
+    """Image t is changed, where token t should be."""
+    before, found = read_out(z), []
+    for t in range(z.shape[1]):
+        changed = z.clone()
+        changed[t] = torch.randn_like(changed[t])
+        found.append(not torch.allclose(read_out(changed), before))
+    return torch.tensor(found)
+
+
+def by_argmax(read_out, z):
+    before, found = read_out(z).argmax(dim=-1), []
+    for t in range(z.shape[1]):
+        changed = z.clone()
+        changed[:, t] = torch.randn_like(changed[:, t])
+        found.append(not torch.equal(read_out(changed).argmax(dim=-1), before))
+    return torch.tensor(found)
+
+
 MISTAKES = (
+    Mistake(
+        name="change_undone_by_the_norm",
+        explanation=(
+            "No token counts as read, because nothing that is read changed: your change is one that "
+            "a LayerNorm undoes. A token times a constant, or plus the same constant in each "
+            "entry, is the same token behind the norm."
+        ),
+        hint=(
+            "What does LayerNorm do with the mean and the spread of a token? Which other numbers "
+            "could you write into one?"
+        ),
+        # z[:, t] *= 2 or += 1 on a copy; as good as equal, since the norm has its small constant
+        buggy=lambda read_out, z: tried_with(read_out, z, lambda token: 2 * token),
+        variants=(
+            lambda read_out, z: tried_with(read_out, z, lambda token: token + 1),
+            lambda read_out, z: tried_with(read_out, z, lambda token: 10 * token),
+        ),
+        detect=lambda e: bool(outputs(e)) and nothing_but_scales(e),
+    ),
     Mistake(
         name="nothing_read",
         explanation=(
@@ -200,6 +258,45 @@ MISTAKES = (
         ),
         hint="What has to stay the same, so that a difference can only come from token t?",
         buggy=only_that_token,
+        variants=(zeros_elsewhere,),
+    ),
+    Mistake(
+        name="one_image_only",
+        explanation=(
+            "Your change goes to image t of the batch, where it should go to token t of every "
+            "image: z[t] is an image, z[:, t] a token of each."
+        ),
+        hint="Which axis of z (B, T, D) counts the tokens?",
+        # z[t] in the place of z[:, t]
+        buggy=of_images,
+        detect=lambda e: looks_like(e, of_images),
+    ),
+    Mistake(
+        name="winning_class_compared",
+        explanation=(
+            "A token counts as read only where the winning class changes: argmax hides every "
+            "smaller change of the logits."
+        ),
+        hint="Can a token be read without changing which logit is the largest?",
+        # read_out(z).argmax(-1), compared before and after
+        buggy=by_argmax,
+        detect=lambda e: fewer_than_read(e),
+    ),
+    Mistake(
+        name="one_token_given",
+        explanation=(
+            "read_out was given a single token in place of a sequence, and looks for tokens that "
+            "are not there."
+        ),
+        hint="How long is the sequence that read_out knows? What should stay in it beside token t?",
+        # read_out(z[:, t : t + 1])
+        buggy=lambda read_out, z: torch.stack(
+            [read_out(z[:, t : t + 1]).abs().sum() > 0 for t in range(z.shape[1])]
+        ),
+        detect=lambda e: any(
+            "IndexError" in (actual.error or "") and "size 1" in (actual.error or "")
+            for actual in e.with_values()
+        ),
     ),
     Mistake(
         name="indices_returned",
