@@ -11,6 +11,9 @@ import torch
 
 from vit_tutorial import checks, patchify
 from vit_tutorial.checks.engine.compare import shape_difference, value_difference
+from vit_tutorial.checks.engine.errors import ERRORS
+from vit_tutorial.checks.engine.problem import listed
+from vit_tutorial.checks.exercises.linear_to_conv import convolve
 
 
 def failure(fn, check=checks.check_patchify) -> checks.CheckFailed:
@@ -60,6 +63,85 @@ def test_error_in_the_learners_code_is_shown_with_their_line():
 
     message = str(failure(wrong))
     assert "RuntimeError" in message and "return images.view(size, 7, 7)" in message
+
+
+def test_the_learners_line_is_found_behind_a_lambda(tmp_path):
+    """The check cell wraps the learner's function, which stands in another cell: another file."""
+    path = tmp_path / "cell.py"
+    path.write_text("def own(x, side):\n    half = x[:1]\n    return half.view(side, 7, 7)\n")
+    cell = {}
+    exec(compile(path.read_text(), str(path), "exec"), cell)  # noqa: S102
+    message = " ".join(str(failure(lambda images, P: cell["own"](images, P))).split())
+    assert "in line 3: return half.view(side, 7, 7)" in message
+    assert "(there half is (1, 3, 8, 8), side = 4)" in message
+
+
+SIDE_OF_THE_NOTEBOOK = 1000
+
+
+def test_a_number_from_outside_the_function_is_shown():
+    def own(images, P):
+        return images.reshape(-1, SIDE_OF_THE_NOTEBOOK, images.shape[1])
+
+    error = failure(own)
+    assert error.mistake == "reads_a_name_from_outside"
+    assert "from outside your function: SIDE_OF_THE_NOTEBOOK = 1000" in " ".join(str(error).split())
+
+
+def test_the_inputs_of_the_failing_case_are_at_hand():
+    def only_square(images, P):
+        assert images.shape[2] == images.shape[3]
+        return patchify(images, P)
+
+    error = failure(only_square)
+    assert error.inputs["images"].shape == (2, 3, 8, 20)
+    with pytest.raises(AssertionError):
+        only_square(*error.inputs.values())
+    error.inputs["images"].zero_()  # a copy: the next call has its own
+    assert failure(only_square).inputs["images"].abs().sum() > 0
+
+
+@pytest.mark.parametrize("mistake", ERRORS, ids=lambda mistake: mistake.name)
+def test_errors_that_any_function_can_stop_with(mistake):
+    for check in (checks.check_patchify, checks.check_multi_head, checks.check_rnn):
+        assert failure(mistake.buggy, check).mistake == mistake.name
+
+
+@pytest.mark.parametrize(
+    ("check", "fn", "text"),
+    [
+        (
+            "check_patchify",
+            lambda x, P: patchify(x, P).unflatten(2, (P * P, -1)).mT.flatten(2),
+            "patch 0 reads 000 001 002 003 010 011, expected 000 100 200 001 101 201",
+        ),
+        (
+            "check_patchify",
+            lambda x, P: patchify(x, P).unflatten(1, (2, -1)).transpose(1, 2).flatten(1, 2),
+            "patch 1 reads 040 140 240 041 141 241, expected 004 104 204 005 105 205",
+        ),
+        (
+            "check_unpatchify",
+            lambda x, P, size: x.reshape(len(x), -1, *size),
+            "row 0 of channel 0 reads 0:0 0:1 0:2 0:3 0:4 0:5, expected 0:0 0:3 0:6 0:9 1:0 1:3",
+        ),
+        (
+            "check_linear_to_conv",
+            lambda linear, P, C: convolve(linear, P, C, lambda w: w.reshape(len(w), C, P, P)),
+            "kernel 0 reads 0 1 2 3 4 5, expected 0 3 6 9 12 15",
+        ),
+    ],
+)
+def test_numbers_are_shown_by_their_addresses(check, fn, text):
+    assert text in " ".join(str(failure(fn, checks.get(check))).split())
+
+
+def test_a_fact_is_told_in_words():
+    bias = failure(
+        lambda linear, P, C: convolve(linear, P, C, bias="none"), checks.check_linear_to_conv
+    )
+    assert "It is: none. Expected: there is one." in str(bias)
+    assert listed(["x"]) == "x" and listed(["x", "y", "z"]) == "x, y and z"
 
 
 def test_exit_is_no_way_out():
