@@ -11,6 +11,9 @@ import torch
 
 from vit_tutorial import checks, patchify
 from vit_tutorial.checks.engine.compare import shape_difference, value_difference
+from vit_tutorial.checks.engine.errors import ERRORS
+from vit_tutorial.checks.engine.problem import listed
+from vit_tutorial.checks.exercises.linear_to_conv import convolve
 
 
 def failure(fn, check=checks.check_patchify) -> checks.CheckFailed:
@@ -60,6 +63,85 @@ def test_error_in_the_learners_code_is_shown_with_their_line():
 
     message = str(failure(wrong))
     assert "RuntimeError" in message and "return images.view(size, 7, 7)" in message
+
+
+def test_the_learners_line_is_found_behind_a_lambda(tmp_path):
+    """The check cell wraps the learner's function, which stands in another cell: another file."""
+    path = tmp_path / "cell.py"
+    path.write_text("def own(x, side):\n    half = x[:1]\n    return half.view(side, 7, 7)\n")
+    cell = {}
+    exec(compile(path.read_text(), str(path), "exec"), cell)  # noqa: S102
+    message = " ".join(str(failure(lambda images, P: cell["own"](images, P))).split())
+    assert "in line 3: return half.view(side, 7, 7)" in message
+    assert "(there half is (1, 3, 8, 8), side = 4)" in message
+
+
+SIDE_OF_THE_NOTEBOOK = 1000
+
+
+def test_a_number_from_outside_the_function_is_shown():
+    def own(images, P):
+        return images.reshape(-1, SIDE_OF_THE_NOTEBOOK, images.shape[1])
+
+    error = failure(own)
+    assert error.mistake == "reads_a_name_from_outside"
+    assert "from outside your function: SIDE_OF_THE_NOTEBOOK = 1000" in " ".join(str(error).split())
+
+
+def test_the_inputs_of_the_failing_case_are_at_hand():
+    def only_square(images, P):
+        assert images.shape[2] == images.shape[3]
+        return patchify(images, P)
+
+    error = failure(only_square)
+    assert error.inputs["images"].shape == (2, 3, 8, 20)
+    with pytest.raises(AssertionError):
+        only_square(*error.inputs.values())
+    error.inputs["images"].zero_()  # a copy: the next call has its own
+    assert failure(only_square).inputs["images"].abs().sum() > 0
+
+
+@pytest.mark.parametrize("mistake", ERRORS, ids=lambda mistake: mistake.name)
+def test_errors_that_any_function_can_stop_with(mistake):
+    for check in (checks.check_patchify, checks.check_multi_head, checks.check_rnn):
+        assert failure(mistake.buggy, check).mistake == mistake.name
+
+
+@pytest.mark.parametrize(
+    ("check", "fn", "text"),
+    [
+        (
+            "check_patchify",
+            lambda x, P: patchify(x, P).unflatten(2, (P * P, -1)).mT.flatten(2),
+            "patch 0 reads 000 001 002 003 010 011, expected 000 100 200 001 101 201",
+        ),
+        (
+            "check_patchify",
+            lambda x, P: patchify(x, P).unflatten(1, (2, -1)).transpose(1, 2).flatten(1, 2),
+            "patch 1 reads 040 140 240 041 141 241, expected 004 104 204 005 105 205",
+        ),
+        (
+            "check_unpatchify",
+            lambda x, P, size: x.reshape(len(x), -1, *size),
+            "row 0 of channel 0 reads 0:0 0:1 0:2 0:3 0:4 0:5, expected 0:0 0:3 0:6 0:9 1:0 1:3",
+        ),
+        (
+            "check_linear_to_conv",
+            lambda linear, P, C: convolve(linear, P, C, lambda w: w.reshape(len(w), C, P, P)),
+            "kernel 0 reads 0 1 2 3 4 5, expected 0 3 6 9 12 15",
+        ),
+    ],
+)
+def test_numbers_are_shown_by_their_addresses(check, fn, text):
+    assert text in " ".join(str(failure(fn, checks.get(check))).split())
+
+
+def test_a_fact_is_told_in_words():
+    bias = failure(
+        lambda linear, P, C: convolve(linear, P, C, bias="none"), checks.check_linear_to_conv
+    )
+    assert "It is: none. Expected: there is one." in str(bias)
+    assert listed(["x"]) == "x" and listed(["x", "y", "z"]) == "x, y and z"
 
 
 def test_exit_is_no_way_out():
@@ -293,7 +375,12 @@ def test_unknown_check_gets_the_nearest_name():
         (36, 49, "your guess 36; it is 49"),
         (3.0, 3.1, "your guess 3: right (it is 3.1)"),
         (2.0, 3.1, "your guess 2; it is 3.1"),
-        ("Both", "both", "your guess Both: right (it is both)"),
+        ("Both", "both", "your guess Both: right"),
+        ("It depends.", "it depends", "your guess It depends.: right"),
+        ("neither", "it depends", "your guess neither; the answer: it depends"),
+        ("1d", "1-D", "your guess 1d; the answer: 1-D"),
+        ("1 d", "1-D", "your guess 1 d: right"),
+        (True, "yes", "your guess True: right"),
         ((4, 17, 64), torch.Size([4, 17, 64]), "your guess (4, 17, 64): right"),
         ([4, None], (4, 17), "your guess (4, None); it is (4, 17)"),
         (True, 1, "your guess True; it is 1"),
@@ -303,11 +390,99 @@ def test_unknown_check_gets_the_nearest_name():
         (10**400, 0.5, f"your guess {10**400:,}; it is 0.5"),
         (0.5, torch.tensor(0.5), "your guess 0.5: right"),
         ((None, None), (1, 2), "answer: (1, 2)"),
+        ("", 3, "answer: 3"),
+        (1, True, "your guess 1: right (it is True)"),
+        ("no", False, "your guess False: right"),
+        (2, True, "your guess 2; it is True"),
+        ("50%", 0.5, "your guess 50%: right"),
+        ("50 %", 50.0, "your guess 50 %: right"),
+        ("about 49 patches", 49, "your guess 49: right"),
+        ("1,000", 1000, "your guess 1000: right"),
+        ("2**10", 1024, "your guess 1024: right"),
+        ("3/4", 0.75, "your guess 0.75: right"),
+        ("0,5", 0.5, "your guess 0.5: right"),
+        ("5 to 6", 7.0, "your guess 5 to 6; it is 7"),
+        ("1e400", 0.5, "your guess inf; it is 0.5"),
+        (float("nan"), 0.5, "your guess nan; it is 0.5"),
+        ("4, ?", (4, 16), "your guess (4, ?); it is (4, 16)"),
     ],
 )
 def test_guess_is_answered(guess, actual, line, capsys):
     assert checks.check_guess(guess, actual) is None
     assert capsys.readouterr().out == line + "\n"
+
+
+POWER = 10**0.5
+
+
+@pytest.mark.parametrize(
+    ("guess", "actual", "room", "line"),
+    [
+        # a near miss says how near is near enough, a far one does not
+        (0.7, 0.78, {"tolerance": 0.05}, "; it is 0.78 (within 0.05 of it counts as right)"),
+        (0.7, 0.78, {"tolerance": 0.1}, "; it is 0.78 (within 10 % of it counts as right)"),
+        (3.5, 3.1, {"tolerance": 0.1}, "; it is 3.1 (within 10 % of it counts as right)"),
+        (35, 3.1, {"tolerance": 0.1}, "; it is 3.1"),
+        (50, 49, {}, "; it is 49"),
+        # the announced spread, to its very edge
+        (3.3, 3.0, {"tolerance": 0.1}, ": right (it is 3)"),
+        (0.3, 0.333, {"tolerance": 0.1}, ": right (it is 0.333)"),
+        # shares: 0.05 to either side, unless nothing off is right, and less near 0
+        (0.15, 0.199, {"tolerance": 0.1}, ": right (it is 0.199)"),
+        (0.15, 0.199, {"tolerance": 0}, "; it is 0.199"),
+        (0.05, 7e-14, {"tolerance": 0.1}, "; it is 7e-14"),
+        (1.01, 0.98, {"tolerance": 0.01}, "; it is 0.98 (within 1 % of it counts as right)"),
+        # the scale
+        (
+            78,
+            0.78,
+            {},
+            "; it is 0.78 (right in percent, but a number from 0 to 1 was asked for: 78 % is 0.78)",
+        ),
+        (60, 0.78, {}, "; it is 0.78 (a number from 0 to 1 was asked for: 60 % is 0.6)"),
+        (3, 0.78, {}, "; it is 0.78"),
+        (0.78, 78.0, {}, "; it is 78 (right as a share: 0.78 is 78 %)"),
+        # the right power of ten
+        (1e11, 3.2e10, {"factor": POWER}, ": right (it is 3.2e+10)"),
+        (
+            3.3e9,
+            3.2e10,
+            {"factor": POWER},
+            "; it is 3.2e+10 (up to 3.16 times too large or too small counts as right)",
+        ),
+        (3.2e8, 3.2e10, {"factor": POWER}, "; it is 3.2e+10"),
+        (0, 3.2e10, {"factor": POWER}, "; it is 3.2e+10"),
+        # what reads the same is the same
+        (0.123, 0.12345, {"tolerance": 0}, ": right"),
+    ],
+)
+def test_how_near_a_guess_must_be(guess, actual, room, line, capsys):
+    checks.check_guess(guess, actual, **room)
+    out = capsys.readouterr().out
+    assert out.startswith("your guess ") and out.endswith(line + "\n"), out
+
+
+@pytest.mark.parametrize(
+    ("guess", "lines"),
+    [
+        ([True, False], "a  your guess True: right\nb  your guess False: right\n"),
+        ("True, False", "a  your guess True: right\nb  your guess False: right\n"),
+        ({"A": "yes"}, "a  your guess True: right\nb  answer: False\n"),
+        (None, "a  answer: True\nb  answer: False\n"),
+        (
+            True,
+            "a  answer: True\nb  answer: False\n(your guess True is not one for each of these: "
+            "write one value for a and b)\n",
+        ),
+        (
+            {"x": True},
+            "a  answer: True\nb  answer: False\n(no such key: x; the keys are a and b)\n",
+        ),
+    ],
+)
+def test_guesses_for_a_dict(guess, lines, capsys):
+    checks.check_guess(guess, {"a": True, "b": False})
+    assert capsys.readouterr().out == lines
 
 
 def test_guess_with_keys(capsys):

@@ -45,7 +45,7 @@ def test_an_average_that_lacks_a_name_is_told_which_names():
         return {name: weights[name].detach().clone()}
 
     message = verdict("check_ema_update", one_name).message
-    assert "names is not as it should be" in message and "head.bias" in message
+    assert "names: not as it should be" in message and "head.bias" in message
 
 
 def test_holm_takes_numpy_and_torch_truths_but_no_numbers():

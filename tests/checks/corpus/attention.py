@@ -323,19 +323,19 @@ def att_q_times_k(q, k, v):
 # Attention, mistakes of no name.
 
 
-@unknown(ATT)
+@known(ATT, "sign_of_the_scores")
 def att_negative_scores(q, k, v):
     w = (-(q @ k.mT) / q.shape[-1] ** 0.5).softmax(-1)
     return w @ v, w
 
 
-@unknown(ATT)
+@known(ATT, "cosine_scores")
 def att_cosine(q, k, v):
     w = (F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).mT).softmax(-1)
     return w @ v, w
 
 
-@unknown(ATT)
+@known(ATT, "sigmoid_for_softmax")
 def att_sigmoid(q, k, v):
     w = (q @ k.mT / q.shape[-1] ** 0.5).sigmoid()
     return w @ v, w
@@ -355,13 +355,13 @@ def att_head_0_for_all(q, k, v):
     return w @ v, w
 
 
-@unknown(ATT)
+@known(ATT, "softmax_twice")
 def att_softmax_twice(q, k, v):
     w = (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1).softmax(-1)
     return w @ v, w
 
 
-@unknown(ATT, "weights_not_returned")
+@known(ATT, "averaged_over_heads")
 def att_mean_weights(q, k, v):
     w = (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1)
     return w @ v, w.mean(1)
@@ -882,3 +882,64 @@ def heads_token_by_token(x, w_qkv, b_qkv, w_out, b_out, h):
     q, k, v = parts(x, w_qkv, b_qkv, h)
     rows = [merge(read(q[:, :, t : t + 1], k, v)) for t in range(x.shape[1])]
     return torch.cat([row @ w_out.mT for row in rows], 1) + b_out
+
+
+# Met in a class, and in public reports.
+
+
+@known(ATT, "heads_and_tokens_exchanged")
+def att_transpose_1_2(q, k, v):
+    weights = torch.softmax(q @ k.transpose(1, 2) / q.shape[-1] ** 0.5, dim=-1)
+    return weights @ v, weights
+
+
+@known(ATT, "attention_over_the_batch")
+def att_without_batch_first(q, k, v):
+    q, k, v = (x.permute(2, 1, 0, 3) for x in (q, k, v))
+    weights = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(-1)
+    return (weights @ v).permute(2, 1, 0, 3), weights
+
+
+@known(ATT, "attention_among_heads")
+def att_heads_for_tokens(q, k, v):
+    scores = torch.einsum("bhtd,bgtd->bthg", q, k) / q.shape[-1] ** 0.5
+    weights = scores.softmax(-1)
+    return torch.einsum("bthg,bgtd->bhtd", weights, v), weights
+
+
+@known(ATT, "mistake_in_the_weights")
+def att_cubed(q, k, v):
+    weights = ((q @ k.mT) ** 3 / q.shape[3] ** 0.5).softmax(-1)
+    return weights @ v, weights
+
+
+@unknown(ATT)
+def att_shifted_values(q, k, v):
+    weights = (q @ k.mT / q.shape[3] ** 0.5).softmax(-1)
+    return weights @ v.roll(1, 2), weights
+
+
+@unknown(ATT)
+def att_values_plus_one(q, k, v):
+    weights = (q @ k.mT / q.shape[3] ** 0.5).softmax(-1)
+    return weights @ v + 1, weights
+
+
+@known(HEADS, "attention_over_the_batch")
+def heads_without_batch_first(x, w_qkv, b_qkv, w_out, b_out, h):
+    q, k, v = (
+        part.unflatten(-1, (h, -1)).permute(1, 2, 0, 3)
+        for part in F.linear(x, w_qkv, b_qkv).chunk(3, dim=-1)
+    )
+    out = F.scaled_dot_product_attention(q, k, v).permute(2, 0, 1, 3).flatten(2)
+    return F.linear(out, w_out, b_out)
+
+
+@known(HEADS, "softmax_over_heads")
+def heads_softmax_dim_1(x, w_qkv, b_qkv, w_out, b_out, h):
+    q, k, v = (
+        part.unflatten(-1, (h, -1)).transpose(1, 2)
+        for part in F.linear(x, w_qkv, b_qkv).chunk(3, dim=-1)
+    )
+    weights = (q @ k.mT / q.shape[-1] ** 0.5).softmax(dim=1)
+    return F.linear((weights @ v).transpose(1, 2).flatten(2), w_out, b_out)

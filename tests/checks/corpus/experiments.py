@@ -163,7 +163,44 @@ def read_no_return(read_out, z):
     found = list(range(z.shape[1]))  # noqa: F841
 
 
-@unknown(READ)
+@known(READ, "reads_missed")
+def read_by_argmax(read_out, z):
+    before = read_out(z).argmax(-1)
+    found = torch.zeros(z.shape[1], dtype=torch.bool)
+    for t in range(z.shape[1]):
+        y = z.clone()
+        y[:, t] = torch.randn(z.shape[2], dtype=z.dtype)
+        found[t] = (read_out(y).argmax(-1) != before).any()
+    return found
+
+
+@known(READ, "one_image_only")
+def read_image_t(read_out, z):
+    before, found = read_out(z), []
+    for t in range(z.shape[1]):
+        y = z.clone()
+        y[t] = 0
+        found.append(not torch.allclose(read_out(y), before))
+    return found
+
+
+@known(READ, "all_others_changed")
+def read_all_others_zero(read_out, z):
+    before, found = read_out(z), []
+    for t in range(z.shape[1]):
+        y = torch.zeros_like(z)
+        y[:, t] = z[:, t]
+        found.append(not torch.allclose(read_out(y), before))
+    return torch.tensor(found)
+
+
+@known(READ, "one_token_given")
+def read_one_token(read_out, z):
+    before = read_out(z)
+    return [not torch.allclose(read_out(z[:, [t]]), before) for t in range(z.shape[1])]
+
+
+@known(READ, "reads_missed")
 def read_argmax(read_out, z):
     x = z.clone().requires_grad_()
     read_out(x).sum().backward()
@@ -172,7 +209,7 @@ def read_argmax(read_out, z):
     return result
 
 
-@unknown(READ)
+@unknown(READ, "reads_missed")
 def read_differences(read_out, z):
     before = read_out(z)
     result = []
@@ -183,7 +220,7 @@ def read_differences(read_out, z):
     return torch.stack(result)
 
 
-@unknown(READ)
+@unknown(READ, "reads_missed")
 def read_only_half(read_out, z):
     x = z.clone().requires_grad_()
     read_out(x).sum().backward()

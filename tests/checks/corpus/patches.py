@@ -244,7 +244,7 @@ def cut_rows_upside_down(images, P):
     return einops.rearrange(images.flip(2), "b c (h p) (w q) -> b (h w) (p q c)", p=P, q=P)
 
 
-@unknown(CUT)
+@known(CUT, "colours_reversed")
 def cut_bgr(images, P):
     return einops.rearrange(images.flip(1), "b c (h p) (w q) -> b (h w) (p q c)", p=P, q=P)
 
@@ -256,12 +256,12 @@ def cut_snake(images, P):
     return x.flatten(1, 2)
 
 
-@unknown(CUT)
+@known(CUT, "split_with_pixels_first")
 def cut_dilated(images, P):
     return einops.rearrange(images, "b c (p h) (q w) -> b (h w) (p q c)", p=P, q=P)
 
 
-@unknown(CUT)
+@known(CUT, "last_patch_lost")
 def cut_drops_last_patch(images, P):
     return einops.rearrange(images, "b c (h p) (w q) -> b (h w) (p q c)", p=P, q=P)[:, :-1]
 
@@ -280,7 +280,7 @@ def cut_two_channel_and_pixels(images, P):
     return x.permute(0, 2, 3, 1, 5, 4).reshape(len(images), -1, images.shape[1] * P * P)
 
 
-@two(CUT, "three_channels_assumed", "square_images_assumed")
+@known(CUT, "square_and_three_channels")
 def cut_two_three_and_square(images, P):
     n = images.shape[2] // P
     return (
@@ -374,6 +374,11 @@ def cut_gather_loops_numpy_style(images, P):
             for c in range(images.shape[1]):
                 out[:, n, k * images.shape[1] + c] = images[:, c, top + dy, left + dx]
     return out
+
+
+@unknown(CUT)
+def cut_halved(images, P):
+    return einops.rearrange(images / 2, "b c (h p) (w q) -> b (h w) (p q c)", p=P, q=P)
 
 
 # Unpatchify, one mistake.
@@ -853,7 +858,7 @@ def conv_two_order_and_fresh_bias(linear, P, C):
 @right(CONV)
 def conv_parameter(linear, P, C):
     conv = make_conv(linear, P, C)
-    conv.weight = nn.Parameter(kernel_of(linear, P, C))
+    conv.weight = nn.Parameter(kernel_of(linear, P, C).contiguous().clone())
     conv.bias = None if linear.bias is None else nn.Parameter(linear.bias.detach().clone())
     return conv
 
@@ -897,7 +902,7 @@ def conv_empty_module(linear, P, C, **settings):
     return conv.eval()
 
 
-@right(CONV)
+@known(CONV, "memory_shared")
 def conv_shares_the_bias(linear, P, C):
     conv = nn.Conv2d(C, linear.out_features, (P, P), (P, P), bias=False)
     conv.weight = nn.Parameter(
@@ -905,3 +910,102 @@ def conv_shares_the_bias(linear, P, C):
     )
     conv.register_parameter("bias", linear.bias)
     return conv
+
+
+@known(CONV, "memory_shared")
+def conv_shares_both(linear, P, C):
+    conv = make_conv(linear, P, C)
+    conv.weight = nn.Parameter(kernel_of(linear, P, C))
+    conv.bias = linear.bias
+    return conv
+
+
+@known(CONV, "in_and_out_exchanged")
+def conv_in_and_out(linear, P, C):
+    conv = nn.Conv2d(linear.out_features, C, P, P, bias=linear.bias is not None).to(linear.weight)
+    conv.weight.data = kernel_of(linear, P, C).transpose(0, 1).clone()
+    return conv
+
+
+@known(CONV, "kernel_axes_in_another_order")
+def conv_way_back(linear, P, C):
+    conv = make_conv(linear, P, C)
+    conv.weight.data = linear.weight.data.reshape(-1, P, P, C).permute(0, 2, 3, 1).clone()
+    return conv
+
+
+# Met in a class: how newcomers split and pour.
+
+
+@known(CUT, "pixels_in_runs")
+def cut_split_in_one_go(images, P):
+    B, C, H, W = images.shape
+    x = images.reshape(B, C, H // P, W // P, P, P).permute(0, 2, 3, 4, 5, 1)
+    return x.reshape(B, -1, P * P * C)
+
+
+@known(CUT, "pixels_in_runs")
+def cut_channel_last_only(images, P):
+    return images.permute(0, 2, 3, 1).reshape(len(images), -1, P * P * images.shape[1])
+
+
+@known(CUT, "pixels_in_runs")
+def cut_unfold_and_the_permute_of_split(images, P):
+    x = images.unfold(2, P, P).unfold(3, P, P).permute(0, 2, 4, 3, 5, 1)
+    return x.reshape(len(images), -1, P * P * images.shape[1])
+
+
+@known(CUT, "split_with_pixels_first")
+def cut_split_as_P_first(images, P):
+    B, C, H, W = images.shape
+    x = images.reshape(B, C, P, H // P, P, W // P).permute(0, 2, 4, 3, 5, 1)
+    return x.reshape(B, (H // P) * (W // P), P * P * C)
+
+
+@known(CUT, "lines_by_channel")
+def cut_unfold_and_another_permute(images, P):
+    x = images.unfold(2, P, P).unfold(3, P, P).permute(0, 2, 4, 1, 3, 5)
+    return x.reshape(len(images), -1, P * P * images.shape[1])
+
+
+@known(CUT, "channel_before_the_grid")
+def cut_unfold_and_reshape(images, P):
+    x = images.unfold(2, P, P).unfold(3, P, P)
+    return x.reshape(len(images), -1, P * P * images.shape[1])
+
+
+@known(CUT, "patch_side_fixed")
+def cut_with_a_side_of_its_own(images, patch_size):
+    P = 2
+    B, C, H, W = images.shape
+    x = images.reshape(B, C, H // P, P, W // P, P).permute(0, 2, 4, 3, 5, 1)
+    return x.reshape(B, -1, P * P * C)
+
+
+@known(CUT, "square_and_three_channels")
+def cut_square_and_three(images, P):
+    n = images.shape[2] // P
+    x = images.reshape(len(images), 3, n, P, n, P).permute(0, 2, 4, 3, 5, 1)
+    return x.reshape(len(images), n * n, P * P * 3)
+
+
+@known(PASTE, "permute_of_patchify_again")
+def paste_the_forward_permute(patches, P, size):
+    H, W = size
+    x = patches.reshape(len(patches), H // P, W // P, P, P, -1).permute(0, 2, 4, 3, 5, 1)
+    return x.reshape(len(patches), -1, H, W)
+
+
+@known(PASTE, "size_is_a_float")
+def paste_with_a_float(patches, P, size):
+    H, W = size
+    C = patches.shape[2] / P**2
+    x = patches.reshape(len(patches), H // P, W // P, P, P, C)
+    return x.permute(0, 5, 1, 3, 2, 4).reshape(len(patches), C, H, W)
+
+
+@known(PASTE, "grid_sides_swapped")
+def paste_grid_swapped(patches, P, size):
+    H, W = size
+    x = patches.reshape(len(patches), W // P, H // P, P, P, -1)
+    return x.permute(0, 5, 1, 3, 2, 4).reshape(len(patches), -1, H, W)

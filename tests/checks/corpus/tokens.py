@@ -600,3 +600,22 @@ def add_einsum_ones(tokens, position):
 def add_linear(tokens, position):
     eye = torch.eye(tokens.shape[-1]).to(tokens)
     return F.linear(position, eye) + tokens
+
+
+# Met in a class.
+
+
+@known("check_prepend_class_token", "first_patch_overwritten")
+def prepend_over_the_first(tokens, class_token):
+    tokens[:, 0] = class_token[0]
+    return tokens
+
+
+@known("check_prepend_class_token", "batch_size_fixed")
+def prepend_for_32(tokens, class_token):
+    return torch.cat([class_token.repeat(32, 1, 1), tokens], dim=1)
+
+
+@known(ADD, "rows_counted_by_images")
+def add_size_0(tokens, position):
+    return tokens + position[:, : tokens.size(0)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 
 from .case import Case, CaseMaker, Observation
+from .errors import ERRORS
 from .mistake import Evidence, Mistake
 from .observe import call_once, observe, preserved_torch_state, record_output
 from .problem import problem
@@ -28,6 +29,8 @@ class Check:
     mistakes: tuple[Mistake, ...]
     record: Callable = field(default=record_output)  # (value, inputs) -> what is kept of a result
     call: Callable = field(default=call_once)  # (fn, inputs) -> the value; most call fn once
+    # (case, actual, expected) -> where the numbers of the result come from, in words
+    place: Callable = field(default=lambda case, actual, expected: "")
 
     def __post_init__(self):
         # help(checks.check_attention) and checks.check_attention? show these.
@@ -36,6 +39,10 @@ class Check:
             "Try your function: one line when it passes, CheckFailed with a hint when it does not."
         )
         text += f"\n\nWrite {self.name}(my_function). Asked for: {self.signature}"
+        text += (
+            "\n\nTo try the failing case alone: `except CheckFailed as error:` and then "
+            "my_function(*error.inputs.values())."
+        )
         object.__setattr__(self, "__doc__", text)
 
     def __repr__(self) -> str:
@@ -57,7 +64,9 @@ class Check:
             verdict = self.judge(cases, self.observe(fn, cases))
         if not verdict.passed:
             # "from None": what the learner's code raised is in the message, with its line.
-            raise CheckFailed(verdict.message, self.name, verdict.mistake) from None
+            with preserved_torch_state():
+                inputs = cases[verdict.failing].build()
+            raise CheckFailed(verdict.message, self.name, verdict.mistake, inputs) from None
         print(verdict.message)
 
     def draw(self, seed: int) -> list[Case]:
@@ -78,16 +87,19 @@ class Check:
         wrong = [i for i in range(len(cases)) if not evidence.right(i)]
         if not wrong:
             return Verdict(True, None, f"{self.name}: passed, {len(cases)} cases")
-        mistake = next((m for m in self.mistakes if m.made_in(evidence, self.observe_one)), None)
+        known = (*self.mistakes, *ERRORS)
+        mistake = next((m for m in known if m.made_in(evidence, self.observe_one)), None)
         message = self._message(evidence, mistake, wrong)
-        return Verdict(False, mistake.name if mistake else None, message)
+        return Verdict(False, mistake.name if mistake else None, message, wrong[0])
 
     def _message(self, evidence: Evidence, mistake: Mistake | None, wrong: list[int]) -> str:
         if mistake and mistake.name == "not_written":
             return f"{self.name}: {mistake.explanation}\n    {mistake.hint}"
         i = wrong[0]
         case = evidence.cases[i]
-        headline, detail = problem(case, evidence.actual[i], evidence.expected[i])
+        actual, expected = evidence.actual[i], evidence.expected[i]
+        place = self.place(case, actual, expected) if case.has_values else ""
+        headline, detail = problem(case, actual, expected, place)
         about = f" ({case.about})" if case.about else ""
         verb = "is" if len(wrong) == 1 else "are"
         lines = [

@@ -6,6 +6,8 @@ import torch
 
 MAX_AXES = 5  # of tensors whose axes are exchanged to see whether that explains the difference
 
+PERMUTED = "They are the right numbers in another order (a permutation)."
+
 
 def close(actual: torch.Tensor, expected: torch.Tensor, loose: bool = False) -> bool:
     """Equal in shape, dtype and, up to rounding, every value.
@@ -46,21 +48,27 @@ def shape_difference(actual: torch.Tensor, expected: torch.Tensor) -> str:
     return text
 
 
-def value_difference(actual: torch.Tensor, expected: torch.Tensor) -> str:
-    """The most telling difference of two tensors of one shape: moved, scaled, or its first
-    place."""
+def value_difference(actual: torch.Tensor, expected: torch.Tensor, place: str = "") -> str:
+    """The most telling difference of two tensors of one shape: moved, scaled, or its first place.
+
+    place: a sentence about the first place, where its numbers alone would tell nothing.
+    """
     if not expected.ndim:
         return f"It is {_number(actual.item())}, expected {_number(expected.item())}."
     wrong = ~torch.isclose(actual.double(), expected.double(), rtol=1e-4, atol=2e-5, equal_nan=True)
     text = f"{int(wrong.sum())} of {wrong.numel()} values are wrong"
-    if wrong.any():
+    if wrong.any() and place:
+        text += f". {place.removesuffix('.')}"
+    elif wrong.any():
         first = tuple(wrong.nonzero()[0].tolist())
-        place = ", ".join(map(str, first))
+        at = ", ".join(map(str, first))
         mine, right = _number(actual[first].item()), _number(expected[first].item())
-        text += f", the first at [{place}]: {mine}, expected {right}"
+        text += f", the first at [{at}]: {mine}, expected {right}"
     if not torch.isfinite(actual.double()).all() and torch.isfinite(expected.double()).all():
         text += ". Some values are not finite (nan or inf)"
     pattern = _rearranged(actual, expected) or _arithmetic(actual, expected)
+    if place and pattern == PERMUTED:
+        pattern = ""  # the place shows it
     return f"{text}. {pattern}".strip() if pattern else f"{text}."
 
 
@@ -85,7 +93,7 @@ def _rearranged(actual: torch.Tensor, expected: torch.Tensor) -> str:
         along = actual.double().sort(dim=axis).values, expected.double().sort(dim=axis).values
         if close(*along, loose=True):
             return f"They are the right numbers in another order, moved along axis {axis} only."
-    return "They are the right numbers in another order (a permutation)."
+    return PERMUTED
 
 
 def _arithmetic(actual: torch.Tensor, expected: torch.Tensor) -> str:

@@ -4,7 +4,10 @@ import contextlib
 import inspect
 import linecache
 import random
+import re
+import sysconfig
 import traceback
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +17,16 @@ from .case import Case, Observation
 
 TENSORS = (torch.Tensor, torch.nn.Parameter)
 NUMBERS = (float, int)
-_PACKAGE = __name__.rpartition(".engine.")[0].replace(".", "/")  # the folder of the checks
+_INSTALLED = ("/site-packages/", "/dist-packages/")
+# Python's own files and this package's: a line in them is not the learner's.
+_LIBRARIES = tuple(
+    f"{Path(path).as_posix()}/"
+    for path in (
+        sysconfig.get_paths()["stdlib"],
+        Path(torch.__file__).parent,
+        Path(__file__).resolve().parents[2],
+    )
+)
 
 
 @contextlib.contextmanager
@@ -213,14 +225,49 @@ def type_name(value) -> str:
 
 
 def failing_line(fn, error: BaseException) -> str | None:
-    """The last line of the learner's own code that the exception passed through: "line 3: ..."."""
-    frames = traceback.extract_tb(error.__traceback__)
+    """The last line of the learner's own code that the exception passed through.
+
+    "line 3: scores = q @ k (there q is (2, 3, 5, 8), k is (2, 3, 5, 8))". A check may be called
+    with a lambda around the learner's function, in another cell and so in another file: everything
+    counts as their own that is neither Python, nor an installed package, nor this one.
+    """
     # A decorator such as @torch.no_grad() wraps the function whose file we look for.
     code = getattr(inspect.unwrap(getattr(fn, "forward", fn)), "__code__", None)
-    own = [frame for frame in frames if code is not None and frame.filename == code.co_filename]
-    own = own or [frame for frame in frames if _PACKAGE not in frame.filename.replace("\\", "/")]
+    at = code.co_filename if code is not None else None
+    frames = [
+        (frame, number)
+        for frame, number in traceback.walk_tb(error.__traceback__)
+        if not frame.f_code.co_filename.startswith("<frozen")
+    ]
+    own = [pair for pair in frames if pair[0].f_code.co_filename == at or _is_own(pair[0])]
     if not own:
         return None
-    frame = own[-1]
-    text = (frame.line or linecache.getline(frame.filename, frame.lineno)).strip()
-    return f"line {frame.lineno}: {text}"[:300]
+    frame, number = own[-1]
+    name = frame.f_code.co_filename
+    text = linecache.getline(name, number, frame.f_globals).strip()
+    return f"line {number}: {text}{_values_there(text, frame)}"[:300]
+
+
+def _is_own(frame) -> bool:
+    """The frame runs the learner's code: no library, and nothing of this package."""
+    name = frame.f_code.co_filename.replace("\\", "/")
+    return not (name.startswith(_LIBRARIES) or any(part in name for part in _INSTALLED))
+
+
+def _values_there(text: str, frame) -> str:
+    """The shapes and whole numbers behind the names in a line: what the learner would print."""
+    here, outside = [], []
+    for name in dict.fromkeys(re.findall(r"(?<![.\w\"'])[A-Za-z_]\w*", text)):
+        in_function = name in frame.f_locals
+        value = frame.f_locals[name] if in_function else frame.f_globals.get(name)
+        if type(value) in TENSORS:
+            shown = f"{name} is {tuple(value.shape)}"
+        elif type(value) in (int, tuple, torch.Size) and len(str(value)) < 30:
+            shown = f"{name} = {tuple(value) if isinstance(value, tuple) else value}"
+        else:
+            continue
+        (here if in_function or frame.f_code.co_name == "<module>" else outside).append(shown)
+    text = f"there {', '.join(here[:6])}" if here else ""
+    if outside:
+        text += f"; from outside your function: {', '.join(outside[:4])}"
+    return f" ({text})" if text else ""

@@ -4,6 +4,12 @@ from .case import Case, Observation
 from .compare import close, shape_difference, value_difference
 
 
+def listed(names: list) -> str:
+    """ "x", "x and y", "x, y and z"."""
+    *first, last = map(str, names)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def same_values(one: Observation, two: Observation) -> bool:
     """The same tensors up to rounding (another dtype is allowed) and the same recorded "values"."""
     return (
@@ -15,8 +21,13 @@ def same_values(one: Observation, two: Observation) -> bool:
     )
 
 
-def problem(case: Case, actual: Observation, expected: Observation) -> tuple[str, str] | None:
-    """The first thing that is wrong in one case: (headline, detail). None when nothing is."""
+def problem(
+    case: Case, actual: Observation, expected: Observation, place: str = ""
+) -> tuple[str, str] | None:
+    """The first thing that is wrong in one case: (headline, detail). None when nothing is.
+
+    place: where the values first differ, in words that tell more than their numbers.
+    """
     if not case.has_values:
         return _device_problem(actual)
     if actual.error is not None:
@@ -27,7 +38,7 @@ def problem(case: Case, actual: Observation, expected: Observation) -> tuple[str
     if None not in values and values[0] != values[1]:  # a wrong stride explains a wrong shape
         return _values_problem(*values)
     for name in expected.tensors:
-        found = _tensor_problem(name, actual, expected)
+        found = _tensor_problem(name, actual, expected, place)
         if found:
             return found
     if values[0] != values[1]:
@@ -48,7 +59,7 @@ def _device_problem(actual: Observation) -> tuple[str, str] | None:
 
 
 def _tensor_problem(
-    name: str, actual: Observation, expected: Observation
+    name: str, actual: Observation, expected: Observation, place: str = ""
 ) -> tuple[str, str] | None:
     right = expected.tensors[name]
     mine = actual.tensors.get(name)
@@ -59,10 +70,11 @@ def _tensor_problem(
         more = " A function without a return statement returns None." if kind == "NoneType" else ""
         return f"{what} must be {form or 'a torch.Tensor'}.", f"It is: {kind}.{more}"
     if mine.shape != right.shape:
-        return f"{what} has the wrong shape.", shape_difference(mine, right)
+        text = shape_difference(mine, right)
+        return f"{what} has the wrong shape.", f"{text} {place}".strip()
     if not close(mine, right, loose=True):
         wrong = "is not right" if form else "has the right shape, but not the right values"
-        return f"{what} {wrong}.", value_difference(mine, right)
+        return f"{what} {wrong}.", value_difference(mine, right, place)
     if mine.dtype != right.dtype:
         return f"{what} has the wrong dtype.", f"It is {mine.dtype}, expected {right.dtype}."
     if not close(mine, right):
@@ -77,17 +89,20 @@ def _values_problem(actual, expected) -> tuple[str, str]:
     """The first of the recorded values (such as a convolution's stride) that differs."""
     actual, expected = actual or {}, expected or {}
     name = next(name for name in {**expected, **actual} if actual.get(name) != expected.get(name))
-    return (
-        f"{name} is not as it should be.",
-        f"It is {actual.get(name)}, expected {expected.get(name)}.",
-    )
+    mine, right = (_in_words(values.get(name)) for values in (actual, expected))
+    return f"{name}: not as it should be.", f"It is: {mine}. Expected: {right}."
+
+
+def _in_words(value) -> str:
+    """A recorded fact as a learner reads it: yes and no for truth values."""
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def _side_effect_problem(actual: Observation, expected: Observation) -> tuple[str, str] | None:
     """The values are right; what else did the call do, or leave undone?"""
     facts = actual.facts
     if facts.get("changed"):
-        names = " and ".join(facts["changed"])
+        names = listed(facts["changed"])
         return (
             "your function changed its input.",
             f"After the call, {names} held other numbers than before.",
@@ -108,6 +123,6 @@ def _side_effect_problem(actual: Observation, expected: Observation) -> tuple[st
     if unreached:
         return (
             "the gradient does not reach every input.",
-            f"No gradient reaches {' and '.join(unreached)}: training could never change it.",
+            f"No gradient reaches {listed(unreached)}: training could never change it.",
         )
     return None

@@ -13,6 +13,7 @@ class Verdict:
     passed: bool
     mistake: str | None  # the known mistake's short name; None for an unknown one
     message: str
+    failing: int | None = None  # the number of the first case that is wrong
 
 
 class CheckFailed(AssertionError):  # noqa: N818 - a learner reads "CheckFailed in check_patchify"
@@ -20,12 +21,20 @@ class CheckFailed(AssertionError):  # noqa: N818 - a learner reads "CheckFailed 
 
     check: the check's name, such as "check_patchify".
     mistake: the known mistake's short name, such as "channel_first", or None.
+    inputs: of the first case that failed, by name: my_function(*error.inputs.values()) runs it.
     """
 
-    def __init__(self, message: str, check: str = "", mistake: str | None = None):
+    def __init__(
+        self,
+        message: str,
+        check: str = "",
+        mistake: str | None = None,
+        inputs: dict | None = None,
+    ):
         super().__init__(message)
         self.check = check
         self.mistake = mistake
+        self.inputs = inputs or {}
 
     def __str__(self) -> str:
         """The message, its lines wrapped at WIDTH columns."""

@@ -151,6 +151,16 @@ MISTAKES = (
         buggy=lambda tokens, position: tokens + position[0, : len(tokens), None],
     ),
     Mistake(
+        name="rows_counted_by_images",
+        explanation=(
+            "Your code takes as many rows of the position as there are images. It is right where "
+            "that happens to be the number of tokens."
+        ),
+        hint="Which axis of the tokens (B, T, D) counts the tokens: 0 or 1?",
+        # position[:, : tokens.size(0)]
+        buggy=lambda tokens, position: tokens + position[:, : len(tokens)],
+    ),
+    Mistake(
         name="first_image_only",
         explanation="Image 0 got its positions; the other images came out unchanged.",
         hint="Your line must work for every image of the batch. Which index picks only the first?",

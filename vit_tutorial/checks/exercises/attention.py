@@ -172,7 +172,13 @@ def explain_divisor(e: Evidence) -> str:
         text += f" It is {c:.3g} in every case, whatever the width of the queries."
     else:
         square = c * c
-        if square > 1 and abs(square - round(square)) < 0.01 and abs(c - round(c)) > 1e-3:
+        tokens = {i: case.inputs["q"].shape[2] for i, (case, *_) in enumerate(e.compared())}
+        if len(found) > 2 and all(abs(value**2 - tokens[i]) < 0.01 for i, value in found.items()):
+            text += (
+                f" {c:.3g} is the root of {round(square)}, and {round(square)} is the number of "
+                "tokens (axis 2), where the entries of a query are axis 3."
+            )
+        elif square > 1 and abs(square - round(square)) < 0.01 and abs(c - round(c)) > 1e-3:
             text += f" {c:.3g} is the root of {round(square)}."
     return f"{text} Here a query has {width(e)} entries."
 
@@ -193,6 +199,45 @@ def stops_like(*products):
         return len(stopped) > len(pairs) / 2 and all(mine and own in mine for mine, own in stopped)
 
     return lambda e: any(one_fits(product, e) for product in products)
+
+
+def over_axis(axis):
+    """Attention among the entries of another axis than the tokens'; the weights have its size."""
+
+    def buggy(q, k, v):
+        output, weights = by_weights_of(*(x.transpose(axis, 2) for x in (q, k, v)))
+        return output.transpose(axis, 2), weights
+
+    return buggy
+
+
+def by_weights_of(q, k, v):
+    return by_weights(scores(q, k).softmax(-1), v)
+
+
+def every(e: Evidence, name: str) -> bool:
+    """In every case the result `name` is right."""
+    pairs = [(mine.tensors.get(name), right.tensors[name]) for _, mine, right in e.compared()]
+    return all(mine is not None and close(mine, right, loose=True) for mine, right in pairs)
+
+
+def consistent(e: Evidence) -> bool:
+    """In every case the output is the values' sum with the weights that came with it."""
+    for case, actual, expected in e.compared():
+        output, weights = (actual.tensors.get(name) for name in ("output", "weights"))
+        if output is None or weights is None or weights.shape != expected.tensors["weights"].shape:
+            return False
+        read = (weights.double() @ case.inputs["v"].double()).to(output.dtype)
+        if not close(output, read, loose=True):
+            return False
+    return not e.all_values_right()
+
+
+def about_rows(e: Evidence) -> str:
+    weights = e.observation.tensors["weights"].double()
+    if close(weights.sum(-1), torch.ones_like(weights.sum(-1)), loose=True):
+        return "Each row adds to 1, so softmax runs over the right axis."
+    return f"A row does not add to 1: the first adds to {weights.sum(-1).flatten()[0]:.4g}."
 
 
 MISTAKES = (
@@ -242,8 +287,8 @@ MISTAKES = (
         name="wrong_divisor",
         explanation=explain_divisor,
         hint=(
-            "A score adds up the products of one query's entries. Where does your code read how "
-            "many they are: from q, or from a name outside the function?"
+            "A score adds up the products of one query's entries. Which number says how many they "
+            "are, and is that the one your code divides by the root of, in every case?"
         ),
         # the notebook's own d or D, the number of tokens, a number typed in
         buggy=lambda q, k, v: scaled(q, k, v, 4.0),
@@ -259,6 +304,21 @@ MISTAKES = (
         # q @ k.T, right for one picture without heads; torch stops in most cases
         buggy=lambda q, k, v: by_weights((q @ reversed_axes(k)).softmax(-1), v),
         detect=stops_like(lambda q, k: q @ reversed_axes(k)),
+    ),
+    Mistake(
+        name="heads_and_tokens_exchanged",
+        explanation=(
+            "k.transpose(1, 2) exchanges heads and tokens. The axes of k are (batch, heads, "
+            "tokens, entries), counted from 0."
+        ),
+        hint="Which two axes of k does the product with q sum over and keep? Count from the end.",
+        # right for (B, T, d), without heads
+        buggy=lambda q, k, v: by_weights((q @ k.transpose(1, 2)).softmax(-1), v),
+        detect=stops_like(
+            lambda q, k: q @ k.transpose(1, 2),
+            lambda q, k: torch.matmul(q, k.transpose(0, 1)),
+            lambda q, k: q @ k.transpose(1, 3),
+        ),
     ),
     Mistake(
         name="transpose_without_axes",
@@ -446,6 +506,138 @@ MISTAKES = (
         # F.dropout(weights, p) drops by default, in evaluation too.
         buggy=dropped,
         detect=has_dropout,
+    ),
+    Mistake(
+        name="attention_over_the_batch",
+        explanation=(
+            "Attention ran among the images of the batch: token t of one image read token t of "
+            "the others, and no other token of its own image."
+        ),
+        hint="Which axis must the keys lie on, and which axis did your product put there?",
+        # nn.MultiheadAttention without batch_first takes axis 0 for the tokens
+        buggy=over_axis(0),
+    ),
+    Mistake(
+        name="attention_among_heads",
+        explanation=(
+            "Attention ran among the heads of one token: no token read another. Tokens are axis 2 "
+            "of (B, h, T, d)."
+        ),
+        hint="Which axis must the keys lie on, and which axis did your product put there?",
+        # q, k, v taken for (B, T, h, d)
+        buggy=over_axis(1),
+    ),
+    Mistake(
+        name="softmax_twice",
+        explanation="Softmax was taken twice, so your weights are all nearly the same.",
+        hint="How often should scores become weights? Does a helper of yours do it already?",
+        buggy=lambda q, k, v: by_weights(scores(q, k).softmax(-1).softmax(-1), v),
+    ),
+    Mistake(
+        name="sigmoid_for_softmax",
+        explanation="Each weight is the sigmoid of its score: a row does not add to 1.",
+        hint="What turns any row of numbers into positive numbers that add to 1?",
+        buggy=lambda q, k, v: by_weights(scores(q, k).sigmoid(), v),
+    ),
+    Mistake(
+        name="divided_by_the_sum",
+        explanation=(
+            "Your scores were divided by the sum of their row. They can be negative, so the "
+            "weights can, too."
+        ),
+        hint="What does softmax do with the scores before it divides by a sum?",
+        buggy=lambda q, k, v: by_weights(scores(q, k) / scores(q, k).sum(-1, keepdim=True), v),
+    ),
+    Mistake(
+        name="sign_of_the_scores",
+        explanation="Your scores have the wrong sign: a token reads what is least like its query.",
+        hint="Should a large product of query and key give a large weight or a small one?",
+        buggy=lambda q, k, v: by_weights((-scores(q, k)).softmax(-1), v),
+    ),
+    Mistake(
+        name="queries_read",
+        explanation="Your output is the weighted sum of the queries. The values were not used.",
+        hint="Which of the three holds what is read?",
+        buggy=lambda q, k, v: by_weights(scores(q, k).softmax(-1), v, q),
+    ),
+    Mistake(
+        name="queries_compared_with_queries",
+        explanation="Your scores compare queries with queries. The keys were not used.",
+        hint="Which of the three does your first product take?",
+        # a line copied and not changed
+        buggy=lambda q, k, v: by_weights(scores(q, q).softmax(-1), v),
+    ),
+    Mistake(
+        name="keys_compared_with_keys",
+        explanation="Your scores compare keys with keys. The queries were not used.",
+        hint="Which of the three does your first product take?",
+        buggy=lambda q, k, v: by_weights(scores(k, k).softmax(-1), v),
+    ),
+    Mistake(
+        name="cosine_scores",
+        explanation=(
+            "Your scores do not depend on the lengths of queries and keys: these were normalised."
+        ),
+        hint="Does the formula QK^T / √d divide by the length of a query or a key?",
+        buggy=lambda q, k, v: by_weights(
+            (F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).mT).softmax(-1), v
+        ),
+        variants=(
+            lambda q, k, v: by_weights(
+                scores(F.normalize(q, dim=-1), F.normalize(k, dim=-1)).softmax(-1), v
+            ),
+        ),
+    ),
+    Mistake(
+        name="heaviest_only",
+        explanation="Each token reads only the one with the largest score: a 1 and zeros.",
+        hint="What does softmax give where argmax gives one winner?",
+        buggy=lambda q, k, v: by_weights(
+            F.one_hot(scores(q, k).argmax(-1), k.shape[2]).to(v.dtype), v
+        ),
+    ),
+    Mistake(
+        name="values_returned",
+        explanation="Your output is the values themselves: no token read another.",
+        hint="Which product takes, for each row of weights, a weighted sum of the values?",
+        buggy=lambda q, k, v: (v * 1, scores(q, k).softmax(-1)),
+    ),
+    Mistake(
+        name="averaged_over_heads",
+        explanation="Your weights are the mean over the heads. Each head has weights of its own.",
+        hint="Which axis of the weights counts heads, and which line of yours reduces it?",
+        # what nn.MultiheadAttention returns by default
+        buggy=lambda q, k, v: (
+            scores(q, k).softmax(-1) @ v,
+            scores(q, k).softmax(-1).mean(1, keepdim=True).expand(-1, q.shape[1], -1, -1),
+        ),
+        variants=(
+            lambda q, k, v: (
+                scores(q, k).softmax(-1) @ v,
+                scores(q, k).softmax(-1).mean(1),
+            ),
+        ),
+    ),
+    # What is left: which of the two results is wrong.
+    Mistake(
+        name="mistake_in_the_output",
+        explanation=(
+            "Your weights are right in every case. The output is not their weighted sum of the "
+            "values, so the mistake is in the last step."
+        ),
+        hint="Which product takes, for each row of weights, a weighted sum of the rows of v?",
+        buggy=lambda q, k, v: (scores(q, k).softmax(-1) @ v * 2, scores(q, k).softmax(-1)),
+        detect=lambda e: every(e, "weights") and not e.all_values_right(),
+    ),
+    Mistake(
+        name="mistake_in_the_weights",
+        explanation=lambda e: (
+            "Your output is the values' sum with the weights you return, as it should be: the "
+            f"weights are wrong. {about_rows(e)}"
+        ),
+        hint="Which of the steps before is it: the product of q and k, the division, or softmax?",
+        buggy=lambda q, k, v: by_weights((scores(q, k) ** 2).softmax(-1), v),
+        detect=lambda e: consistent(e),
     ),
 )
 

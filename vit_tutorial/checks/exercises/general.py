@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 
 from ..engine.mistake import Evidence, Mistake
+from ..engine.problem import listed
 
 
 def general_mistakes(
@@ -142,5 +143,5 @@ def kinds(observation) -> tuple:
 
 def first_changed(e: Evidence) -> str:
     return next(
-        " and ".join(actual.facts["changed"]) for actual in e.actual if actual.facts.get("changed")
+        listed(actual.facts["changed"]) for actual in e.actual if actual.facts.get("changed")
     )

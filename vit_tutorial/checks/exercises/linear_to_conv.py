@@ -6,7 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from ..engine.case import Case, ModuleRecipe, choice, numbers
+from ..engine.address import reading, sources
+from ..engine.case import Case, ModuleRecipe, Observation, choice, numbers
 from ..engine.check import Check
 from ..engine.mistake import Evidence, Mistake
 from .general import general_mistakes
@@ -70,13 +71,17 @@ def record_convolution(value, inputs) -> tuple[dict, dict]:
     facts = {"values": {"the result's type": kind}, "types": {"output": kind}}
     if type(value) is not nn.Conv2d:
         return {}, facts
+    # Memory that is shared can be told by its address alone.
+    theirs = {tensor.data_ptr() for tensor in inputs["linear"].parameters() if tensor.numel()}
+    shares = not value.weight.is_meta and any(p.data_ptr() in theirs for p in value.parameters())
     facts["values"] |= {
         "kernel_size": str(value.kernel_size),
         "stride": str(value.stride),
         "padding": "(0, 0)" if value.padding == "valid" else str(value.padding),
         "dilation": str(value.dilation),
         "groups": str(value.groups),
-        "bias": str(value.bias is not None),
+        "bias": "none" if value.bias is None else "there is one",
+        "memory shared with the linear layer": shares,
     }
     tensors = {"weight": value.weight} | ({} if value.bias is None else {"bias": value.bias})
     P = inputs["patch_size"]
@@ -87,6 +92,99 @@ def record_convolution(value, inputs) -> tuple[dict, dict]:
     except RuntimeError:  # sizes that do not fit: the kernel's shape tells it better
         pass
     return tensors, facts
+
+
+def address(case: Case, actual: Observation, expected: Observation) -> str:
+    """Which columns of linear.weight the first wrong kernel holds."""
+    mine, right = actual.tensors.get("weight"), expected.tensors["weight"]
+    weight = case.inputs["linear"].state["weight"]
+    if mine is None or not mine.numel() or len(mine) != len(right):
+        return ""
+    of_mine, of_right = sources(mine, weight), sources(right, weight)
+    if of_mine is None or of_right is None:
+        return ""
+    d = 0
+    if mine.shape == right.shape:
+        wrong = (of_mine != of_right).flatten(1).any(dim=1).nonzero()
+        if not len(wrong):
+            return ""
+        d = int(wrong[0])
+
+    def column(index: int) -> str:
+        row, number = divmod(index, weight.shape[1])
+        return str(number) if row == d else f"{number} of row {row}"
+
+    read = reading(of_mine[d].flatten().tolist(), of_right[d].flatten().tolist(), column)
+    return f"By columns of linear.weight, kernel {d} {read}."
+
+
+def kernels_rearranged(e: Evidence) -> bool:
+    """Each kernel holds the numbers of its own row of linear.weight, in another order."""
+
+    def condition(case, actual, expected):
+        mine, right = actual.tensors.get("weight"), expected.tensors["weight"]
+        if mine is None or mine.shape != right.shape:
+            return False
+        one, two = (x.double().flatten(1).sort(dim=1).values for x in (mine, right))
+        return torch.allclose(one, two)
+
+    return in_every_case(e, condition) and not in_every_case(
+        e, lambda case, actual, expected: near(actual.tensors["weight"], expected.tensors["weight"])
+    )
+
+
+def sharing(linear, P, C) -> nn.Conv2d:
+    convolution = convolve(linear, P, C)
+    convolution.weight = nn.Parameter(linear.weight.reshape(-1, P, P, C).permute(0, 3, 1, 2))
+    if linear.bias is not None:
+        convolution.bias = linear.bias
+    return convolution
+
+
+def shape_of_weight(e: Evidence) -> tuple:
+    return tuple(e.observation.tensors["weight"].shape)
+
+
+def exchanged(linear, P, C) -> nn.Conv2d:
+    return nn.Conv2d(
+        linear.out_features, C, P, P, bias=linear.bias is not None, device=linear.weight.device
+    )
+
+
+def sides_exchanged(e: Evidence) -> bool:
+    """The kernel counts channels first and outputs second, in each case."""
+    pairs = [
+        (mine.tensors.get("weight"), right.tensors["weight"]) for _, mine, right in e.compared()
+    ]
+    return all(
+        mine is not None and mine.ndim == 4 and mine.shape[:2] == (right.shape[1], right.shape[0])
+        for mine, right in pairs
+    ) and any(mine.shape != right.shape for mine, right in pairs)
+
+
+def kernel_order(*axes):
+    """A layer whose kernel has the axes in this order, whatever its settings say."""
+
+    def buggy(linear, P, C):
+        convolution = convolve(linear, P, C)
+        weight = linear.weight.detach().reshape(-1, P, P, C).permute(axes)
+        convolution.weight = nn.Parameter(weight.clone())
+        return convolution
+
+    return buggy
+
+
+def axes_wrong(e: Evidence) -> bool:
+    """The kernel has the right sizes in another order, in each case where that shows."""
+
+    def condition(case, actual, expected):
+        mine, right = actual.tensors.get("weight"), expected.tensors["weight"]
+        return mine is not None and sorted(mine.shape) == sorted(right.shape)
+
+    return in_every_case(e, condition) and any(
+        actual.tensors["weight"].shape != expected.tensors["weight"].shape
+        for _, actual, expected in e.compared()
+    )
 
 
 def general_of_modules() -> tuple[Mistake, ...]:
@@ -152,6 +250,18 @@ def only_wrong(e: Evidence, name: str) -> bool:
     return in_every_case(e, condition)
 
 
+def only_shared(e: Evidence) -> bool:
+    """Settings and numbers are right; only the memory is the linear layer's."""
+    key = "memory shared with the linear layer"
+
+    def condition(case, actual, expected):
+        return {**facts(actual), key: False} == facts(expected) and all(
+            near(actual.tensors.get(name), right) for name, right in expected.tensors.items()
+        )
+
+    return in_every_case(e, condition)
+
+
 def drawn(tensor: torch.Tensor | None, case) -> bool:
     """Drawn by PyTorch for a new layer: within 1 / sqrt(inputs). Those of the cases are larger."""
     bound = case.inputs["linear"].state["weight"].shape[1] ** -0.5
@@ -190,6 +300,17 @@ def written_with_gradients(linear, patch_size, channels):
 
 MISTAKES = (
     *general_of_modules(),
+    Mistake(
+        name="in_and_out_exchanged",
+        explanation=(
+            "nn.Conv2d takes the channels of the image first, and the number of outputs second. "
+            "Yours has them the other way round."
+        ),
+        hint="How many channels does the image have, and how many numbers does a token get?",
+        # nn.Conv2d(D, C, P, P)
+        buggy=exchanged,
+        detect=sides_exchanged,
+    ),
     Mistake(
         name="written_without_no_grad",
         explanation=(
@@ -331,6 +452,38 @@ MISTAKES = (
         ),
     ),
     Mistake(
+        name="memory_shared",
+        explanation=(
+            "The convolution gives the right numbers, and they lie in the linear layer's memory: "
+            "whoever trains or changes one changes the other."
+        ),
+        hint="Which line hands over linear's own tensor, or a view of it, in place of a copy?",
+        # nn.Parameter(linear.weight.reshape(...).permute(...)), conv.bias = linear.bias
+        buggy=sharing,
+        detect=lambda e: (
+            any(
+                facts(actual).get("memory shared with the linear layer")
+                for actual in e.with_values()
+            )
+            and only_shared(e)
+        ),
+    ),
+    Mistake(
+        name="kernel_axes_in_another_order",
+        explanation=lambda e: (
+            f"Your kernel has the shape {shape_of_weight(e)}. nn.Conv2d reads it as (outputs, "
+            "channels, rows, columns)."
+        ),
+        hint=(
+            "After the reshape the axes are (outputs, row, column, channel). To which place must "
+            "the channel move, and what is permute given for that?"
+        ),
+        # permute(0, 2, 3, 1), the way back; or no permute at all
+        buggy=kernel_order(0, 2, 3, 1),
+        variants=(kernel_order(0, 1, 2, 3),),
+        detect=axes_wrong,
+    ),
+    Mistake(
         name="three_channels_assumed",
         explanation=lambda e: (
             "With 3 channels everything is right, with others it is not: here channels is "
@@ -340,6 +493,21 @@ MISTAKES = (
         # nn.Conv2d(3, D, ...), copied from a model for colour images
         buggy=lambda linear, P, C: convolve(linear, P, 3),
         detect=lambda e: e.wrong_exactly_where(lambda case: case.inputs["channels"] != 3),
+    ),
+    Mistake(
+        name="kernel_in_another_order",
+        explanation=(
+            "Each kernel holds the numbers of its own row of linear.weight, in another order than "
+            "(channel, row, column)."
+        ),
+        hint=(
+            "The columns of linear.weight run over (row, column, channel). Split them first, and "
+            "move the axes then."
+        ),
+        buggy=lambda linear, P, C: convolve(
+            linear, P, C, kernel=lambda w: w.permute(0, 3, 1, 2).flip(1)
+        ),
+        detect=kernels_rearranged,
     ),
 )
 
@@ -354,4 +522,5 @@ check_linear_to_conv = Check(
     reference=convolve,
     mistakes=MISTAKES,
     record=record_convolution,
+    place=address,
 )

@@ -321,6 +321,27 @@ MISTAKES = (
         ),
     ),
     Mistake(
+        name="softmax_over_heads",
+        explanation="Softmax ran over the heads: the weights of one pair of tokens add to 1.",
+        hint="Each query shares its attention among all keys. Along which axis do the keys lie?",
+        # softmax(dim=1), right for (B, T) scores
+        buggy=changed(attend=lambda q, k, v: (q @ k.mT / math.sqrt(q.shape[3])).softmax(dim=1) @ v),
+    ),
+    Mistake(
+        name="attention_over_the_batch",
+        explanation=(
+            "Attention ran among the images of the batch: token t of one image read token t of "
+            "the others, and no other token of its own image."
+        ),
+        hint="Which axis do the tokens lie on, here and in the attention that you use?",
+        # nn.MultiheadAttention without batch_first takes axis 0 for the tokens
+        buggy=changed(
+            attend=lambda q, k, v: attention(*(part.transpose(0, 2) for part in (q, k, v)))[
+                0
+            ].transpose(0, 2)
+        ),
+    ),
+    Mistake(
         name="one_head",
         explanation=lambda e: (
             "num_heads was ignored: your result is that of one head, and here there are "

@@ -1,5 +1,7 @@
 """check_prepend_class_token: put the class token in front of the patches."""
 
+import re
+
 import torch
 
 from ..engine.check import Check
@@ -63,6 +65,34 @@ def prepend_detached(tokens, cls):
     return torch.cat([spread(tokens, cls.detach()), tokens], dim=1)
 
 
+def written_over(tokens, cls):
+    with torch.no_grad():
+        tokens[:, 0] = cls[0, 0]
+    return tokens
+
+
+def fixed_batch(count):
+    return lambda tokens, cls: torch.cat([cls.expand(count, -1, -1), tokens], dim=1)
+
+
+def expects_another_batch(e: Evidence) -> bool:
+    """Each case stops because one batch size meets another, always the same one."""
+    found = set()
+    for actual in e.with_values():
+        error = actual.error or ""
+        match = re.search(r"Expected size (\d+) but got size (\d+)", error)
+        if match is None:
+            continue
+        found.add(match[1])
+    return (
+        len(found) == 1
+        and found != {"1"}
+        and not any(
+            actual.output is not None and not e.values_right(i) for i, actual in enumerate(e.actual)
+        )
+    )
+
+
 MISTAKES = (
     Mistake(
         name="appended",
@@ -91,6 +121,17 @@ MISTAKES = (
             e.wrong_exactly_where(lambda case: len(case.inputs["tokens"]) != 1)
             and e.observation.error is not None
         ),
+    ),
+    Mistake(
+        name="batch_size_fixed",
+        explanation=lambda e: (
+            "Your class token is made for one size of the batch, the same in every case. Here "
+            f"there are {batch(e)} images."
+        ),
+        hint="A batch has any size, and the last one of an epoch is smaller. Where is it read?",
+        # expand(32, -1, -1), with the batch size of the notebook
+        buggy=fixed_batch(32),
+        detect=expects_another_batch,
     ),
     Mistake(
         name="first_image_only",
@@ -151,6 +192,7 @@ MISTAKES = (
         hint="How many rows does each image have before, and how many should it have afterwards?",
         # x[:, 0] = class_token
         buggy=lambda tokens, cls: torch.cat([spread(tokens, cls), tokens[:, 1:]], dim=1),
+        variants=(written_over,),
     ),
     Mistake(
         name="last_patch_lost",

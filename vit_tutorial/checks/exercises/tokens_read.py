@@ -124,6 +124,45 @@ def only_that_token(read_out, z):
     return torch.tensor(found)
 
 
+def tried_with(read_out, z, change):
+    """The right experiment with another change of the token."""
+    before, found = read_out(z), []
+    for t in range(z.shape[1]):
+        changed = z.clone()
+        changed[:, t] = change(changed[:, t])
+        found.append(not torch.allclose(read_out(changed), before))
+    return torch.tensor(found)
+
+
+def zeros_elsewhere(read_out, z):
+    """All tokens but one are set to zero."""
+    before, found = read_out(z), []
+    for t in range(z.shape[1]):
+        changed = torch.zeros_like(z)
+        changed[:, t] = z[:, t]
+        found.append(not torch.allclose(read_out(changed), before))
+    return torch.tensor(found)
+
+
+def of_images(read_out, z):
+    """Image t is changed, where token t should be."""
+    before, found = read_out(z), []
+    for t in range(z.shape[1]):
+        changed = z.clone()
+        changed[t] = torch.randn_like(changed[t])
+        found.append(not torch.allclose(read_out(changed), before))
+    return torch.tensor(found)
+
+
+def by_argmax(read_out, z):
+    before, found = read_out(z).argmax(dim=-1), []
+    for t in range(z.shape[1]):
+        changed = z.clone()
+        changed[:, t] = torch.randn_like(changed[:, t])
+        found.append(not torch.equal(read_out(changed).argmax(dim=-1), before))
+    return torch.tensor(found)
+
+
 MISTAKES = (
     Mistake(
         name="nothing_read",
@@ -199,6 +238,33 @@ MISTAKES = (
         ),
         hint="What has to stay the same, so that a difference can only come from token t?",
         buggy=only_that_token,
+        variants=(zeros_elsewhere,),
+    ),
+    Mistake(
+        name="one_image_only",
+        explanation=(
+            "Your change goes to image t of the batch, where it should go to token t of every "
+            "image: z[t] is an image, z[:, t] a token of each."
+        ),
+        hint="Which axis of z (B, T, D) counts the tokens?",
+        # z[t] in the place of z[:, t]
+        buggy=of_images,
+    ),
+    Mistake(
+        name="one_token_given",
+        explanation=(
+            "read_out was given a single token in place of a sequence, and looks for tokens that "
+            "are not there."
+        ),
+        hint="How long is the sequence that read_out knows? What should stay in it beside token t?",
+        # read_out(z[:, t : t + 1])
+        buggy=lambda read_out, z: torch.stack(
+            [read_out(z[:, t : t + 1]).abs().sum() > 0 for t in range(z.shape[1])]
+        ),
+        detect=lambda e: any(
+            "IndexError" in (actual.error or "") and "size 1" in (actual.error or "")
+            for actual in e.with_values()
+        ),
     ),
     Mistake(
         name="indices_returned",
@@ -209,6 +275,27 @@ MISTAKES = (
         hint="How long should the result be for 17 tokens, of which one is read?",
         buggy=lambda read_out, z: tokens_read(read_out, z).nonzero().flatten(),
         detect=indices_returned,
+    ),
+    Mistake(
+        name="reads_missed",
+        explanation=(
+            "Each token that you call read is read, and some that are read are missing. Either the "
+            "change is too small behind a LayerNorm, which undoes a factor and a constant, or the "
+            "comparison is too coarse: argmax sees only the winner, a wide tolerance little."
+        ),
+        hint=(
+            "Write unrelated numbers into token t, and compare all logits. Which of the two does "
+            "your function do otherwise?"
+        ),
+        # z[:, t] *= 2, read_out(z).argmax(-1), torch.allclose(..., atol=0.5)
+        buggy=by_argmax,
+        variants=(lambda read_out, z: tried_with(read_out, z, lambda token: 2 * token),),
+        detect=lambda e: (
+            bool(outputs(e))
+            and all(not (mine & ~right).any() for mine, right in outputs(e))
+            and any(mine.any() for mine, _ in outputs(e))
+            and any((right & ~mine).any() for mine, right in outputs(e))
+        ),
     ),
 )
 

@@ -3,7 +3,8 @@
 import torch
 
 from ...model import patchify, unpatchify
-from ..engine.case import Case
+from ..engine.address import coordinates, reading, sources
+from ..engine.case import Case, Observation
 from ..engine.check import Check
 from ..engine.mistake import Evidence, Mistake
 from .general import general_mistakes
@@ -18,6 +19,81 @@ def unpatchify_cases(generator: torch.Generator) -> list[Case]:
         return {"patches": patchify(images, P), "patch_size": P, "image_size": size}
 
     return image_cases(generator, inputs)
+
+
+def number(patches: torch.Tensor, image: int):
+    """The name of a number of the patches: the patch, and its place in it."""
+
+    def name(index: int) -> str:
+        b, n, k = coordinates(index, patches.shape)
+        return ("" if b == image else f"image{b}:") + f"{n}:{k}"
+
+    return name
+
+
+def address(case: Case, actual: Observation, expected: Observation) -> str:
+    """What the first wrong row of pixels reads, by patch and number in it."""
+    patches, mine, right = case.inputs["patches"], actual.output, expected.output
+    if mine is None or not mine.numel():
+        return ""
+    of_mine, of_right = sources(mine, patches), sources(right, patches)
+    if of_mine is None or of_right is None:
+        return ""
+    b, what = 0, "your result"
+    if mine.shape == right.shape:
+        wrong = (of_mine != of_right).any(dim=3).nonzero()
+        if not len(wrong):
+            return ""
+        b, c, y = wrong[0].tolist()
+        of_mine, of_right = of_mine[b, c, y], of_right[b, c, y]
+        what = f"row {y} of channel {c}" + (f" of image {b}" if b else "")
+    read = reading(of_mine.flatten().tolist(), of_right.flatten().tolist(), number(patches, b))
+    return f"Named by patch and number in it, {what} {read}."
+
+
+def tiles(case: Case, actual: Observation, expected: Observation):
+    """(patch of each number, right patch), one row for each P x P of an image in all channels.
+
+    None where the numbers are not those of the patches, each once.
+    """
+    patches, P, mine = case.inputs["patches"], case.inputs["patch_size"], actual.output
+    if mine is None or mine.shape != expected.output.shape or mine.dtype != patches.dtype:
+        return None
+    found = [sources(x, patches) for x in (mine, expected.output)]
+    if any(at is None or (at < 0).any() or len(at.unique()) != at.numel() for at in found):
+        return None
+    return [patchify(at, P).flatten(0, 1) // patches.shape[2] for at in found]
+
+
+def arrangement(e: Evidence) -> str:
+    """ "inside", "order", "both" or "mixed" for numbers that are only moved; else empty."""
+    found = set()
+    for case, actual, expected in e.compared():
+        rows = tiles(case, actual, expected)
+        if rows is None:
+            return ""
+        if torch.equal(actual.output, expected.output):
+            continue
+        mine, right = rows
+        if (mine != mine[:, :1]).any():
+            found.add("mixed")
+            continue
+        P = case.inputs["patch_size"]
+        inside, known = (patchify(x.output, P).flatten(0, 1) for x in (actual, expected))
+        ordered = torch.equal(inside, known[mine[:, 0]])
+        found.add("inside" if torch.equal(mine, right) else "order" if ordered else "both")
+    if not found:
+        return ""
+    return "mixed" if "mixed" in found else found.pop() if len(found) == 1 else "both"
+
+
+def grid_sides_swapped(patches, P, size):
+    x = patches.reshape(len(patches), size[1] // P, size[0] // P, P, P, -1)
+    return arrange(x, size, (0, 5, 1, 3, 2, 4))
+
+
+def fixed_side(side):
+    return lambda patches, P, size: unpatchify(patches, side, size)
 
 
 def size_of(e: Evidence) -> tuple:
@@ -113,6 +189,29 @@ MISTAKES = (
         buggy=lambda patches, P, size: arrange(split(patches, P, size), size, (0, 5, 1, 2, 3, 4)),
     ),
     Mistake(
+        name="permute_of_patchify_again",
+        explanation=(
+            "This is the permute that cuts an image, (0, 2, 4, 3, 5, 1). Here the axes stand in "
+            "another order: the grid's two first, then the patch's two, then the channel."
+        ),
+        hint=(
+            "Write down the six axes after your first reshape, and the order that (C, H, W) "
+            "needs: H is two of them side by side, W is two."
+        ),
+        # the same numbers as in patchify, applied to axes in another order
+        buggy=lambda patches, P, size: arrange(split(patches, P, size), size, (0, 2, 4, 3, 5, 1)),
+    ),
+    Mistake(
+        name="channel_not_moved",
+        explanation=(
+            "The pixels of each row of the image were put side by side, and the channel is still "
+            "the last axis: the reshape then reads colours where it should read pixels."
+        ),
+        hint="Which axis must come first in (C, H, W)? Where does it stand before your reshape?",
+        # permute(0, 1, 3, 2, 4, 5), and then a reshape to (B, C, H, W)
+        buggy=lambda patches, P, size: arrange(split(patches, P, size), size, (0, 1, 3, 2, 4, 5)),
+    ),
+    Mistake(
         name="channel_last",
         explanation=(
             "The picture is right, but its channels are on the last axis. The exercise asks for "
@@ -146,6 +245,16 @@ MISTAKES = (
         detect=lambda e: e.wrong_exactly_where(lambda case: channels_of(case) != 3),
     ),
     Mistake(
+        name="grid_sides_swapped",
+        explanation=lambda e: (
+            "Your grid has W//P rows and H//P columns. It is the other way round: here (H, W) is "
+            f"{size_of(e)}."
+        ),
+        hint="How many patches are below each other in an image of height H?",
+        # reshape(B, W//P, H//P, ...): with square images nothing is wrong
+        buggy=grid_sides_swapped,
+    ),
+    Mistake(
         name="square_images_assumed",
         explanation=lambda e: (
             f"Square images come out right, others do not: here (H, W) is {size_of(e)}."
@@ -160,6 +269,58 @@ MISTAKES = (
             lambda case: case.inputs["image_size"][0] != case.inputs["image_size"][1]
         ),
     ),
+    Mistake(
+        name="colours_reversed",
+        explanation="The channels come in reverse order: blue, green, red.",
+        hint="Which library wants blue first? Does this exercise ask for it?",
+        # OpenCV's order
+        buggy=lambda patches, P, size: unpatchify(patches, P, size).flip(1),
+    ),
+    Mistake(
+        name="image_transposed",
+        explanation="Your image is mirrored along its diagonal: rows and columns are exchanged.",
+        hint="Which axes of yours become H, and which W?",
+        # permute(0, 5, 2, 4, 1, 3)
+        buggy=lambda patches, P, size: unpatchify(patches, P, size).mT,
+    ),
+    # What is left of numbers that were only moved.
+    Mistake(
+        name="patches_mixed",
+        explanation=(
+            "A square of P x P pixels of your image holds numbers of several patches. In the right "
+            "image each square is one patch."
+        ),
+        hint=(
+            "Write down the axes before your last reshape: do a row of the grid and a row inside "
+            "the patch stand side by side, and the two columns behind them?"
+        ),
+        buggy=lambda patches, P, size: arrange(split(patches, P, size), size, (0, 5, 3, 1, 4, 2)),
+        detect=lambda e: arrangement(e) == "mixed",
+    ),
+    Mistake(
+        name="patches_in_another_order",
+        explanation="Each square of your image is one patch, and right inside, in another place.",
+        hint="Where does patch 1 belong, and where patch W//P?",
+        buggy=lambda patches, P, size: unpatchify(patches.flip(1), P, size),
+        detect=lambda e: arrangement(e) == "order",
+    ),
+    Mistake(
+        name="numbers_of_a_patch_in_another_order",
+        explanation="Each patch is in its place. Inside it, the numbers are in another order.",
+        hint="In which order do row, column and channel stand in a flattened patch?",
+        buggy=lambda patches, P, size: unpatchify(patches.flip(2), P, size),
+        detect=lambda e: arrangement(e) == "inside",
+    ),
+    Mistake(
+        name="patches_and_their_numbers_in_another_order",
+        explanation=(
+            "Each square of your image holds one patch, in another place than it should, and its "
+            "numbers are in another order, too."
+        ),
+        hint="Mend one at a time: first the places of the patches, then the order inside them.",
+        buggy=lambda patches, P, size: unpatchify(patches.flip(1).flip(2), P, size),
+        detect=lambda e: arrangement(e) == "both",
+    ),
 )
 
 
@@ -172,4 +333,5 @@ check_unpatchify = Check(
     cases=unpatchify_cases,
     reference=unpatchify,
     mistakes=MISTAKES + general_mistakes(unpatchify),
+    place=address,
 )
