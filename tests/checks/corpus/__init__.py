@@ -28,42 +28,6 @@ MODULES = (
     "influence",
     "tutorials",
 )
-MODULES = (
-    "patches",
-    "tokens",
-    "positions",
-    "attention",
-    "encoder",
-    "training",
-    "counting",
-    "experiments",
-    "sequences",
-    "machines",
-    "statistics",
-    "recipe",
-    "grids",
-    "tables",
-    "influence",
-    "tutorials",
-)
-MODULES = (
-    "patches",
-    "tokens",
-    "positions",
-    "attention",
-    "encoder",
-    "training",
-    "counting",
-    "experiments",
-    "sequences",
-    "machines",
-    "statistics",
-    "recipe",
-    "grids",
-    "tables",
-    "influence",
-    "tutorials",
-)
 
 
 @dataclass(frozen=True)
