@@ -82,7 +82,7 @@ def test_finding_of_a_lesson_is_in_its_stored_outputs(results, path):
 def test_commands_are_ones_that_the_command_line_takes():
     block = re.search(r"## Your own pictures.*?```\n(.*?)```", README, re.DOTALL)[1]
     lines = block.strip().split("\n")
-    assert len(lines) == 4
+    assert len(lines) == 5
     for line in lines:
         words = shlex.split(line)
         assert words[:3] == ["python", "-m", "vit_tutorial"]

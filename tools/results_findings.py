@@ -51,7 +51,7 @@ FINDINGS = {
     ),
     "04": Finding(
         "If queries and keys share a layer, training never finds every left neighbour.",
-        ("one layer    seeds 0 to 4: 0.86  0.86  0.86  0.86  0.86",),
+        ("one layer     seeds 0 to 4: 0.86  0.86  0.86  0.86  0.86",),
     ),
     "05": Finding(
         "Without residuals, three blocks turn all patches into one vector.",
@@ -66,7 +66,7 @@ FINDINGS = {
         ("50,176        2,517,630,976       10,070.52",),
     ),
     "12": Finding(
-        "Asked at the end for any one of 16 patches, an LSTM gets 29 %.",
+        "Asked at the end for any of 16 patches, an LSTM gets 29 %.",
         ("any of 16 patches, asked for at the end", "LSTM, forget bias 5  answer: 0.29"),
     ),
     "13": Finding(
@@ -78,6 +78,10 @@ FINDINGS = {
         ("patch  0 reads patch  5: -0.378", "patch  5 reads patch 10: -0.378"),
     ),
     "15": Finding(_large_start),
+    "16": Finding(
+        "Where distance decides, a quiet learned table stays at chance; rotary gets 100 %.",
+        ("rotary             100.0 100.0 100.0 100.0 100.0 %", "learned 1-D, quiet   8.3   8.4"),
+    ),
     "17": Finding(_cutmix),
     "18": Finding(
         "Activations take 32 times the memory of weights, gradients and averages.",

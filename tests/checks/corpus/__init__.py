@@ -10,6 +10,8 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from vit_tutorial.checks.engine.errors import ERRORS
+
 MODULES = (
     "patches",
     "tokens",
@@ -27,6 +29,18 @@ MODULES = (
     "tables",
     "influence",
     "tutorials",
+)
+
+# Names that only say what is seen, or what an error means: fair for whatever stands behind them.
+FAIR = (
+    "patches_mixed",
+    "patches_in_another_order",
+    "numbers_of_a_patch_in_another_order",
+    "patches_and_their_numbers_in_another_order",
+    "kernel_in_another_order",
+    "mistake_in_the_output",
+    "mistake_in_the_weights",
+    *(mistake.name for mistake in ERRORS),
 )
 
 
