@@ -26,8 +26,8 @@ QUESTIONS = (
     ),
     Answer(
         "b",
-        "Every class token starts from the same vector, so all pairs are similar. What counts is "
-        "the gap between pairs of one class and pairs of different classes.",
+        "Images of different classes may be just as similar. What counts is the gap between "
+        "pairs of one class and pairs of different classes.",
         see="section 2.7",
     ),
 )
