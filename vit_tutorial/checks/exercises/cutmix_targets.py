@@ -1,4 +1,4 @@
-"""check_cutmix_targets: which share of a mixed picture belongs to which class."""
+"""check_cutmix_targets: the share of each class in a mixed picture."""
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +26,7 @@ def shares(labels, partners, share, num_classes):
 
 
 def cutmix_targets_cases(generator: torch.Generator) -> list[Case]:
-    """Boxes inside and over each border; partners of the same class; odd sides."""
+    """Boxes inside and across each border; partners of the same class; odd sides."""
 
     def case(about, B, K, side, over=True, same=False):
         labels, partners = torch.randint(K, (2, B), generator=generator)
@@ -53,7 +53,7 @@ def cutmix_targets_cases(generator: torch.Generator) -> list[Case]:
 
     return [
         case("boxes inside the picture", 6, 5, 16, over=False),
-        case("boxes over the border", 16, 10, 32),
+        case("boxes across the border", 16, 10, 32),
         case("two classes", 4, 2, 8),
         case("a partner of the same class", 5, 4, 12, same=True),
         case("an odd side", 9, 7, 9),
@@ -92,35 +92,35 @@ MISTAKES = (
     Mistake(
         name="not_clipped",
         explanation=(
-            "You count pixels outside the picture: where a box hangs over the border its share is "
-            "too large."
+            "You count pixels outside the picture, so a box that crosses the border gets too large "
+            "a share."
         ),
-        hint="How many pixels of a box from row -4 to row 4 are in the picture?",
+        hint="How many rows of a box from row -4 to row 4 are in the picture?",
         buggy=with_share(unclipped),
     ),
     Mistake(
         name="clipped_one_side_only",
-        explanation="You clip the box at one border only: it may hang over any of the four.",
+        explanation="You do not clip the box at every border, but it may cross any of the four.",
         hint="Which two limits does clamp take?",
         buggy=with_share(lambda boxes, side: unclipped(boxes.clamp(min=0), side)),
         variants=(with_share(lambda boxes, side: unclipped(boxes.clamp(max=side), side)),),
     ),
     Mistake(
         name="last_pixel_counted",
-        explanation="You count the rows and columns of bottom and right as inside the box.",
-        hint="How many rows are there from row 2 up to row 5, row 5 not included?",
+        explanation="You count row bottom and column right as inside the box.",
+        hint="How many rows are there from row 2 up to, but not including, row 5?",
         buggy=with_share(lambda boxes, side: foreign(boxes, side, high=1)),
         variants=(with_share(lambda boxes, side: unclipped(shifted(boxes, side), side)),),
     ),
     Mistake(
         name="owner_exchanged",
-        explanation="The two classes are exchanged: the box belongs to the partner.",
-        hint="Whose pixels lie outside the box?",
+        explanation="You swapped the two classes: the box belongs to the partner.",
+        hint="Which picture's pixels are outside the box?",
         buggy=lambda y, z, boxes, K, side: cutmix_targets(z, y, boxes, K, side),
     ),
     Mistake(
         name="edges_in_another_order",
-        explanation="You read the four numbers in another order: top, bottom, left, right.",
+        explanation="You misread the order of the four numbers: top, bottom, left, right.",
         hint="Which two of the four numbers are rows?",
         buggy=with_share(lambda boxes, side: foreign(boxes[:, [0, 2, 1, 3]], side)),
         variants=(
@@ -132,29 +132,29 @@ MISTAKES = (
         name="same_class_overwritten",
         explanation=(
             "Where a picture and its partner have the same class, your second assignment "
-            "overwrites the first: the row no longer adds up to 1."
+            "overwrites the first, so the row does not add up to 1."
         ),
-        hint="What should the target be when both pictures are cats? Assign, or add?",
+        hint="What should the target be when both pictures are cats? Should you assign or add?",
         buggy=assigned,
         variants=(assigned_other_way,),
     ),
     Mistake(
         name="side_not_squared",
-        explanation="You divide the pixels of the box by the side, not by all pixels.",
-        hint="How many pixels has a picture of 32 x 32?",
+        explanation="You divide the box's pixels by the side, not by the picture's pixels.",
+        hint="How many pixels does a 32 x 32 picture have?",
         buggy=with_share(lambda boxes, side: foreign(boxes, side) * side),
     ),
     Mistake(
         name="not_divided",
-        explanation="Your targets are pixels; asked for are shares.",
+        explanation="Your targets are numbers of pixels, not shares.",
         hint="What should each row add up to?",
         buggy=with_share(lambda boxes, side: foreign(boxes, side) * side**2),
         variants=(lambda y, z, boxes, K, side: cutmix_targets(y, z, boxes, K, side) * side**2,),
     ),
     Mistake(
         name="length_for_area",
-        explanation="Your share grows with one side of the box only: it must be its area.",
-        hint="A box of half the rows and half the columns covers which share of the picture?",
+        explanation="Your share depends on one side of the box, not on its area.",
+        hint="What share of the picture does a box of half the rows and half the columns cover?",
         buggy=with_share(lambda b, side: (b.clamp(0, side)[:, 1] - b.clamp(0, side)[:, 0]) / side),
         variants=(
             with_share(lambda b, side: (b.clamp(0, side)[:, 3] - b.clamp(0, side)[:, 2]) / side),
@@ -162,13 +162,13 @@ MISTAKES = (
     ),
     Mistake(
         name="half_each",
-        explanation="Every picture gets half of each label, whatever its box covers.",
+        explanation="You give each class half of the target, whatever the box covers.",
         hint="Which input does your code never read?",
         buggy=with_share(lambda boxes, side: torch.full((len(boxes),), 0.5, dtype=torch.float64)),
     ),
     Mistake(
         name="label_of_the_larger_part",
-        explanation="The larger part gets the whole target. Asked for are shares of both.",
+        explanation="You give the whole target to the larger part, not a share to each.",
         hint="What should the target be when the box covers 40 %?",
         buggy=with_share(lambda boxes, side: (foreign(boxes, side) > 0.5).double()),
         variants=(with_share(lambda boxes, side: foreign(boxes, side).round()),),
@@ -177,7 +177,7 @@ MISTAKES = (
 
 
 def shifted(boxes, side):
-    """bottom and right one further, then clipped."""
+    """bottom and right moved by one, then clipped."""
     return (boxes + torch.tensor([0, 1, 0, 1])).clamp(0, side)
 
 
@@ -186,7 +186,7 @@ check_cutmix_targets = Check(
     signature=(
         "fn(labels (B,), partners (B,), boxes (B, 4), num_classes, side) -> (B, num_classes), "
         "float32: each class's share of the pixels; boxes are top, bottom, left, right, and only "
-        "what lies inside the picture counts"
+        "pixels inside the picture count"
     ),
     cases=cutmix_targets_cases,
     reference=cutmix_targets,

@@ -131,18 +131,18 @@ def has(e: Evidence, fact: str) -> bool:
 MISTAKES = (
     Mistake(
         name="writes_into_the_weights",
-        explanation="Your function changed the weights: training would go on from the average.",
-        hint="Which line ends in an underscore or +=, and whose tensor is on its left?",
+        explanation="Your function changed the weights, so training would continue from them.",
+        hint="Which line uses += or a method ending in an underscore? Which tensor changes?",
         buggy=into_the_weights,
         detect=lambda e: has(e, "weights written into"),
     ),
     Mistake(
         name="shares_memory",
         explanation=(
-            "What you return at the first call is the weights themselves: the next step of the "
-            "optimiser changes your average, too."
+            "Your first call returns the weights themselves, so the optimiser's next step also "
+            "changes your average."
         ),
-        hint="Does .detach() copy the numbers? Which call does?",
+        hint="Does .detach() copy the numbers? Which method does?",
         buggy=sharing,
         variants=(
             lambda average, weights, decay: (
@@ -153,55 +153,53 @@ MISTAKES = (
     Mistake(
         name="keeps_the_gradient",
         explanation=(
-            "The values are right, but your average remembers how it was computed: it requires a "
-            "gradient, and the graph grows with every step."
+            "The values are right, but your average requires a gradient, so the graph grows with "
+            "every step."
         ),
-        hint="Which call takes a tensor out of autograd, or which block switches it off?",
+        hint="Which method takes a tensor out of autograd, or which block switches it off?",
         buggy=with_gradient,
         detect=lambda e: e_values_right(e) and has(e, "gradient"),
     ),
     Mistake(
         name="decay_and_rest_exchanged",
-        explanation="decay and 1 - decay are exchanged: the average follows the weights at once.",
-        hint="With decay 0.99, which should count more: the old average, or the weights now?",
+        explanation="You swapped decay and 1 - decay.",
+        hint="With decay 0.99, which should count more: the old average or the current weights?",
         buggy=later(lambda average, weights, decay: mix(average, weights, 1 - decay, decay)),
     ),
     Mistake(
         name="starts_at_zero",
-        explanation=(
-            "Your average starts from zero, so that it is too small for the first hundred steps."
-        ),
-        hint="What should come back when average is None?",
+        explanation="Your average starts from zero, so it is too small in the first steps.",
+        hint="What should you return when average is None?",
         buggy=from_zero,
     ),
     Mistake(
         name="rest_forgotten",
-        explanation="The weights enter with factor 1: what you compute is a sum that grows.",
-        hint="If the weights stayed the same for ever, where should the average end?",
+        explanation="You add the weights without multiplying them by 1 - decay.",
+        hint="If the weights never changed, where should the average end?",
         buggy=later(lambda average, weights, decay: mix(average, weights, decay, 1)),
     ),
     Mistake(
         name="decay_forgotten",
-        explanation="The old average enters with factor 1: what you compute is a sum that grows.",
-        hint="If the weights stayed the same for ever, where should the average end?",
+        explanation="You add the old average without multiplying it by decay.",
+        hint="If the weights never changed, where should the average end?",
         buggy=later(lambda average, weights, decay: mix(average, weights, 1, 1 - decay)),
     ),
     Mistake(
         name="plain_mean",
-        explanation="Your average is half the old one and half the weights, whatever the decay is.",
+        explanation="Your average is half the old one and half the weights, whatever decay is.",
         hint="Which input does your code never read?",
         buggy=later(lambda average, weights, decay: mix(average, weights, 0.5, 0.5)),
     ),
     Mistake(
         name="never_moves",
-        explanation="Your average stays what it was at the first call.",
-        hint="What do the later calls do with the weights?",
+        explanation="Your average never changes after the first call.",
+        hint="What should the later calls do with the weights?",
         buggy=later(lambda average, weights, decay: average),
     ),
     Mistake(
         name="no_memory",
-        explanation="What you return are the weights, without any average.",
-        hint="What do the later calls do with the average so far?",
+        explanation="You return the current weights, without averaging.",
+        hint="What should the later calls do with the previous average?",
         buggy=later(lambda average, weights, decay: first(weights)),
     ),
 )
@@ -223,9 +221,9 @@ def e_values_right(e: Evidence) -> bool:
 check_ema_update = Check(
     name="check_ema_update",
     signature=(
-        "fn(average, weights, decay) -> a dict of tensors: the weights as they are where average "
-        "is None, else decay * average + (1 - decay) * weights for each name; without a gradient, "
-        "in memory of its own"
+        "fn(average, weights, decay) -> a dict of tensors: the current weights if average is "
+        "None, else decay * average + (1 - decay) * weights for each name; no gradient, no shared "
+        "memory"
     ),
     cases=ema_update_cases,
     reference=ema_update,
