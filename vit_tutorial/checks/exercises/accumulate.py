@@ -164,21 +164,21 @@ MISTAKES = (
             f"{len(e.inputs['labels']) % e.inputs['size']} images, the others have "
             f"{e.inputs['size']}."
         ),
-        hint="Which share of the batch is a part? Its mean loss counts for that share.",
+        hint="What share of the batch is each part? Its mean loss should count for that share.",
         # loss / number_of_parts, in most descriptions of gradient accumulation
         buggy=plainly(OVER_PARTS),
     ),
     Mistake(
         name="old_gradient_kept",
-        explanation="What lay in .grad before your function was called is still in it.",
+        explanation="What was in .grad before your function was called is still in it.",
         hint="backward() adds to .grad. Who empties it, and when?",
         buggy=plainly(RIGHT, zero=False),
         variants=(plainly(OVER_PARTS, zero=False),),
     ),
     Mistake(
         name="zeroed_in_the_loop",
-        explanation="Only the last part's gradient is left: the others were erased before.",
-        hint="How often should .grad be emptied: once for a batch, or once for a part?",
+        explanation="Only the last part's gradient is left: the others were erased.",
+        hint="How often should .grad be emptied: once per batch, or once per part?",
         # optimizer.zero_grad() copied along from the usual loop
         buggy=plainly(RIGHT, zero_each=True),
         variants=(
@@ -207,7 +207,7 @@ MISTAKES = (
     ),
     Mistake(
         name="sum_over_images",
-        explanation="Your gradient is that of the sum over all images. The mean is asked for.",
+        explanation="Your gradient is that of the sum over all images. You need that of the mean.",
         hint="By how many images do you divide?",
         # reduction="sum" without the division
         buggy=plainly(lambda mean, n, N, count: mean * n),
@@ -215,7 +215,7 @@ MISTAKES = (
     Mistake(
         name="divided_by_size",
         explanation="Each part's sum was divided by `size`, not by the number of all images.",
-        hint="The mean over which images is asked for?",
+        hint="Over which images should the mean be taken?",
         buggy=lambda model, images, labels, size: parts(
             model, images, labels, size, lambda mean, n, N, count: mean * n / size
         ),
@@ -223,8 +223,8 @@ MISTAKES = (
     Mistake(
         name="size_over_all",
         explanation=(
-            "Each part's mean counts for size / N of the batch, also the last, smaller one: it "
-            "counts for images that it does not have."
+            "Each part's mean counts for size / N of the batch, even that of the last, smaller "
+            "part: it counts for images that it does not have."
         ),
         hint="How many images does the last part have?",
         buggy=lambda model, images, labels, size: parts(
@@ -238,7 +238,7 @@ MISTAKES = (
             "was called: the activations of all parts were held at the same time, and no memory "
             "was saved."
         ),
-        hint="When is the memory of a part's activations free again?",
+        hint="When is the memory of a part's activations freed?",
         buggy=one_backward,
         detect=waited,
     ),
@@ -248,7 +248,7 @@ MISTAKES = (
             f"All {len(e.inputs['labels'])} images went through the model at once. At most "
             f"{e.inputs['size']} fit."
         ),
-        hint="What does images.split(size) give?",
+        hint="What does images.split(size) return?",
         buggy=whole_batch,
     ),
     Mistake(
@@ -263,15 +263,15 @@ MISTAKES = (
     ),
     Mistake(
         name="no_gradient",
-        explanation="No gradient was computed: .grad is empty, or as it was before the call.",
+        explanation="No gradient was computed: .grad is empty, or as it was before.",
         hint="Which call computes gradients? Is it reached, and are gradients switched on?",
         buggy=without_backward,
         detect=nothing_computed,
     ),
     Mistake(
         name="wrong_loss",
-        explanation="The gradient is right. The loss that you return is not the mean over all.",
-        hint="Which of your variables holds the loss of the last part only, or a sum of means?",
+        explanation="The gradient is right, but the loss you return is not the mean over all.",
+        hint="Does the variable you return hold the last part's loss, or a sum of means?",
         buggy=plainly(RIGHT, returned=lambda losses: losses[-1]),
         detect=gradient_right,
     ),

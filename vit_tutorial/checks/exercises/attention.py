@@ -258,9 +258,7 @@ MISTAKES = (
             f"Your weights equal softmax(QK^T / {width(e)}): the scores are divided by d = "
             f"{width(e)} itself."
         ),
-        hint=(
-            "The variance of a sum of d terms is d. Which number has the unit of the score itself?"
-        ),
+        hint=("The variance of a sum of d terms is d. What is the standard deviation of that sum?"),
         # scale = dim_head ** -1
         buggy=lambda q, k, v: scaled(q, k, v, q.shape[3]),
     ),
@@ -273,8 +271,7 @@ MISTAKES = (
     Mistake(
         name="multiplied_by_root",
         explanation=lambda e: (
-            f"Your scores are multiplied by the root of d = {width(e)}, where they should be "
-            "divided by it."
+            f"Your scores are multiplied by the root of d = {width(e)} instead of divided by it."
         ),
         hint=(
             "Should a wider head make softmax sharper, or should its scores stay as spread out "
@@ -296,7 +293,7 @@ MISTAKES = (
     ),
     Mistake(
         name="all_axes_reversed",
-        explanation="`.T` reverses all four axes of k, and only two of them should change places.",
+        explanation="`.T` reverses all four axes of k, but only two of them should be exchanged.",
         hint=(
             "k has the axes (B, h, T, d), and two of them are carried along. Which two does the "
             "product of q and k work on?"
@@ -314,15 +311,11 @@ MISTAKES = (
         hint="Which two axes of k does the product with q sum over and keep? Count from the end.",
         # right for (B, T, d), without heads
         buggy=lambda q, k, v: by_weights((q @ k.transpose(1, 2)).softmax(-1), v),
-        detect=stops_like(
-            lambda q, k: q @ k.transpose(1, 2),
-            lambda q, k: torch.matmul(q, k.transpose(0, 1)),
-            lambda q, k: q @ k.transpose(1, 3),
-        ),
+        detect=stops_like(lambda q, k: q @ k.transpose(1, 2)),
     ),
     Mistake(
         name="transpose_without_axes",
-        explanation="Your transpose does not say which two of the four axes change places.",
+        explanation="Your transpose does not say which two of the four axes to exchange.",
         hint="k has the axes (B, h, T, d). Which two of them does the product of q and k work on?",
         # k.transpose() is NumPy's, k.t() is for matrices
         buggy=lambda q, k, v: by_weights((q @ k.transpose()).softmax(-1), v),
@@ -330,7 +323,7 @@ MISTAKES = (
     ),
     Mistake(
         name="keys_not_transposed",
-        explanation="q @ k meets (T, d) with (T, d): the keys' last two axes were not exchanged.",
+        explanation="q @ k multiplies (T, d) by (T, d): k's last two axes were not exchanged.",
         hint="The table of scores is (T, T). Which axis of k must meet the d entries of a query?",
         buggy=lambda q, k, v: by_weights((q @ k).softmax(-1), v),
         detect=stops_like(lambda q, k: q @ k),
@@ -386,7 +379,7 @@ MISTAKES = (
     ),
     Mistake(
         name="scores_returned",
-        explanation="The output is right. As weights you return the scores, from before softmax.",
+        explanation="The output is right, but your weights are the scores from before softmax.",
         hint="A row of weights adds to 1. Which of your variables does?",
         buggy=lambda q, k, v: (scaled(q, k, v, math.sqrt(q.shape[3]))[0], scores(q, k)),
         variants=(lambda q, k, v: (scaled(q, k, v, math.sqrt(q.shape[3]))[0], q @ k.mT),),
@@ -394,8 +387,8 @@ MISTAKES = (
     Mistake(
         name="keys_reshaped",
         explanation=(
-            "Your keys were reshaped, and their last two axes should have been exchanged: a column "
-            "mixes entries of several keys."
+            "Your keys were reshaped, but their last two axes should have been exchanged: now a "
+            "column mixes entries of several keys."
         ),
         hint=(
             "Which operation exchanges two axes, and which only fills the same numbers into a new "
@@ -425,8 +418,8 @@ MISTAKES = (
     Mistake(
         name="weights_transposed",
         explanation=(
-            "Your weights are right, but they were multiplied with the values the wrong way round: "
-            "each token gives where it should read."
+            "Your weights are right, but you multiplied the values by their transpose: each token "
+            "is read where it should read."
         ),
         hint=(
             "Row i of the weights belongs to query i. Which product takes, for row i, a "
@@ -443,7 +436,7 @@ MISTAKES = (
         explanation="Your output is the weighted sum of the keys. The values were not used.",
         hint=(
             "Which tensor is compared with the queries, and which one is read? Which of them does "
-            "your last product take?"
+            "your last product use?"
         ),
         # weights @ k
         buggy=lambda q, k, v: by_weights(scores(q, k).softmax(-1), v, k),
@@ -454,7 +447,7 @@ MISTAKES = (
             "Each token reads from itself and the tokens before it only. No mask is asked for: "
             "patches have no future."
         ),
-        hint="Should patch 0 of an image not see patch 1? Where does your code hide keys?",
+        hint="Why should patch 0 of an image not see patch 1? Where does your code hide keys?",
         # code taken from the decoder of a language model
         buggy=lambda q, k, v: masked(q, k, v, lambda i, j: j > i),
     ),
@@ -474,7 +467,7 @@ MISTAKES = (
     ),
     Mistake(
         name="results_exchanged",
-        explanation="Your two results are right, in the wrong order: the weights came first.",
+        explanation="Your two results are right but in the wrong order: the weights came first.",
         hint="The exercise asks for (output, weights). What is the shape of each?",
         # return weights, output
         buggy=lambda q, k, v: scaled(q, k, v, math.sqrt(q.shape[3]))[::-1],

@@ -49,7 +49,7 @@ class Run:
             self.generator.set_state(of_kind(saved, "generator", torch.Tensor))
 
 
-NOT_A_STATE = "is no state"
+NOT_A_STATE = "is not a state"
 
 
 def of_kind(saved: dict, name: str, kind: type):
@@ -171,16 +171,14 @@ MISTAKES = (
         name="optimizer_forgotten",
         explanation=(
             "The optimizer's state is missing: AdamW's averages started again from 0, and the "
-            "resumed run went another way."
+            "resumed run took a different path."
         ),
         hint="What does AdamW remember from step to step?",
         buggy=entries_of(optimizer=None),
     ),
     Mistake(
         name="generator_forgotten",
-        explanation=(
-            "The state of the random numbers is missing: the resumed run drew other batches."
-        ),
+        explanation=("The generator's state is missing: the resumed run drew different batches."),
         hint="Which images would the next step have seen?",
         buggy=entries_of(generator=None),
         variants=(
@@ -200,8 +198,8 @@ MISTAKES = (
     ),
     Mistake(
         name="model_forgotten",
-        explanation="The model's weights are missing: the resumed run started from other weights.",
-        hint="Under which name are they asked for?",
+        explanation="The model's weights are missing: the resumed run started from different ones.",
+        hint="Under which name should they be stored?",
         buggy=entries_of(model=None),
         variants=(
             entries_of(model=None, optimizer=None),
@@ -211,7 +209,7 @@ MISTAKES = (
     ),
     Mistake(
         name="rounded",
-        explanation="The weights were rounded to 16 bits on the way.",
+        explanation="The weights were rounded to 16 bits.",
         hint="In which dtype does the run hold its weights?",
         # .half(), to make the file smaller
         buggy=rounded(torch.bfloat16),
@@ -220,7 +218,7 @@ MISTAKES = (
     Mistake(
         name="not_a_state",
         explanation=(
-            "An entry holds an object, or a number, where its state is asked for: a state_dict, "
+            "An entry holds an object or a number instead of a state: it should hold a state_dict, "
             "or what get_state() returns."
         ),
         hint="Which method gives the state of a module, of an optimizer, of a generator?",
@@ -238,8 +236,8 @@ check_checkpoint = Check(
     name="check_checkpoint",
     signature=(
         "fn(model, optimizer, generator) -> a dict with the entries 'model' and 'optimizer' "
-        "(state dicts) and 'generator' (its state), from which a new run can go on as if nothing "
-        "had happened; what this run does later must not change it"
+        "(state dicts) and 'generator' (its state), from which a new run can continue as if "
+        "nothing had happened; later steps of this run must not change it"
     ),
     cases=checkpoint_cases,
     reference=checkpoint,

@@ -213,8 +213,8 @@ MISTAKES = (
     Mistake(
         name="gradient_left_on",
         explanation=(
-            "The accuracy is right, but gradients were recorded: memory grows with each batch "
-            "for nothing."
+            "The accuracy is right, but gradients were recorded: each batch uses memory for "
+            "nothing."
         ),
         hint="Will anybody call backward()? How do you tell PyTorch that nobody will?",
         # evaluation loops without torch.no_grad() or torch.inference_mode()
@@ -312,7 +312,7 @@ MISTAKES = (
     ),
     Mistake(
         name="count_returned",
-        explanation="Your number says how many are right. The exercise asks for their share.",
+        explanation="Your number is the count of right answers. The exercise asks for their share.",
         hint="Of how many?",
         buggy=lambda model, images, labels, size: sum(
             right_in_batches(model.eval(), images, labels, size)
@@ -337,8 +337,8 @@ MISTAKES = (
     Mistake(
         name="returned_in_the_loop",
         explanation=(
-            "Your number is the right answers of the first batch, divided by the number of all "
-            "images: the function returned too early."
+            "Your number is the count of right answers in the first batch, divided by the number "
+            "of all images: the function returned too early."
         ),
         hint="In which iteration does your function return? How far is that line indented?",
         # a return that slipped into the loop
@@ -387,7 +387,7 @@ MISTAKES = (
     Mistake(
         name="loss_returned",
         explanation="Your number is the cross-entropy. The exercise asks for the accuracy.",
-        hint="Which of the two does a person understand, and which does training follow?",
+        hint="Which of the two do people report, and which does training minimise?",
         # code taken from the training loop
         buggy=loss,
         variants=(loss_by_batch,),

@@ -170,7 +170,7 @@ MISTAKES = (
             "several tokens."
         ),
         hint=(
-            "Before the merge the axes are (B, h, T, d). Which two must change places, so that a "
+            "Before the merge the axes are (B, h, T, d). Which two must be exchanged, so that a "
             "token's heads are side by side?"
         ),
         # the classic: the shape is right, so nothing complains
@@ -195,8 +195,8 @@ MISTAKES = (
     Mistake(
         name="split_alone_without_permute",
         explanation=(
-            "The heads were split by a bare reshape to (B, h, T, d), and the merge exchanges axes, "
-            "which does not undo that."
+            "The heads were split by a bare reshape to (B, h, T, d). The merge exchanges axes, but "
+            "that does not undo it."
         ),
         hint=(
             "Starting from (B, T, D): which axis becomes h and d? Which axes must be exchanged "
@@ -230,7 +230,7 @@ MISTAKES = (
         ),
         hint=(
             "How many linear layers does self-attention have before the scores? What can a token "
-            "not express when they are one?"
+            "not express when there is only one?"
         ),
         # one linear layer for queries, keys and values
         buggy=changed(parts=lambda x, w, b, h: three(x, w, b, h, (0, 0, 0))),
@@ -344,7 +344,7 @@ MISTAKES = (
     Mistake(
         name="one_head",
         explanation=lambda e: (
-            "num_heads was ignored: your result is that of one head, and here there are "
+            "num_heads was ignored: your result is that of a single head, but here num_heads is "
             f"{sizes(e)[1]}."
         ),
         hint="Where does your code use num_heads?",
@@ -356,7 +356,7 @@ MISTAKES = (
             "Your function makes the same number of heads in every case, whatever num_heads says. "
             f"Here num_heads is {sizes(e)[1]}."
         ),
-        hint="Does a helper of yours have a default number of heads? Who tells it another one?",
+        hint="Does a helper of yours have a default number of heads? Where do you override it?",
         # split(x) with h=3 by default
         buggy=heads_fixed(3),
         variants=(heads_fixed(2), heads_fixed(4)),
@@ -364,10 +364,10 @@ MISTAKES = (
     Mistake(
         name="attention_among_heads",
         explanation=(
-            "The heads stayed behind the tokens, (B, T, h, d): attention ran among the heads of "
+            "The heads stayed after the tokens, (B, T, h, d): attention ran among the heads of "
             "one token, and no token read another."
         ),
-        hint="Attention works on the last two axes. Which two should these be, and which are they?",
+        hint="Attention works on the last two axes. Which should they be, and which are they now?",
         # view(B, T, h, d), and no exchange of axes at all
         buggy=among_heads,
     ),
@@ -389,7 +389,7 @@ MISTAKES = (
             "head, and so on, instead of one head after the other."
         ),
         hint=(
-            "A merged token is (h, d) read row by row. In which order do h and d stand before your "
+            "A merged token is (h, d) read row by row. In which order are h and d before your "
             "reshape?"
         ),
         # permute(0, 2, 3, 1).reshape(B, T, D), or an einsum that ends in "bidh"
@@ -398,8 +398,8 @@ MISTAKES = (
     Mistake(
         name="heads_merged_in_another_order",
         explanation=(
-            "The axes do not stand as (B, T, h, d) before your merge, so a row of the result holds "
-            "numbers of several tokens."
+            "The axes are not in the order (B, T, h, d) before your merge, so a row of the result "
+            "holds numbers of several tokens."
         ),
         hint="Which order of the axes leaves each token in a row of its own after the reshape?",
         # transpose(1, 3), transpose(2, 3) and the like: the shape is right all the same
@@ -430,7 +430,7 @@ MISTAKES = (
         name="residual_added",
         explanation=(
             "The input was added to the result. This function has no residual: adding it is the "
-            "block's work."
+            "block's job."
         ),
         hint="Does this layer add x, or does the block?",
         # code that was taken from a whole block

@@ -74,25 +74,25 @@ MISTAKES = (
     Mistake(
         name="dot_product",
         explanation="Keys and memory were compared by dot products: a long row counts more.",
-        hint="The cosine depends on the directions alone. What are two vectors divided by for it?",
+        hint="The cosine depends on the directions alone. What must you divide both vectors by?",
         buggy=changed(similar=lambda keys, memory: keys @ memory.T),
         variants=(changed(similar=lambda keys, memory: keys @ memory.T / keys.shape[1] ** 0.5),),
     ),
     Mistake(
         name="keys_not_normalised",
-        explanation="The memory's rows have the length 1, the keys do not.",
+        explanation="The memory's rows have length 1, but the keys do not.",
         hint="The cosine divides by two lengths. Which one is missing?",
         buggy=changed(similar=only("memory")),
     ),
     Mistake(
         name="memory_not_normalised",
-        explanation="The keys have the length 1, the memory's rows do not.",
+        explanation="The keys have length 1, but the memory's rows do not.",
         hint="The cosine divides by two lengths. Which one is missing?",
         buggy=changed(similar=only("keys")),
     ),
     Mistake(
         name="normalised_over_rows",
-        explanation="The lengths were taken down the columns, over different vectors.",
+        explanation="The lengths were computed down the columns, across different vectors.",
         hint="Along which axis does one vector lie?",
         # F.normalize(x) takes dim=1, (x / x.norm(dim=0)) does not
         buggy=changed(
@@ -135,7 +135,7 @@ MISTAKES = (
     ),
     Mistake(
         name="nearest_only",
-        explanation="Each reader takes the most similar row alone. It should take some of each.",
+        explanation="Each reader takes only the most similar row. It should take some of each.",
         hint="Could a gradient flow through the choice of one row?",
         # memory[similarity.argmax(-1)]
         buggy=changed(
@@ -144,7 +144,7 @@ MISTAKES = (
     ),
     Mistake(
         name="normalised_memory_read",
-        explanation="The weights are right. The rows that are read have the length 1.",
+        explanation="The weights are right, but the rows that are read were scaled to length 1.",
         hint="Which memory is compared, and which one is read?",
         # memory = F.normalize(memory) at the top of the function
         buggy=changed(read=lambda memory: F.normalize(memory, dim=-1, eps=0)),

@@ -78,7 +78,7 @@ def one_state_only(e: Evidence) -> bool:
 MISTAKES = (
     Mistake(
         name="last_state_only",
-        explanation="You return the last state alone. The exercise asks for those of all tokens.",
+        explanation="You return only the last state. Return the states of all tokens.",
         hint="Where do you keep the states of the earlier tokens?",
         buggy=lambda x, w, u, b: rnn(x, w, u, b)[:, -1],
         detect=one_state_only,
@@ -105,7 +105,7 @@ MISTAKES = (
             "tanh is applied to the state before the product with u, and not to the sum that "
             "becomes the new state."
         ),
-        hint="What does tanh go around in the formula?",
+        hint="What is inside tanh in the formula?",
         buggy=changed(step=lambda x, h, w, u, b: x @ w.T + torch.tanh(h) @ u.T + b),
         variants=(
             changed(step=lambda x, h, w, u, b: x @ w.T + torch.tanh(h @ u.T) + b),
@@ -114,7 +114,7 @@ MISTAKES = (
     ),
     Mistake(
         name="other_activation",
-        explanation="The states went through another function than tanh.",
+        explanation="The states went through a function other than tanh.",
         hint="Which function does the formula name, and what is its range?",
         buggy=changed(step=lambda x, h, w, u, b: (x @ w.T + h @ u.T + b).relu()),
         variants=(
@@ -133,7 +133,7 @@ MISTAKES = (
     ),
     Mistake(
         name="u_not_transposed",
-        explanation="u was applied as h @ u. It maps a state to a state as h @ u.T.",
+        explanation="u was applied as h @ u. The formula applies it as h @ u.T.",
         hint="A linear layer keeps its weight as (out, in). Square matrices hide the difference.",
         buggy=changed(step=lambda x, h, w, u, b: torch.tanh(x @ w.T + h @ u + b)),
     ),
@@ -152,8 +152,8 @@ MISTAKES = (
     ),
     Mistake(
         name="states_one_step_late",
-        explanation="State t was kept before token t was read: the first one is the start itself.",
-        hint="In your loop, what comes first: keeping the state or updating it?",
+        explanation="State t was stored before token t was read: the first is the initial state.",
+        hint="In your loop, what comes first: storing the state or updating it?",
         buggy=changed(kept=lambda before, after: before),
     ),
     Mistake(
@@ -166,7 +166,7 @@ MISTAKES = (
     Mistake(
         name="state_added",
         explanation="The old state was added to the new one. In this formula it is replaced.",
-        hint="What becomes of h itself, apart from its product with u?",
+        hint="What happens to h itself, apart from its product with u?",
         buggy=changed(step=lambda x, h, w, u, b: h + one_step(x, h, w, u, b)),
     ),
     Mistake(

@@ -87,7 +87,7 @@ MISTAKES = (
     ),
     Mistake(
         name="warmup_one_step_late",
-        explanation="Your warm-up is too slow by one step: it aims at step warmup_steps + 1.",
+        explanation="Your warm-up is too slow by one step: it aims for step warmup_steps + 1.",
         hint="At which step should the rate be at its peak?",
         # step / (warmup_steps + 1)
         buggy=changed(rise=lambda s, w, p: p * s / (w + 1)),
@@ -112,7 +112,7 @@ MISTAKES = (
     Mistake(
         name="cosine_over_the_whole_run",
         explanation=(
-            "Your cosine starts at the right step and is too long: it has not reached 0 at the end "
+            "Your cosine starts at the right step but is too long: it has not reached 0 at the end "
             "of the run."
         ),
         hint="How many steps are left after the warm-up?",
@@ -155,13 +155,13 @@ MISTAKES = (
             "After the warm-up your rate is twice as high as it should be: 1 + cos runs from 2 to "
             "0."
         ),
-        hint="Between which two numbers does 1 + cos run?",
+        hint="Between which two numbers does 1 + cos lie?",
         buggy=changed(after=lambda done, p: p * (1 + math.cos(math.pi * done))),
     ),
     Mistake(
         name="one_forgotten",
         explanation="Your rate becomes negative in the second half: cos runs from 1 to -1.",
-        hint="Between which two numbers does cos run, and between which should the rate run?",
+        hint="Between which two numbers does cos lie, and between which should the rate lie?",
         buggy=changed(after=lambda done, p: p * math.cos(math.pi * done)),
     ),
     Mistake(
@@ -186,10 +186,10 @@ MISTAKES = (
     Mistake(
         name="pi_forgotten",
         explanation=(
-            "Your rate falls by less than a quarter: half a turn is pi, and your cosine is given 1 "
+            "Your rate falls by less than a quarter: half a turn is pi, but your angle is only 1 "
             "at the end of the run."
         ),
-        hint="Which angle has the cosine -1?",
+        hint="Which angle has cosine -1?",
         # math.cos(done)
         buggy=changed(after=lambda done, p: p * 0.5 * (1 + math.cos(done))),
     ),
@@ -212,7 +212,7 @@ MISTAKES = (
     Mistake(
         name="whole_numbers",
         explanation=(
-            "During the warm-up your rate is 0 until the peak: the division drops the fraction."
+            "Your rate stays 0 until the end of the warm-up: the division drops the fraction."
         ),
         hint="What is 3 // 5?",
         # step // warmup_steps
@@ -220,7 +220,7 @@ MISTAKES = (
     ),
     Mistake(
         name="peak_forgotten",
-        explanation="Your function returns a share from 0 to 1: it is not multiplied by peak.",
+        explanation="Your function returns a factor from 0 to 1: it is not multiplied by peak.",
         hint="Which input does your code never read?",
         # factors for torch.optim.lr_scheduler.LambdaLR, which multiplies by itself
         buggy=lambda s, t, w, p: curve(s, t, w, 1.0),
@@ -253,7 +253,7 @@ check_warmup_cosine = Check(
     signature=(
         "fn(step, total_steps, warmup_steps, peak) -> learning rate: 0 at step 0, in a line to "
         "peak at step warmup_steps, then along half a cosine to 0 at step total_steps; without a "
-        "warm-up the peak stands at step 0"
+        "warm-up the rate at step 0 is peak"
     ),
     cases=warmup_cosine_cases,
     reference=warmup_cosine,

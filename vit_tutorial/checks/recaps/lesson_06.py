@@ -5,7 +5,7 @@ from .answer import Answer
 QUESTIONS = (
     Answer(
         "b",
-        "A model that knows nothing starts at ln 100 = 4.6; 12.3 means that it is sure and wrong.",
+        "A model that knows nothing starts at ln 100 = 4.6; 12.3 means confident and wrong.",
         see="section 6.3",
     ),
     Answer(
@@ -19,7 +19,7 @@ QUESTIONS = (
     Answer(50, "Only the 30 + 20 images on which the two models disagree count.", "section 6.8"),
     Answer(
         "c",
-        "Which images are wrong tells a step on the way from a broken run.",
+        "Which images are wrong distinguishes a stage of learning from a broken run.",
         see="section 6.7",
     ),
 )
