@@ -70,7 +70,7 @@ def test_the_learners_line_is_found_behind_a_lambda(tmp_path):
     path = tmp_path / "cell.py"
     path.write_text("def own(x, side):\n    half = x[:1]\n    return half.view(side, 7, 7)\n")
     cell = {}
-    exec(compile(path.read_text(), str(path), "exec"), cell)  # noqa: S102
+    exec(compile(path.read_text(), str(path), "exec"), cell)
     message = " ".join(str(failure(lambda images, P: cell["own"](images, P))).split())
     assert "in line 3: return half.view(side, 7, 7)" in message
     assert "(there half is (1, 3, 8, 8), side = 4)" in message

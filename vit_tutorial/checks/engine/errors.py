@@ -25,7 +25,7 @@ def first_line(e: Evidence) -> str:
 def outside(e: Evidence) -> str:
     """The names in the failing line that come from outside the function."""
     line = e.observation.facts.get("line") or ""
-    return line.rpartition("; from outside your function: ")[2].removesuffix(")")
+    return line.partition("; from outside your function: ")[2].removesuffix(")")
 
 
 _HERE = 7  # a name outside the function, for reads_a_name_from_outside
