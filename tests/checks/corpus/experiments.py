@@ -609,3 +609,13 @@ def rows_split(tokens, table):
     T = tokens.shape[1]
     first, _ = table.split([T, table.shape[1] - T], dim=1)
     return torch.add(tokens, first)
+
+
+@unknown(READ)
+def read_neighbour_named(read_out, z):
+    before, found = read_out(z), []
+    for t in range(z.shape[1]):
+        y = z.clone()
+        y[:, t - 1] = torch.randn_like(y[:, t])
+        found.append(not torch.allclose(read_out(y), before))
+    return found

@@ -1009,3 +1009,12 @@ def paste_grid_swapped(patches, P, size):
     H, W = size
     x = patches.reshape(len(patches), W // P, H // P, P, P, -1)
     return x.permute(0, 5, 1, 3, 2, 4).reshape(len(patches), -1, H, W)
+
+
+@right(CONV)
+def conv_einsum(linear, P, C):
+    conv = make_conv(linear, P, C)
+    kernel = torch.einsum("dpqc->dcpq", linear.weight.detach().reshape(-1, P, P, C)).clone()
+    state = {"weight": kernel} | ({} if linear.bias is None else {"bias": linear.bias})
+    conv.load_state_dict(state)
+    return conv

@@ -25,7 +25,7 @@ def first_line(e: Evidence) -> str:
 def outside(e: Evidence) -> str:
     """The names in the failing line that come from outside the function."""
     line = e.observation.facts.get("line") or ""
-    return line.rpartition("; from outside your function: ")[2].removesuffix(")")
+    return line.partition("; from outside your function: ")[2].removesuffix(")")
 
 
 _HERE = 7  # a name outside the function, for reads_a_name_from_outside
@@ -59,11 +59,12 @@ ERRORS = (
     ),
     Mistake(
         name="size_is_a_float",
-        explanation="A size or an index is a number with a decimal point, and it must be whole.",
+        explanation="A size or an index is not a whole number. What a `/` gives never is one.",
         hint="What is 8 / 4 in Python, and what is 8 // 4? Which of your sizes comes from a `/`?",
         buggy=lambda *inputs: torch.zeros(8).reshape(8 / 4, 4),
         detect=stops(
             "element of type float",
+            "reshape() takes 1 positional argument",  # of a first size that is no whole number
             "cannot be interpreted as an integer",
             "slice indices must be integers",
             "not float",

@@ -91,6 +91,11 @@ def first_image_only(tokens, position):
     return result
 
 
+def by_image_in_a_loop(tokens, position):
+    """Where there are more images than rows, an index is too large."""
+    return torch.stack([image + position[0, i] for i, image in enumerate(tokens)])
+
+
 MISTAKES = (
     Mistake(
         name="patches_only",
@@ -149,6 +154,7 @@ MISTAKES = (
         ),
         # x[i] + position[0, i] in a loop over the batch
         buggy=lambda tokens, position: tokens + position[0, : len(tokens), None],
+        variants=(by_image_in_a_loop,),
     ),
     Mistake(
         name="rows_counted_by_images",
