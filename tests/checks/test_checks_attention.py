@@ -4,6 +4,7 @@ import functools
 import itertools
 import re
 
+import corpus
 import einops
 import pytest
 import torch
@@ -210,7 +211,8 @@ def test_two_mistakes_in_heads(one, two):
 )
 def test_an_unknown_mistake_is_reported_by_its_difference(name, fn, difference):
     found = verdict(name, fn)
-    assert not found.passed and found.mistake is None, found.message
+    # Which half is wrong may be said; that it is one of the slips that people make may not.
+    assert not found.passed and found.mistake in (None, *corpus.FAIR), found.message
     assert difference in found.message and "Asked for: fn(" in found.message
 
 
@@ -281,7 +283,7 @@ def test_a_slip_in_the_transpose_is_named_although_it_stops(written):
 
 def test_another_error_is_not_taken_for_a_slip_in_the_transpose():
     found = verdict("check_attention", lambda q, k, v: by_weights(q.view(7, 11) @ k, v))
-    assert found.mistake is None and "stopped with an error" in found.message
+    assert found.mistake == "reshape_to_another_size" and "stopped with an error" in found.message
 
 
 def test_a_merge_that_interleaves_is_not_called_a_split():

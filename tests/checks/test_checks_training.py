@@ -215,7 +215,7 @@ def test_labels_that_are_cut_wrongly_are_not_called_a_wrong_argmax(cut):
         ) / len(labels)
 
     found = verdict("check_evaluate", wrong)
-    assert not found.passed and found.mistake is None and "must match the size" in found.message
+    assert found.mistake == "sizes_do_not_fit" and "must match the size" in found.message
 
 
 def test_mistakes_show_their_numbers():

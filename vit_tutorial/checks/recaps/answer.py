@@ -5,7 +5,7 @@ import contextlib
 import dataclasses
 import re
 
-from ..engine.guess import agrees
+from ..engine.guess import Room, agrees
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Answer:
         """Whether `given` says the right thing: "B", "b)" and " b " are all b; "65" is 65."""
         if isinstance(self.right, str):
             return isinstance(given, str) and _letter(given) == self.right.casefold()
-        return any(agrees(number, self.right, None) for number in _numbers(given))
+        return any(agrees(number, self.right, Room(None)) for number in _numbers(given))
 
     def reply(self, given) -> str:
         """What a teacher says to this answer. The right one is named only when asked for: "?"."""
