@@ -213,7 +213,8 @@ def test_an_unknown_mistake_is_reported_by_its_difference(name, fn, difference):
     found = verdict(name, fn)
     # Which half is wrong may be said; that it is one of the slips that people make may not.
     assert not found.passed and found.mistake in (None, *corpus.FAIR), found.message
-    assert difference in found.message and "Asked for: fn(" in found.message
+    assert difference in found.message
+    assert ("Hint: " if found.mistake else "Asked for: fn(") in found.message
 
 
 def test_a_scale_by_the_models_width_is_explained_with_this_cases_numbers():
