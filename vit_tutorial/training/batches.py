@@ -2,8 +2,7 @@
 
 import torch
 
-from ..data import ImageData, augment
-from ..data.dataset import MADE
+from ..data import MADE, ImageData, augment
 from .settings import TrainSettings
 
 
