@@ -146,8 +146,23 @@ def checks_table() -> str:
         "(`tests/checks/corpus`). On first contact they named 305 of 341 mistakes correctly "
         "(89.4 %). The library then learned the mistakes that it had missed, and now names "
         f"{named:.1%}.\n\n{grid(head, table)}\n\n`python benchmarks/checks.py` "
-        f"({rows[0]['hardware']}, torch {rows[0]['torch']}, {rows[0]['date']})."
+        f"({rows[0]['hardware']}, torch {rows[0]['torch']}, {rows[0]['date']}).\n\n"
+        "Two more sets of answers were written by somebody who had seen the student copies alone. "
+        "The library has not learned from either. The second set holds rarer mistakes.\n\n"
+        f"{newcomers()}\n\n`python benchmarks/newcomers.py first --list` names those without a "
+        "name."
     )
+
+
+def newcomers() -> str:
+    """What newcomers' answers, unseen by the library, came to: a row for each set and time."""
+    table = [
+        [row["set"], row["when"], f"{row['rejected']} of {row['wrong']}"]
+        + [f"{row['named']} of {row['wrong']} ({int(row['named']) / int(row['wrong']):.0%})"]
+        + [f"{row['accepted']} of {row['right']}", row["date"]]
+        for row in read("newcomers.csv")
+    ]
+    return grid(["set", "library", "wrong rejected", "named", "right accepted", "date"], table)
 
 
 def classroom() -> str:
