@@ -51,11 +51,11 @@ FINDINGS = {
     ),
     "04": Finding(
         "If queries and keys share a layer, training never finds every left neighbour.",
-        ("one layer     seeds 0 to 4: 0.86  0.86  0.86  0.86  0.86",),
+        ("one layer    seeds 0 to 4: 0.86  0.86  0.86  0.86  0.86",),
     ),
     "05": Finding(
         "Without residuals, three blocks turn all patches into one vector.",
-        ("without         0.0000  0.0000  0.0000",),
+        ("without         own   9 ->   0   common   8 ->  15",),
     ),
     "06": Finding(
         "The best of 200 random models scores 17 %; on new images, 9 %.",

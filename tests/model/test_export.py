@@ -71,8 +71,8 @@ def test_onnx_with_a_free_batch_size(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        (dict(image_size=224.0), "a side of image_size is 224.0"),
-        (dict(image_size=(224, "224")), "a side of image_size is '224'"),
+        (dict(image_size=224.0), "image height is 224.0"),
+        (dict(image_size=(224, "224")), "image width is '224'"),
         (dict(image_size=(224, 224, 3)), "give one side, or"),
         (dict(patch_size=(4, 8)), "patch_size is \\(4, 8\\): it must be a whole number"),
         (dict(patch_size=16.0), "patch_size is 16.0"),

@@ -98,8 +98,6 @@ class ViTConfig:
         sizes = "patch_size", "channels", "num_classes", "dim", "depth", "num_heads", "mlp_dim"
         for name in sizes:
             require_int(name, getattr(self, name))
-        for side in self.image_size:
-            require_int("a side of image_size", side)
         require_divides(self.image_size, self.patch_size)
         require_heads(self.dim, self.num_heads)
         require_choice("pool", self.pool, POOLS)
