@@ -214,8 +214,8 @@ MODEL = Path(vit_tutorial.__file__).parent / "model"
 
 def test_the_way_from_pixels_to_logits_is_read_in_one_sitting():
     """What stands beside it: the choices (config), positions inside attention, the convolutional
-    stem, resize, and fine-tuning. plain_vit is the whole again, on one page. Nobody who wants to know
-    what a ViT is has to read them."""
+    stem, resize, and fine-tuning. plain_vit is the whole again, on one page. Nobody who wants to
+    know what a ViT is has to read them."""
     lines = {path.name: len(path.read_text("utf-8").splitlines()) for path in MODEL.glob("*.py")}
     beside = [lines.pop(f"{name}.py") for name in ("config", "relative", "stem", "__init__")]
     assert sum(beside) < 400
