@@ -101,7 +101,8 @@ def test_damage_to_cells(case, name):
     for seed in seeds(case):
         done = run(case, seed, [name])
         same_as(case, done, (name, seed))
-        assert done.notes or name in QUIET, (name, seed)
+        alone = name == "merged_answers" and len(student.exercises(case[0])) == 1
+        assert done.notes or name in QUIET or alone, (name, seed)  # one answer cannot be merged
 
 
 @pytest.mark.parametrize(

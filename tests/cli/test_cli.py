@@ -125,7 +125,7 @@ def test_info_prints_a_table_and_json(capsys):
         (["train", "--seed", "-1"], "seed is -1"),
         (["evaluate", "nowhere.safetensors"], "nowhere.safetensors"),
         (["show-patches", "nowhere.jpg"], "nowhere.jpg"),
-        (["show-patches", __file__], "not an image"),
+        (["show-patches", __file__], "cannot be read as an image"),
         (["show-patches", "nowhere.jpg", "--patch-size", "15"], "do not tile an image of 224x224"),
     ],
 )
