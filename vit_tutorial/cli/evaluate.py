@@ -28,8 +28,9 @@ def run_evaluate(args) -> int:
     """Print the results; the exit status."""
     from .. import training
     from ..common import machine
+    from ..inspection.models import model_file
 
-    path = args.model / "model.safetensors" if args.model.is_dir() else args.model
+    path = model_file(args.model)
     model, meta = training.load_model(path, device=machine.pick_device(args.device))
     if args.image_size is None:
         args.image_size = model.config.image_size  # resize a folder's images to what it takes

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..common.validation import require_int
 from ..data.decode import UNREADABLE, open_upright, read_image
 from ..training import load_model
-from .models import load_by_name
+from .models import load_by_name, model_file
 
 BATCH = 32  # pictures at a time
 
@@ -55,7 +55,7 @@ def load_classifier(
         model = load_by_name(str(name), pretrained)
         read, class_names = _torchvision(str(name).partition(":")[2])
     else:
-        model, read, class_names = _our_own(Path(name))
+        model, read, class_names = _our_own(model_file(name))
     return Classifier(model.to(device).eval(), class_names, read, torch.device(device))
 
 
@@ -105,7 +105,6 @@ def _classes(classifier: Classifier, images: list[Tensor], top: int) -> list[tup
 
 
 def _our_own(path: Path) -> tuple[nn.Module, Callable[[Path], Tensor], tuple[str, ...]]:
-    path = path / "model.safetensors" if path.is_dir() else path
     model, header = load_model(path)
     if "data" not in header:
         raise ValueError(

@@ -51,8 +51,13 @@ def load_by_name(name: str, pretrained: bool = True) -> nn.Module:
                 f"the weights of {name} could not be downloaded ({reason}): "
                 "--untrained shows the random start"
             ) from error
-    path = Path(name)
-    return load_model(path / "model.safetensors" if path.is_dir() else path)[0]
+    return load_model(model_file(name))[0]
+
+
+def model_file(path: str | Path) -> Path:
+    """The file that holds the weights: `path`, or the one in the folder that train left."""
+    path = Path(path)
+    return path / "model.safetensors" if path.is_dir() else path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,8 +85,8 @@ def load_pretrained(name: str, pretrained: bool = True) -> Pretrained:
         cut = importlib.import_module("torchvision.models").get_model_weights(model_name).DEFAULT
         shown = cut.transforms()
         return Pretrained(interop.load_from(theirs), tuple(shown.mean), tuple(shown.std))
-    path = Path(name)
-    model, header = load_model(path / "model.safetensors" if path.is_dir() else path)
+    path = model_file(name)
+    model, header = load_model(path)
     if "data" not in header:
         raise ValueError(
             f"{path} does not say how its images were normalised: it was saved by "
