@@ -1,11 +1,14 @@
 """What the checks are worth: mistakes rejected and named, correct code accepted, seconds.
 
     python benchmarks/checks.py
+    python benchmarks/checks.py check_rnn check_holm
 
-Writes data/results/checks.csv. library: the known mistakes' own functions, with three seeds.
+Writes data/results/checks.csv; the rows of checks that are not named stay.
+library: the known mistakes' own functions, with three seeds.
 corpus: tests/checks/corpus, written without a look at the library.
 """
 
+import argparse
 import datetime
 import sys
 from pathlib import Path
@@ -14,7 +17,7 @@ import torch
 
 from vit_tutorial import checks
 from vit_tutorial.common import machine
-from vit_tutorial.common.files import write_rows
+from vit_tutorial.common.files import read_rows, write_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "checks"))  # the corpus is beside the tests
@@ -65,11 +68,15 @@ def row(name: str) -> dict:
 
 
 def main() -> None:
-    rows = []
-    for name in checks.names():
-        rows.append(row(name))
-        print("  ".join(str(value) for value in list(rows[-1].values())[:-3]), flush=True)
-    write_rows(ROOT / "data" / "results" / "checks.csv", rows)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="CHECK", help="all of them if none is named")
+    named = parser.parse_args().names or checks.names()
+    path = ROOT / "data" / "results" / "checks.csv"
+    rows = {old["check"]: old for old in read_rows(path)}
+    for name in named:
+        rows[name] = row(name)
+        print("  ".join(str(value) for value in list(rows[name].values())[:-3]), flush=True)
+        write_rows(path, [rows[check] for check in checks.names() if check in rows])
 
 
 if __name__ == "__main__":

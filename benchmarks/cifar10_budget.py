@@ -14,7 +14,6 @@ has what they have not: a CNN, and tables about one model's answers.
 
 import argparse
 from pathlib import Path
-from types import SimpleNamespace
 
 import common
 import torch
@@ -25,45 +24,13 @@ from vit_tutorial import data as sources
 from vit_tutorial.common import machine
 from vit_tutorial.common.files import read_rows, write_rows
 from vit_tutorial.inspection import analysis
-
-
-class SmallCNN(nn.Module):
-    """Images (B, 3, 32, 32) -> logits (B, classes).
-
-    Four stages of 3x3 convolutions, batch norm and GELU, with one residual connection each.
-    """
-
-    def __init__(self, data, width=32):
-        super().__init__()
-        self.config = SimpleNamespace(
-            num_classes=data.num_classes, image_size=data.image_size, channels=data.channels
-        )
-        widths = [width, width, 2 * width, 4 * width, 8 * width]
-        self.stem = _conv(data.channels, width)
-        self.down = nn.ModuleList(
-            nn.Sequential(_conv(a, b), nn.MaxPool2d(2)) for a, b in zip(widths[:-1], widths[1:])
-        )
-        self.same = nn.ModuleList(_conv(b, b) for b in widths[1:])
-        self.head = nn.Linear(widths[-1], data.num_classes)
-
-    def forward(self, images):
-        x = self.stem(images.contiguous(memory_format=torch.channels_last))
-        for down, same in zip(self.down, self.same):
-            x = down(x)
-            x = x + same(x)
-        return self.head(x.mean(dim=(2, 3)))
-
-
-def _conv(inputs, outputs):
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.GELU()
-    )
+from vit_tutorial.relatives import CNN, CNNConfig
 
 
 def build(name: str, data, seed: int) -> nn.Module:
     torch.manual_seed(seed)
     if name == "cnn":
-        return SmallCNN(data).to(memory_format=torch.channels_last)
+        return CNN(CNNConfig(num_classes=data.num_classes))
     return VisionTransformer(ViTConfig.named(name, num_classes=data.num_classes))
 
 

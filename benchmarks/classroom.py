@@ -1,6 +1,6 @@
-"""Grade a made-up class of right, wrong, unsolved, damaged and hostile submissions.
+"""Grade a made-up class of right, wrong, unsolved, damaged, unlucky and hostile submissions.
 
-    python benchmarks/classroom.py --number 300 --lessons 01-02
+    python benchmarks/classroom.py --number 400 --lessons 01-02
 
 Makes a course and, with a fixed seed, submissions to it; runs collect and grade; compares each
 result with what must come out; and looks for evidence of escapes: canaries in files, in the grade
@@ -16,6 +16,7 @@ import argparse
 import ast
 import datetime
 import hashlib
+import inspect
 import json
 import os
 import random
@@ -25,6 +26,7 @@ import sqlite3
 import statistics
 import sys
 import tempfile
+import textwrap
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,15 +38,18 @@ from vit_classroom.collect.collect import collect
 from vit_classroom.course import course as courses
 from vit_classroom.course import plan
 from vit_classroom.grade import grade
+from vit_classroom.repair import python_source
 from vit_classroom.sandbox.processes import cores
-from vit_tutorial import checks
 from vit_tutorial.cli.info import describe_device
 from vit_tutorial.common import machine
 from vit_tutorial.common.files import write_rows
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "tests" / "classroom"))  # the damage and the hostile cells of the tests
+# The damage, the hostile cells and the wrong functions of the tests.
+sys.path += [str(ROOT / "tests" / "classroom"), str(ROOT / "tests" / "checks")]
+import corpus  # noqa: E402
 import damage  # noqa: E402
+from fair_lines import CUT, FREE, TOLD  # noqa: E402
 from hostile import FORGERS, HOSTILE  # noqa: E402
 
 CANARY = "canary-5b1f7c"
@@ -56,6 +61,7 @@ class Submission:
 
     data: the file. right: {grade_id: must it pass}; None for "not graded". lost: so many more may
     fail, because their answers were deleted. mistakes: {grade_id: name that the judge should give}.
+    says: {grade_id: what the message must say}.
     """
 
     kind: str
@@ -63,6 +69,7 @@ class Submission:
     right: dict[str, bool] | None
     lost: int = 0
     mistakes: dict | None = None
+    says: dict | None = None
 
 
 def lesson_exercises(source) -> list[dict]:
@@ -170,17 +177,38 @@ def fill(release, exercises, answers: dict[str, str], extra: str | None = None):
     return nb
 
 
+# What a wrong function of tests/checks/corpus may read besides its own names.
+IMPORTS = """import copy
+import math
+
+import einops
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F"""
+
+
 def wrong_answer(each, rng) -> tuple[str, str | None]:
-    """(code, name of the mistake or None): a known mistake if the check calls the function itself,
-    else an answer that returns nothing."""
+    """(code, name of the mistake or None): a function of the corpus with a known mistake if the
+    check calls the function itself, else an answer that returns nothing.
+
+    The sandbox holds no known mistakes, so the text of the function goes into the notebook.
+    """
+    nothing = f"def {each['name']}(*args, **more):\n    return None", None
     if not each["check"]:
-        return f"def {each['name']}(*args, **more):\n    return None", None
-    mistakes = [m for m in checks.get(each["check"]).mistakes if m.name != "not_written"]
-    mistake = rng.choice(mistakes)
-    code = f"from vit_tutorial import checks\n\n\ndef {each['name']}(*args, **more):\n"
-    code += f"    mistakes = checks.get({each['check']!r}).mistakes\n"
-    code += f"    wrong = next(each for each in mistakes if each.name == {mistake.name!r})\n"
-    return code + "    return wrong.buggy(*args, **more)", mistake.name
+        return nothing
+    known = set(python_source.bound_names(IMPORTS))
+    found = []
+    for entry in corpus.entries(each["check"], "known"):
+        text = textwrap.dedent(inspect.getsource(entry.fn))
+        text = text[text.index("def ") :]
+        if python_source.free_names(text) <= known:
+            found.append((entry.fn.__name__, text, entry.names[0]))
+    if not found:
+        return nothing
+    name, text, mistake = rng.choice(found)
+    text = text.replace(f"def {name}(", f"def {each['name']}(", 1)
+    return f"{IMPORTS}\n\n\n{text}", mistake
 
 
 def submissions(
@@ -202,10 +230,12 @@ def submissions(
     damages.append(("cut", "cut off"))
     # Of each hundred, in a fixed mixture.
     shares = (
-        ["right"] * 30
-        + ["wrong"] * 20
-        + ["unsolved"] * 4
-        + ["damaged"] * 25
+        ["right"] * 24
+        + ["wrong"] * 18
+        + ["unsolved"] * 3
+        + ["damaged"] * 22
+        + ["unlucky"] * 8
+        + ["told"] * 4
         + ["not a notebook"] * 5
         + ["hostile"] * 16
     )
@@ -249,6 +279,24 @@ def submissions(
                     *(((name,), "utf8") if sort == "cells" else (("none",), name)),
                 )
                 one = Submission(f"damaged: {name}", data, passes, int(name == "deleted"))
+        elif what == "unlucky":  # lines above each answer that a kernel forgives, or that stop it
+            lines = FREE | {name: above for name, (above, _) in CUT.items()}
+            name = list(lines)[turn % len(lines)]
+            answers = {grade_id: lines[name] + code for grade_id, code in fine.items()}
+            one = Submission(
+                f"unlucky: {name}", damage.utf8(fill(release, exercises, answers), rng), passes
+            )
+        elif what == "told":  # one answer with a fault, of which the learner must be told
+            name = list(TOLD)[turn % len(TOLD)]
+            change, says = TOLD[name]
+            lost = exercises[turn % len(exercises)]["grade_id"]
+            answers = fine | {lost: change(fine[lost])}
+            one = Submission(
+                f"told: {name}",
+                damage.utf8(fill(release, exercises, answers), rng),
+                passes | {lost: False},
+                says={lost: says},
+            )
         elif what == "not a notebook":
             name = list(NOT_NOTEBOOKS)[turn % len(NOT_NOTEBOOKS)]
             one = Submission(f"not a notebook: {name}", NOT_NOTEBOOKS[name], None)
@@ -314,7 +362,9 @@ def compare(course: Path, student: str, assignment: str, one: Submission, listed
     low = [g for g, must in one.right.items() if must and not passed.get(g)]
     high = [g for g, must in one.right.items() if not must and passed.get(g)]
     row["ok"] = len(low) <= one.lost and not high
-    text = {each["grade_id"]: each["message"].split("\n")[0] for each in result["exercises"]}
+    whole = {each["grade_id"]: each["message"] for each in result["exercises"]}
+    row["ok"] &= all(words in whole[g] for g, words in (one.says or {}).items())
+    text = {g: message.split("\n")[0] for g, message in whole.items()}
     row["why"] = (
         f"fails: {[(g, text[g][:200]) for g in low]}, passes: {high}, events: {result['events']}"
     )
@@ -352,11 +402,11 @@ def state(course: Path, outside: Path) -> dict[str, str]:
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
-def main() -> None:
+def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--number", type=int, default=300)
+    parser.add_argument("--number", type=int, default=400)
     parser.add_argument("--lessons", default="01-02")
     parser.add_argument(
         "--source", type=Path, help="the folder with the lessons, if not notebooks/"
@@ -366,7 +416,7 @@ def main() -> None:
     parser.add_argument("--kinds", help="only submissions whose kind contains this word")
     parser.add_argument("--results", type=Path, default=ROOT / "data" / "results")
     parser.add_argument("--keep", type=Path, help="work in this new folder, and leave it there")
-    args = parser.parse_args()
+    args = parser.parse_args(words)
     with tempfile.TemporaryDirectory(prefix="classroom-benchmark-") as temporary:
         work(args, args.keep.resolve() if args.keep else Path(temporary))
 

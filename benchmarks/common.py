@@ -7,9 +7,11 @@ import importlib.metadata
 import platform
 import re
 import shlex
+import signal
 import sys
 import tarfile
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -99,6 +101,36 @@ def images_in(source: str | Path, name: str = "images") -> Iterator[str]:
         yield str(inside[0])
 
 
+# --- time --------------------------------------------------------------------------------------
+
+
+class OutOfTimeError(BaseException):
+    """The time of `at_most` is over. No Exception: torch.compile catches those and continues."""
+
+
+@contextlib.contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Raise OutOfTimeError in the block after `seconds`.
+
+    Without SIGALRM (Windows), and outside the main thread, there is no limit.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not (main and hasattr(signal, "SIGALRM")):
+        yield
+        return
+
+    def ring(*_):
+        raise OutOfTimeError(f"{seconds} s")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 # --- provenance --------------------------------------------------------------------------------
 
 
@@ -177,6 +209,10 @@ class SharedTable:
                 key = [str(row[name]) for name in instead_of]
                 others = [old for old in others if [old[name] for name in instead_of] != key]
             files.write_rows(self.path, [*others, row])
+
+    def sort_by(self, names: Sequence[str]) -> None:
+        """By these columns, one after the other, whole numbers by their size."""
+        self.sort(lambda row: [int(row[n]) if row[n].isdigit() else row[n] for n in names])
 
     def sort(self, key) -> None:
         with self.lock:

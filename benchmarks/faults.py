@@ -19,6 +19,7 @@ a stand-in: the model raises what CUDA would.
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import random
@@ -36,7 +37,6 @@ import common
 import torch
 from safetensors.torch import load_file
 
-from vit_classroom.sandbox import init
 from vit_tutorial.common import files, machine
 from vit_tutorial.training.runtime.checkpoint import CURRENT, PREVIOUS, load_checkpoint
 
@@ -45,7 +45,23 @@ RUN = (
     "--drop-path-rate 0.2 --ema-decay 0.99 --device cpu --quiet"
 )
 EVERY = 0.2  # seconds between two checkpoints
+RDONLY, REMOUNT = 1, 32  # of mount(2)
 NAMESPACE = ("unshare", "--mount", "--map-root-user", "--propagation", "private")
+
+
+def mount(source: str | None, target: str, flags: int = 0, data: str | None = None) -> None:
+    """mount(2) of a small file system in memory, or a change of its flags; OSError as it says."""
+    text = [None if value is None else os.fsencode(value) for value in (source, target, data)]
+    kind = None if source is None else b"tmpfs"
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(text[0], text[1], kind, ctypes.c_ulong(flags), text[2]):
+        raise OSError(ctypes.get_errno(), f"mount on {target}")
+
+
+def small_disk(target: str, size: int) -> None:
+    """A file system of `size` bytes at `target`."""
+    os.makedirs(target, exist_ok=True)
+    mount("tmpfs", target, data=f"size={size}")
 
 
 class Run:
@@ -357,7 +373,7 @@ def gpu_gone(folder: Path, expected: dict) -> dict:
 def full_disk(folder: Path, expected: dict) -> dict:
     """Fill the tmpfs of 4 MB in which the run writes; make room again for --resume."""
     small = folder / "small"
-    init.tmpfs(str(small), 4 << 20)
+    small_disk(str(small), 4 << 20)
     tally, filler = Tally("disk full", expected), small / "filler"
     run = Run(small / "run", folder / "full.steps")
     run.start()
@@ -374,15 +390,15 @@ def full_disk(folder: Path, expected: dict) -> dict:
 def read_only(folder: Path, expected: dict) -> dict:
     """Make the tmpfs in which the run writes read-only; make it writable again for --resume."""
     small = folder / "small"
-    init.tmpfs(str(small), 16 << 20)
+    small_disk(str(small), 16 << 20)
     tally = Tally("folder becomes read-only", expected)
     run = Run(small / "run", folder / "read_only.steps")
     run.start()
     run.wait(lambda: run.has_checkpoints(2) and not run.writing())
-    set_read_only = lambda: init.mount(None, str(small), None, init.REMOUNT | init.RDONLY)
+    set_read_only = lambda: mount(None, str(small), REMOUNT | RDONLY)
     run.wait(lambda: not fails(set_read_only))  # it is refused while a file is open for writing
     tally.strike(run, None)
-    init.mount(None, str(small), None, init.REMOUNT)
+    mount(None, str(small), REMOUNT)
     tally.resume(run)
     return tally.row()
 

@@ -213,12 +213,12 @@ def measure(loops: Loops, options) -> list[dict]:
         before = time.perf_counter()
         try:
             if key[1]:
-                with speed.at_most(options.limit), speed.compiled_anew():
+                with common.at_most(options.limit), speed.compiled_anew():
                     loops.run(*key)
             else:
                 loops.run(*key)
             speeds[key], ended[key] = [], "measured"
-        except speed.OutOfTimeError:
+        except common.OutOfTimeError:
             ended[key] = (
                 f"left out: its first epoch, with compiling, took more than {options.limit:g} s"
             )

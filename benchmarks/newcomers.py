@@ -2,8 +2,9 @@
 
 Answers as newcomers write them, right and wrong, stand in benchmarks/newcomers/NAME.jsonl. Their
 author saw the student copies of the lessons and nothing of the library. Each is tried as a cell of
-a notebook would be. A row for the set goes into data/results/newcomers.csv (--out); --when says
-what the library had learned by then. --list prints the answers that got no name.
+a notebook would be. A row for the set goes into data/results/newcomers.csv (--out), and one for
+each check into newcomers_by_check.csv beside it; --when says what the library had learned by then.
+--list prints the answers that got no name.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import common
 import torch
 
 from vit_tutorial import checks
-from vit_tutorial.common.files import read_rows, write_rows
+from vit_tutorial.checks import unlisted
 
 FOLDER = Path(__file__).parent / "newcomers"
 # The names that the exercises ask for, where it is not my_ and the name of the check.
@@ -51,9 +52,7 @@ def main() -> None:
     parser.add_argument("set", choices=sorted(path.stem for path in FOLDER.glob("*.jsonl")))
     parser.add_argument("--when", default="now", help="what the library had learned by then")
     parser.add_argument("--list", action="store_true", help="print the answers without a name")
-    parser.add_argument(
-        "--out", type=Path, default=common.ROOT / "data" / "results" / "newcomers.csv"
-    )
+    parser.add_argument("--out", type=Path, default=common.RESULTS / "newcomers.csv")
     args = parser.parse_args()
     lines = (FOLDER / f"{args.set}.jsonl").read_text(encoding="utf-8").splitlines()
     answers = [json.loads(line) for line in lines]
@@ -66,6 +65,8 @@ def main() -> None:
         "wrong": len(wrong),
         "rejected": sum(not passed for _, passed, _ in wrong),
         "named": sum(name is not None for _, _, name in wrong),
+        # of these by a sentence that only says what is seen, the same for all exercises
+        "seen": sum(name in unlisted.NAMES for _, _, name in wrong),
         "right": len(right),
         "accepted": sum(right),
         "torch": torch.__version__,
@@ -78,9 +79,19 @@ def main() -> None:
             if name is None:
                 verb = "accepted" if passed else "no name"
                 print(f"{answer['check']:28} {verb:9} {answer['kind']}")
-    before = read_rows(args.out) if args.out.exists() else []
-    kept = [old for old in before if (old["set"], old["when"]) != (row["set"], row["when"])]
-    write_rows(args.out, [*kept, row])
+    common.SharedTable(args.out).add(row, instead_of=("set", "when"))
+    by_check = common.SharedTable(args.out.with_name(f"{args.out.stem}_by_check.csv"))
+    for check in sorted({answer["check"] for answer, _, _ in wrong}):
+        mine = [(passed, name) for answer, passed, name in wrong if answer["check"] == check]
+        each = {
+            "set": args.set,
+            "when": args.when,
+            "check": check,
+            "wrong": len(mine),
+            "rejected": sum(not passed for passed, _ in mine),
+            "named": sum(name is not None for _, name in mine),
+        }
+        by_check.add(each, instead_of=("set", "when", "check"))
 
 
 if __name__ == "__main__":

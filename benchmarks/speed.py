@@ -1,7 +1,6 @@
-"""What step.py and loop.py share: the four libraries' models, FLOPs, and a limit on compiling."""
+"""What step.py and loop.py share: the four libraries' models, FLOPs, and compiling anew."""
 
 import contextlib
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,29 +122,6 @@ def matmul_peak(
     return best
 
 
-class OutOfTimeError(BaseException):
-    """Compiling took too long. No Exception: torch.compile catches those and would continue."""
-
-
-@contextlib.contextmanager
-def at_most(seconds: float) -> Iterator[None]:
-    """Raise OutOfTimeError in the block after `seconds`; without SIGALRM (Windows) no limit."""
-    if not hasattr(signal, "SIGALRM"):
-        yield
-        return
-
-    def ring(*_):
-        raise OutOfTimeError
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
 @contextlib.contextmanager
 def compiled_anew() -> Iterator[None]:
     """An empty kernel cache in the block: nothing that an earlier run left on the disk counts."""
@@ -167,7 +143,7 @@ def failed(error: Exception) -> str:
 def about(device: torch.device, script: str, options) -> dict:
     """The last columns of both tables: sizes and provenance."""
     hardware, info = common.processor(device), Path("/proc/cpuinfo")
-    if device.type == "cpu" and info.exists() and "amx_bf16" in info.read_text():
+    if device.type == "cpu" and info.exists() and "amx_bf16" in info.read_text(encoding="utf-8"):
         hardware += ", bf16 matrix units"
     return common.provenance(
         script,

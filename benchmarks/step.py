@@ -99,14 +99,14 @@ def start(
     before = time.perf_counter()
     try:
         if compiled:
-            with speed.at_most(options.limit), speed.compiled_anew():
+            with common.at_most(options.limit), speed.compiled_anew():
                 runner.steps(1)
         else:
             runner.steps(1)
         first = time.perf_counter() - before
         runner.steps(2)  # first calls choose kernels and allocate memory
         return runner, first, "measured"
-    except speed.OutOfTimeError:
+    except common.OutOfTimeError:
         return (
             None,
             time.perf_counter() - before,

@@ -111,34 +111,35 @@ def ship(path: Path, vit, data, notes: dict):
 
 def card(name: str, facts: dict, settings, path: Path) -> str:
     """The card: what a person needs to know to use the weights, and to make them again."""
-    content = path.read_bytes()
     lines = [
         f"# {name}",
         "",
         f"A plain Vision Transformer trained on {facts['trained_on'].split(':')[0]}.",
         "",
     ]
-    lines += ["| | |", "| --- | --- |"]
-    lines += [
-        f"| {key.replace('_', ' ')} | {f'`{value}`' if key == 'command' else value} |"
-        for key, value in facts.items()
-    ]
     others = [
         f"{key} {value}"
         for key, value in dataclasses.asdict(settings).items()
         if key not in ("minutes", "epochs", "seed")
     ]
-    lines += [f"| settings | {', '.join(others)} |"]
-    lines += [
-        f"| file | {len(content):,} bytes, sha256 {hashlib.sha256(content).hexdigest()} |",
-        "",
-    ]
+    lines += card_table(facts | dict(settings=", ".join(others)), path)
     lines += [
         "For looking at, and for the lessons. Its images are 32 pixels wide; it knows ten classes "
         "and nothing else.",
         "",
     ]
     return "\n".join(lines)
+
+
+def card_table(facts: dict, path: Path) -> list[str]:
+    """The lines of a card's table: `facts`, and the file at `path`."""
+    content = path.read_bytes()
+    rows = [
+        f"| {key.replace('_', ' ')} | {f'`{value}`' if key == 'command' else value} |"
+        for key, value in facts.items()
+    ]
+    file = f"| file | {len(content):,} bytes, sha256 {hashlib.sha256(content).hexdigest()} |"
+    return ["| | |", "| --- | --- |", *rows, file, ""]
 
 
 def arguments() -> argparse.Namespace:

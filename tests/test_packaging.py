@@ -25,6 +25,8 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 REPOSITORY = PROJECT["urls"]["Repository"]
 
+MOST_BYTES = 6_000_000  # of the wheel
+
 # What a Colab runtime had in August 2026, from its published list.
 COLAB = {
     "torch": "2.11.0",
@@ -41,6 +43,8 @@ COLAB = {
     "scikit-image": "0.25.2",
     "filelock": "3.32.3",
     "psutil": "5.9.5",
+    "scipy": "1.16.3",
+    "pycocotools": "2.0.11",
 }
 
 
@@ -131,6 +135,12 @@ def test_wheel_holds_the_package_and_the_results_and_nothing_else(wheel):
     )
     assert results and weights
     assert names == modules | results | weights
+
+
+def test_wheel_is_small_and_holds_no_notebook(wheel):
+    """Each lesson on Colab begins with this download."""
+    assert Path(wheel.filename).stat().st_size < MOST_BYTES
+    assert not [name for name in wheel.namelist() if name.endswith((".ipynb", ".png"))]
 
 
 def test_wheel_names_the_license_and_the_address(wheel):

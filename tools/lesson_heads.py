@@ -25,7 +25,7 @@ SMALL_NUMBERS = {1: "one", 2: "two", 4: "four", 8: "eight"}
 
 def number(path: Path) -> str:
     """What a lesson's name starts with: two digits, and a letter for one that came in between."""
-    return path.name.partition("_")[0]
+    return path.stem.partition("_")[0]
 
 
 def lessons(folder: Path = NOTEBOOKS) -> list[Path]:

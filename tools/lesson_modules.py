@@ -16,10 +16,14 @@ BUILDS = {
     "05": ("model.encoder", "model.vit"),
     "06": ("training.schedule", "training.evaluation", "training.loop"),
     "06b": ("training.optimizers", "data.augment"),
+    "07": ("inspection.attention_maps", "inspection.map_scores"),
     "08": ("studies.statistics",),
     "14": ("model.positions", "model.relative"),
     "15": ("studies.statistics",),
     "17": ("training.optimizers", "data.augment"),
+    "22": ("model.transfer", "relatives.few_shot"),
+    "24": ("relatives.masked_autoencoder",),
+    "26": ("relatives.attention_patterns", "relatives.pixel_gpt"),
 }
 
 

@@ -9,8 +9,10 @@
                                             copy; the tests call it too
     python tools/notebooks.py times         execute, write data/results/lesson_times.csv and each
                                             lesson's **Time.** line
-    python tools/notebooks.py head          write each lesson's **Time.** line, and the minutes and
-                                            needs in lesson 00's map, without executing anything
+    python tools/notebooks.py head          write each lesson's **Time.** line, its badges and its
+                                            set-up cell, and the minutes and needs in lesson 00's
+                                            map, without executing anything; without numbers,
+                                            explore.ipynb too
     python tools/notebooks.py rename 06b 17 --topic recipe
                                             give a lesson another number or topic, everywhere
 
@@ -51,6 +53,9 @@ REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8")
     "urls"
 ]["Repository"]
 
+# The one notebook that is no lesson: it has no number, time, needs or student copy, and is named to
+# be built or checked. pytest runs it with the others.
+EXPLORE = "explore"
 SETUP_TAGS = ["setup", "nbval-ignore-output"]
 MAX_BYTES = 2_000_000
 MAX_STUDENT_BYTES = 300_000
@@ -68,6 +73,18 @@ STRIP = [
     "metadata.language_info.version "
     "cell.metadata.id cell.metadata.outputId cell.metadata.colab cell.metadata.execution"
 ]
+# As JupyterLab writes it, but for Python's version: opening and saving a lesson changes no more.
+METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {
+        "codemirror_mode": {"name": "ipython", "version": 3},
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "nbconvert_exporter": "python",
+        "pygments_lexer": "ipython3",
+    },
+}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 # A path of one machine. The look-behind leaves words with a slash alone (read/work), and addresses.
 ABSOLUTE = re.compile(
@@ -78,18 +95,32 @@ ABSOLUTE = re.compile(
 def setup_cell(path: Path) -> str:
     """The source of the one set-up cell, for the lesson at `path`."""
     template = Path(__file__).with_name("setup_cell.txt").read_text(encoding="utf-8").rstrip("\n")
-    return template.replace("{repository}", REPOSITORY).replace("{number}", number(path))
+    own = {"{repository}": REPOSITORY, "{number}": number(path), "{version}": version()}
+    for name, value in own.items():
+        template = template.replace(name, value)
+    return template
+
+
+def version() -> str:
+    """The package's version: a lesson installs the wheel of its own release."""
+    source = (ROOT / "vit_tutorial" / "__init__.py").read_text(encoding="utf-8")
+    return re.search(r'^__version__ = "(.+)"$', source, re.MULTILINE)[1]
+
+
+def colab_address(place: str) -> str:
+    """Where Colab opens the notebook at `place`, a path in the repository."""
+    owner_and_name = REPOSITORY.removeprefix("https://github.com/")
+    return f"https://colab.research.google.com/github/{owner_and_name}/blob/main/{place}"
 
 
 def badge(path: Path) -> str:
-    """The two lines that open the lesson at `path`, and its student copy, in Colab."""
-    owner_and_name = REPOSITORY.removeprefix("https://github.com/")
-    folder = f"https://colab.research.google.com/github/{owner_and_name}/blob/main/notebooks"
+    """The lines that open the lesson at `path` in Colab: one, and one for its student copy."""
     picture = "https://colab.research.google.com/assets/colab-badge.svg"
-    return (
-        f"[![Open in Colab]({picture})]({folder}/{path.stem}.ipynb)\n"
-        f"[![Open the student copy in Colab]({picture})]({folder}/student/{path.stem}.ipynb)"
-    )
+    lesson = f"[![Open in Colab]({picture})]({colab_address(f'notebooks/{path.stem}.ipynb')})"
+    if path.stem == EXPLORE:  # it has nothing to solve
+        return lesson
+    student = colab_address(f"notebooks/student/{path.stem}.ipynb")
+    return f"{lesson}\n[![Open the student copy in Colab]({picture})]({student})"
 
 
 def student_path(lesson: Path) -> Path:
@@ -155,19 +186,14 @@ def from_text(text: Path, path: Path):
     # What stands before the first mark of a cell, or between two, must not become an empty cell.
     nb.cells = [cell for cell in nb.cells if cell.source.strip() or is_setup(cell)]
     nb.nbformat, nb.nbformat_minor = 4, 5
-    nb.metadata = nbformat.from_dict(
-        {
-            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"},
-        }
-    )
     put_in_place(nb, path)
     return nb
 
 
 def put_in_place(nb, path: Path) -> None:
-    """Give the notebook the one set-up cell and the two badges, with this lesson's number and
-    name."""
+    """Give the notebook its metadata, the one set-up cell, and the two badges, with this lesson's
+    number and name."""
+    nb.metadata = nbformat.from_dict(METADATA)
     setup = [cell for cell in nb.cells if is_setup(cell)]
     if not setup:
         setup = [nbformat.v4.new_code_cell()]
@@ -179,6 +205,8 @@ def put_in_place(nb, path: Path) -> None:
         for line in nb.cells[0].source.split("\n")
         if not line.startswith("[![Open the student copy in Colab]")
     ]
+    if not any(line.startswith("[![Open in Colab]") for line in lines):  # a new lesson
+        lines.insert(1, "[![Open in Colab]")
     nb.cells[0].source = "\n".join(
         badge(path) if line.startswith("[![Open in Colab]") else line for line in lines
     )
@@ -240,7 +268,8 @@ def build(text: Path) -> dict:
     path = NOTEBOOKS / f"{text.stem}.ipynb"
     nb = from_text(text, path)
     seconds, peak = execute(nb, NOTEBOOKS)
-    write_head(nb, lesson_heads.measured(path.stem, TIMES) or time_row(path, seconds, peak))
+    if path.stem != EXPLORE:
+        write_head(nb, lesson_heads.measured(path.stem, TIMES) or time_row(path, seconds, peak))
     write(nb, path)
     lengths = sorted(
         len([line for line in cell.source.split("\n") if line.strip()]) for cell in code_cells(nb)
@@ -261,8 +290,13 @@ def check(path: Path) -> list[str]:
     """What is wrong with the lesson at `path`, one line each; an empty list when it is fit to be
     committed."""
     nb = nbformat.read(path, as_version=4)
-    found = check_cells(nb) + check_head(nb, path) + addresses(path.read_text(encoding="utf-8"))
+    found = check_cells(nb) + addresses(path.read_text(encoding="utf-8"))
+    found += check_start(nb, path) if path.stem == EXPLORE else check_head(nb, path)
     found += reading_time.too_long(nb.cells)
+    if nb.metadata != METADATA:
+        found.append(
+            "its metadata are not what JupyterLab writes: run python tools/notebooks.py head"
+        )
     if path.stat().st_size > MAX_BYTES:
         found.append(
             f"{path.stat().st_size:,} bytes: at most {MAX_BYTES:,}, so that GitHub shows "
@@ -351,16 +385,11 @@ def output_texts(output) -> list[str]:
 
 
 def check_head(nb, path: Path) -> list[str]:
-    """Title, badges and time line in the first cell; the one set-up cell first among the code
-    cells."""
-    found = []
+    """Title, badges, needs and time line in the first cell; the set-up cell (`check_start`)."""
+    found = check_start(nb, path)
     first = nb.cells[0].source
     if not first.startswith(f"# {number(path)} · "):
         found.append(f"the first cell does not start with '# {number(path)} · ' and a title")
-    if f"\n{first}\n".count(f"\n{badge(path)}\n") != 1:
-        found.append(
-            f"the first cell does not hold the two badge lines, one after the other:\n{badge(path)}"
-        )
     if not lesson_heads.TIME.search(first):
         found.append("the first cell has no line that starts with **Time.**")
     else:
@@ -376,6 +405,15 @@ def check_head(nb, path: Path) -> list[str]:
         lesson_heads.needs(first)
     except ValueError as error:
         found.append(str(error))
+    return found
+
+
+def check_start(nb, path: Path) -> list[str]:
+    """The badges in the first cell; the one set-up cell first among the code cells."""
+    found = []
+    if f"\n{nb.cells[0].source}\n".count(f"\n{badge(path)}\n") != 1:
+        lines = "badge line" if path.stem == EXPLORE else "two badge lines, one after the other"
+        found.append(f"the first cell does not hold the {lines}:\n{badge(path)}")
     cells = code_cells(nb)
     if [is_setup(cell) for cell in cells].count(True) != 1 or not is_setup(cells[0]):
         found.append("the cell tagged 'setup' must be there once, as the first code cell")
@@ -472,6 +510,7 @@ def rewrite_head(path: Path) -> None:
     """Bring the head of the lesson at `path`, and of its text form, up to date."""
     nb, text = nbformat.read(path, as_version=4), TEXT / f"{path.stem}.py"
     row = lesson_heads.measured(path.stem, TIMES)
+    put_in_place(nb, path)
     write_head(nb, row)
     write(nb, path)
     if text.exists():
@@ -504,6 +543,8 @@ def write_times(rows: list[dict]) -> None:
 def chosen(folder: Path, pattern: str, numbers: list[str]) -> list[Path]:
     """The files of the lessons with these numbers (all of them for none), in order."""
     files = sorted(folder.glob(f"[0-9][0-9]*_*{pattern}"))
+    if EXPLORE in numbers:
+        files += folder.glob(f"{EXPLORE}{pattern}")
     missing = set(numbers) - {number(file) for file in files}
     if missing:
         sys.exit(
@@ -546,6 +587,8 @@ def main() -> int:
         return 0
     lessons = chosen(NOTEBOOKS, ".ipynb", args.numbers)
     if args.command == "head":
+        if not args.numbers:
+            lessons += NOTEBOOKS.glob(f"{EXPLORE}.ipynb")
         for path in [*lessons, *lessons]:  # the map in lesson 00 shows what the others say now
             rewrite_head(path)
         return 0
@@ -580,7 +623,8 @@ def main() -> int:
                 failed.append(f"{path.name}: {error}")
         print("\n".join(failed), file=sys.stderr, end="\n" if failed else "")
         return 1 if failed else 0
-    problems = [line for path in lessons for line in check(path) + check_student(path)]
+    problems = [line for path in lessons for line in check(path)]
+    problems += [line for path in lessons if path.stem != EXPLORE for line in check_student(path)]
     print(
         "\n".join(problems)
         or f"{len(lessons)} lessons and their student copies checked: nothing to fix"

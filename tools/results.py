@@ -12,11 +12,18 @@ from pathlib import Path
 
 import lesson_heads
 import lesson_modules
+import results_detection
+import results_files
 import results_findings
+import results_looking
+import results_patterns
 import results_pictures
 import results_positions
 import results_record
+import results_relatives
+import results_sequence
 import results_training
+import results_transfer
 import torch
 from lesson_heads import number
 from results_common import grid, read, summaries
@@ -68,6 +75,9 @@ def lessons() -> str:
         table.append(
             [number(path), link, facts["needs"], facts["minutes"], found.text() if found else ""]
         )
+    table.append(["", "**Explore**", "", "", ""])
+    explore = "[Explore](notebooks/explore.ipynb)"
+    table.append(["", explore, "-", "", "your own picture and model, with sliders, or as an app"])
     head = ["", "lesson", "needs", "minutes (with exercises)", "what you find out"]
     return grid(head, table, tight=True)
 
@@ -147,10 +157,13 @@ def checks_table() -> str:
         "(89.4 %). The library then learned the mistakes that it had missed, and now names "
         f"{named:.1%}.\n\n{grid(head, table)}\n\n`python benchmarks/checks.py` "
         f"({rows[0]['hardware']}, torch {rows[0]['torch']}, {rows[0]['date']}).\n\n"
-        "Two more sets of answers were written by somebody who had seen the student copies alone. "
-        "The library has not learned from either. The second set holds rarer mistakes.\n\n"
-        f"{newcomers()}\n\n`python benchmarks/newcomers.py first --list` names those without a "
-        "name."
+        "More sets of answers were written by people who had seen the student copies alone. The "
+        "second set holds rarer mistakes. The first row of a set was measured when the library met "
+        "it. Named by what is seen: by a sentence that any exercise can get, such as "
+        "'the first entry along axis 1 is missing'.\n\n"
+        f"{newcomers()}\n\nSets 2 and 3 as first met, for each check: of the wrong answers, those "
+        f"that got a name.\n\n{newcomers_by_check()}\n\n"
+        "`python benchmarks/newcomers.py first --list` names those without a name."
     )
 
 
@@ -159,10 +172,23 @@ def newcomers() -> str:
     table = [
         [row["set"], row["when"], f"{row['rejected']} of {row['wrong']}"]
         + [f"{row['named']} of {row['wrong']} ({int(row['named']) / int(row['wrong']):.0%})"]
+        + [row["seen"] or "0"]
         + [f"{row['accepted']} of {row['right']}", row["date"]]
         for row in read("newcomers.csv")
     ]
-    return grid(["set", "library", "wrong rejected", "named", "right accepted", "date"], table)
+    head = ["set", "library", "wrong rejected", "named", "by what is seen", "right accepted"]
+    return grid([*head, "date"], table)
+
+
+def newcomers_by_check() -> str:
+    """Of each check: how many of the wrong answers of a set, as first met, it named."""
+    shares: dict[str, dict[str, str]] = {}
+    for row in read("newcomers_by_check.csv"):
+        share = shares.setdefault(row["check"].removeprefix("check_"), {})
+        share[row["set"]] = f"{row['named']} of {row['wrong']}"
+    sets = ("second", "third")
+    table = [[check, *(shares[check].get(each, "-") for each in sets)] for check in sorted(shares)]
+    return grid(["check", *(f"{each} set" for each in sets)], table)
 
 
 def classroom() -> str:
@@ -231,7 +257,13 @@ def page() -> str:
     parts = [INTRODUCTION, results_training.cifar10(), results_training.recipe()]
     parts += [results_positions.kinds(), results_positions.starts()]
     parts += [results_positions.learned_tables(), results_positions.weights()]
-    parts += [checks_table(), classroom(), results_training.faults()]
+    parts += [results_looking.looking()]
+    parts += [results_relatives.vit_and_cnn(), results_transfer.transfer()]
+    parts += [results_sequence.long_range()]
+    parts += [results_relatives.distillation(), results_relatives.masked_autoencoder()]
+    parts += [results_detection.detection(), results_patterns.attention_patterns()]
+    parts += [results_files.little_data()] if results_files.little_is_complete() else []
+    parts += [checks_table(), classroom(), results_files.fuzzing(), results_training.faults()]
     parts += [results_training.steps(), results_training.loops(), times(), versions()]
     return "\n\n".join(parts).replace(", 1 threads", ", 1 thread") + "\n"
 

@@ -8,6 +8,8 @@ and needs no `shown`. Entries of lessons that are not there are left out.
 import dataclasses
 from collections.abc import Callable
 
+import results_common
+import results_looking
 import results_training
 from results_common import read
 
@@ -31,6 +33,24 @@ def _large_start() -> str:
     randn = [row for row in read("study_start_shapes.csv") if row["variant"] == "randn"]
     kept = results_training.mean(randn, "cosine_with_start")
     return f"Positions initialised at standard deviation 1 hardly move: cosine {kept:.3f}."
+
+
+def _untrained_pointing() -> str:
+    rows = results_looking.chosen(
+        read("looking_maps.csv"), state="before training", method="last attention"
+    )
+    hits = results_training.mean(rows, "pointing")
+    return f"Untrained, a ViT's attention points at the object in {100 * hits:.0f} % of the images."
+
+
+def _taught() -> str:
+    rows = [row for row in read("distillation.csv") if row["task"] == "shapes"]
+    of = results_common.runs(rows, "accuracy", "student")
+    taught, alone = of["hard, CNN",], of["alone, equal FLOPs",]
+    found = results_common.compared(taught, alone, 1)
+    assert found["verdict_corrected"] == "higher", found
+    gain = round(100 * found["difference"])
+    return f"Taught by a CNN, a ViT gains {gain} points from 200 images."
 
 
 FINDINGS = {
@@ -61,6 +81,7 @@ FINDINGS = {
         "The best of 200 random models scores 17 %; on new images, 9 %.",
         ("chosen on  answer: 0.17", "others     answer: 0.09"),
     ),
+    "07": Finding(_untrained_pointing),
     "11": Finding(
         "To read single pixels, one table of attention would need 10 GB.",
         ("50,176        2,517,630,976       10,070.52",),
@@ -86,6 +107,26 @@ FINDINGS = {
     "18": Finding(
         "Activations take 32 times the memory of weights, gradients and averages.",
         ("activations: 1.22 MB an image, 157 MB", "answer: 32"),
+    ),
+    "21": Finding(
+        "Without positions, a ViT follows the same shifts as a CNN of its stride.",
+        ("CNN, stride 4                   answer: 4", "ViT without positions, patch 4  answer: 4"),
+    ),
+    "22": Finding(
+        "The paper's 4,262 exaFLOP for ViT-H/14: counted in ten lines, to 0.1 %.",
+        ("ViT-H/14  632 M parameters  10.1 GB  335 GFLOP an image  4,258 exaFLOP in all",),
+    ),
+    "23": Finding(_taught),
+    "24": Finding(
+        "From a quarter of its pixels, a model paints an unseen cat.",
+        ("neighbours  answer: 0.36", "model       answer: 0.19"),
+    ),
+    "25": Finding(
+        "With matching, the loss of a set does not depend on its order.",
+        ("(0, 1, 2, 3, 4): 4.86  (4, 3, 2, 1, 0): 4.86", "4.86", "8.06"),
+    ),
+    "26": Finding(
+        "Nine attention heads, built by hand, are a 3 × 3 convolution.", ("answer: replicate",)
     ),
     "31": Finding(
         "The 307 M parameters of ViT-L/16 are those of ViT-L/32.",

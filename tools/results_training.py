@@ -2,10 +2,9 @@
 
 import statistics
 
-from results_common import compared, gap, grid, read
+from results_common import compared, gap, grid, read, spread
 
 from vit_tutorial import training
-from vit_tutorial.studies import interval
 
 
 def cifar10_runs() -> list[tuple[str, str, list[dict]]]:
@@ -104,7 +103,7 @@ def recipe() -> str:
                 + [percent(often), gap(gains.get(often))]
             )
     rates = [
-        [name, "{:.1f} ± {:.1f}".format(*interval(accuracy((study, name)))), str(len(rows))]
+        [name, spread(accuracy((study, name))), str(len(rows))]
         for (study, name), rows in runs.items()
         if study == "optimizer"
     ]

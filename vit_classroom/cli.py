@@ -6,6 +6,7 @@ installed by an extra alone, is imported by the command that needs it, so that -
 
 import argparse
 import sys
+from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,13 +22,15 @@ docs/teaching.md explains every step on one page. Nothing leaves this machine.
 """
 NEW = """Make an nbgrader course from the lessons: source/ with the solutions, for you, and release/
 without them, for the learners."""
-COLLECT = """Copy submissions, as downloaded from a learning platform, into the course. Zip files
-are opened. The lesson is recognised by what is in a file, and the student by its path.
-collected.json accounts for every file."""
-GRADE = """Run and grade the collected submissions, each in a sandbox of its own without network or
-other files. What has an up-to-date result is skipped. After Ctrl-C the same command continues."""
-REPORT = """Write grades.csv, grades_by_exercise.csv, a page of feedback for each learner
-(feedback_pages/), and report.html for you. Nothing is run."""
+COLLECT = """Copy submissions, as downloaded from a school's system, into the course. Zip files are
+opened. A file's content tells which lesson it is; its path, or the roster, tells whose it is.
+collected.json lists every file."""
+GRADE = """Run and grade the collected submissions, each in a sandbox of its own, without a network
+or other files. Submissions with an up-to-date result are skipped. After Ctrl-C, the same command
+continues where it stopped."""
+REPORT = """Write the marks (grades.csv, grades_by_exercise.csv, grades_by_student.csv, and
+grades_for_moodle.csv and grades_for_canvas.csv, which these systems import), a page of feedback for
+each learner (feedback_pages/), and report.html for you. No submission is run."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -50,20 +53,35 @@ def parser() -> argparse.ArgumentParser:
     )
     new.add_argument(
         "--source",
-        type=Path,
+        type=given_path,
         metavar="DIR",
         help="folder with the lessons (default: notebooks/ of this clone)",
     )
 
     collect = _add(commands, "collect", run_collect, "copy submissions into the course", COLLECT)
     collect.add_argument(
-        "folder", type=Path, metavar="SUBMISSIONS", help="the downloaded folder or zip file"
+        "folder", type=given_path, metavar="SUBMISSIONS", help="the downloaded folder or zip file"
     )
     collect.add_argument(
         "--pattern",
         default="auto",
-        help="how paths name students: moodle, canvas, folders, files, or a regular expression "
-        "with a group (?P<student>...); auto chooses the one that fits (default: %(default)s)",
+        help="how paths name students: moodle, canvas, blackboard, brightspace, ilias, sakai, "
+        "teams, google, nbgrader, folders, files, or a regular expression with a group "
+        "(?P<student>...); auto chooses the one that fits (default: %(default)s)",
+    )
+    collect.add_argument(
+        "--roster",
+        type=given_path,
+        metavar="FILE",
+        help="the class as a CSV file with names, numbers or email addresses, such as your system "
+        "exports; it settles who is who, and the course keeps it for the next time",
+    )
+    collect.add_argument(
+        "--until",
+        type=moment,
+        metavar="TIME",
+        help='the deadline, such as "2026-03-01 23:59" or 2026-03-01: the newest file that '
+        "came in by then counts; if all are later, the newest counts and is marked as late",
     )
 
     grade = _add(commands, "grade", run_grade, "run and grade what was collected", GRADE)
@@ -77,10 +95,13 @@ def parser() -> argparse.ArgumentParser:
         help="only this lesson, such as 01_patches; may be repeated",
     )
     grade.add_argument(
-        "--again", action="store_true", help="also grade what has an up-to-date result"
+        "--again", action="store_true", help="also grade submissions with an up-to-date result"
     )
     grade.add_argument(
-        "--jobs", type=int, metavar="N", help="submissions at a time (default: one for each core)"
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="submissions graded at a time (default: one for each core)",
     )
     grade.add_argument(
         "--seconds",
@@ -110,13 +131,22 @@ def parser() -> argparse.ArgumentParser:
         help="run submissions as you, with your files and your network, if you trust their authors",
     )
 
-    _add(commands, "report", run_report, "write the tables and pages of marks", REPORT)
+    report = _add(commands, "report", run_report, "write the tables and pages of marks", REPORT)
+    report.add_argument(
+        "--similar",
+        action="store_true",
+        help="also list pairs of answers that are nearly the same (similar.csv): a hint, worked "
+        "out on this machine",
+    )
     return top
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command. Returns the exit status: 0, 2 after an error, 130 after Ctrl-C."""
     args = parser().parse_args(argv)
+    # jsonschema (through nbformat) would use it to check addresses in schemas, which nothing here
+    # does, and where it is installed, as with JupyterLab, it takes 3 s to load.
+    sys.modules.setdefault("rfc3987_syntax", None)
     try:
         return args.run(args)
     except (ValueError, OSError) as error:
@@ -133,9 +163,12 @@ def run_new(args: argparse.Namespace) -> int:
 
     made = course.new(args.course, args.lessons, args.source)
     for each in made:
-        print(f"{each['assignment']}: {each['exercises']} exercises, {each['points']:g} points")
-    print(f"{args.course}/source has the solutions: keep it to yourself")
-    print(f"{args.course}/release is for the learners: hand out its notebooks, or the links of")
+        about = f"{each['exercises']} exercises, {each['points']:g} points"
+        print(
+            f"{each['assignment']}: {about if each['exercises'] else 'to read; nothing to grade'}"
+        )
+    print(f"{args.course}/source has the solutions: keep this folder to yourself")
+    print(f"{args.course}/release is for the learners: hand out its notebooks, or the links to")
     print("the student copies")
     print(f"next: python -m vit_classroom collect {args.course} SUBMISSIONS")
     return 0
@@ -145,9 +178,9 @@ def run_collect(args: argparse.Namespace) -> int:
     _require("nbformat", "nbgrader")
     from .collect import collect
 
-    done = collect.collect(args.course, args.folder, args.pattern)
+    done = collect.collect(args.course, args.folder, args.pattern, args.roster, args.until)
     for note in done.notes:
-        print(note)
+        print(printable(note))
     taken = [entry for entry in done.entries if entry["status"] == "collected"]
     for assignment in sorted({entry["assignment"] for entry in taken}):
         number = sum(entry["assignment"] == assignment for entry in taken)
@@ -155,6 +188,9 @@ def run_collect(args: argparse.Namespace) -> int:
     for entry in done.entries:
         if entry["status"] == "listed":
             print(f"not used: {printable(entry['original'])}: {entry['reason']}")
+    late = sum(bool(entry["late"]) for entry in taken)
+    if late:
+        print(f"late: {late} of them; grades.csv and report.html say by how much")
     students = len({entry["student"] for entry in taken})
     print(
         f"{len(done.entries)} files: {len(taken)} collected from {students} students, "
@@ -187,11 +223,38 @@ def run_report(args: argparse.Namespace) -> int:
     _require("jinja2", "matplotlib")
     from .report import report
 
-    made = report.report(args.course)
+    made = report.report(args.course, args.similar)
     print(", ".join(f"{count} {status}" for status, count in made.counts.items()))
-    print(f"{made.grades}\n{made.exercises}\n{made.teacher}")
+    for path in (made.grades, made.exercises, *made.school):
+        print(path)
+    if made.similar is not None:
+        print(
+            f"{args.course / 'similar.csv'}: {len(made.similar)} pairs of nearly identical answers"
+        )
+    print(made.teacher)
     print(f"{len(made.pages)} pages of feedback in {args.course / 'feedback_pages'}")
     return 0
+
+
+def moment(text: str) -> datetime:
+    """The argument of --until: a date alone means the end of that day, on this machine's clock."""
+    try:
+        when = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a time: write "2026-03-01 23:59", or 2026-03-01 for the end of '
+            "that day"
+        ) from None
+    return when.replace(hour=23, minute=59, second=59) if len(text.strip()) == 10 else when
+
+
+def given_path(text: str) -> Path:
+    """The argument that names a file or a folder. An empty one would be the current folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is an empty path; was it a variable that is not set? Write . for this folder"
+        )
+    return Path(text)
 
 
 def printable(text: str) -> str:
@@ -201,7 +264,9 @@ def printable(text: str) -> str:
 
 def _add(commands, name: str, run, summary: str, description: str) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=summary, description=description)
-    command.add_argument("course", type=Path, metavar="COURSE", help="the folder of the course")
+    command.add_argument(
+        "course", type=given_path, metavar="COURSE", help="the folder of the course"
+    )
     command.set_defaults(run=run)
     return command
 

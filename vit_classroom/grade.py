@@ -41,13 +41,16 @@ def grade(
     # Absolute, because nbgrader changes the working directory while other threads write.
     course = Path(course).resolve()
     found = submissions(course, students, assignments)
-    if isolated:
-        isolation.probe()
     todo = [each for each in found if again or not _is_done(course, *each)]
-    grader = Grader(course, replace(settings or Settings(), isolated=isolated, hidden=(course,)))
-    jobs = jobs or cores()
+    jobs = max(1, jobs or cores())
+    if isolated:
+        for text in isolation.missing_promises():
+            print(text)
+    settings = replace(settings or Settings(), isolated=isolated, hidden=(course,))
+    names = sorted({assignment for _, assignment in todo})
     start, status, interrupted = time.monotonic(), [], False
-    pool = ThreadPoolExecutor(max(1, jobs))
+    grader = Grader(course, settings, names, jobs)
+    pool = ThreadPoolExecutor(jobs)
     hide = not progress or not todo
     bar = tqdm(total=len(todo), unit="submission", desc="grading", disable=hide)
     waiting = {pool.submit(grader.grade, *each) for each in todo}
@@ -62,6 +65,7 @@ def grade(
     finally:
         grader.stopped.set()
         pool.shutdown(wait=True, cancel_futures=True)
+        grader.close()
         bar.close()
     told = {
         "graded": status.count("graded"),

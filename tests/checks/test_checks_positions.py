@@ -9,6 +9,7 @@ import torch
 from checks_common import is_accepted, is_named, mistake_id, mistakes, rejects_both, verdict
 
 from vit_tutorial.checks.exercises.sincos_2d import interleaved, joined, table
+from vit_tutorial.checks.unlisted import NAMES
 from vit_tutorial.model.positions import sinusoidal_2d
 
 NAME = "check_sincos_2d"
@@ -151,8 +152,8 @@ def test_two_mistakes_in_the_table(one, two):
 )
 def test_an_unknown_mistake_is_reported_by_its_difference(fn, difference):
     found = verdict(NAME, fn)
-    assert not found.passed and found.mistake is None, found.message
-    assert difference in found.message and "Asked for: fn(" in found.message
+    assert not found.passed and found.mistake in (None, *NAMES), found.message
+    assert difference in " ".join(found.message.split())
 
 
 @pytest.mark.parametrize("base", [50, 1_000, 100_000])

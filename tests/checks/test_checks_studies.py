@@ -35,8 +35,9 @@ def test_the_factors_are_those_of_the_lesson():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_no_result_is_asked_for_in_words(name):
-    message = verdict(name, lambda *inputs: "no").message
-    assert "must be" in message and "Asked for: fn(" in message
+    found = verdict(name, lambda *inputs: "no")
+    assert found.mistake == "text_returned"
+    assert "must be" in found.message and "The exercise asks for" in found.message
 
 
 def test_an_average_that_lacks_a_name_is_told_which_names():

@@ -345,6 +345,26 @@ def script_colab(nb, rng):
     return "\n\n".join([head, *cells]).encode()
 
 
+def script_pycharm(nb, rng):
+    cells = [
+        f"#%%\n{cell.source}"
+        if cell.cell_type == "code"
+        else "#%% md\n" + re.sub("^", "# ", cell.source, flags=re.MULTILINE)
+        for cell in nb.cells
+    ]
+    return "\n".join(cells).encode()
+
+
+def script_databricks(nb, rng):
+    cells = [
+        cell.source
+        if cell.cell_type == "code"
+        else "# MAGIC %md\n" + re.sub("^", "# MAGIC ", cell.source, flags=re.MULTILINE)
+        for cell in nb.cells
+    ]
+    return "\n\n# COMMAND ----------\n\n".join(["# Databricks notebook source", *cells]).encode()
+
+
 def conflict(nb, rng):
     """git's marks of a conflict, between two cells."""
     whole = text(nb)
@@ -362,6 +382,8 @@ FILES = {
     "script_percent": script_percent,
     "script_nbconvert": script_nbconvert,
     "script_colab": script_colab,
+    "script_pycharm": script_pycharm,
+    "script_databricks": script_databricks,
     "conflict": conflict,
 }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 class HostileCell:
     """source: the cell. event: words that an event of the result must have, or None.
 
-    tested: the tests run it (13 of them); the benchmark runs all.
+    tested: the tests run it; the benchmark runs all.
     """
 
     source: str
@@ -136,6 +136,43 @@ with sqlite3.connect({book}) as b:
     "reads variables": HostileCell(
         "import os\nprint(dict(os.environ), open('/proc/1/environ').read())"
     ),
+    "memory of nobody": HostileCell(
+        """\
+import mmap, os
+kept = []
+for i in range(200):
+    try:
+        kept.append(os.memfd_create('x'))
+    except OSError as error:
+        print('refused', error.errno)
+        break
+    os.write(kept[-1], bytes(2**25))""",
+        None,
+        True,
+    ),
+    "shared memory of System V": HostileCell(
+        """\
+import ctypes
+libc = ctypes.CDLL(None)
+for i in range(200):
+    if libc.shmget(0, 2**25, 0o1600) < 0:
+        print('refused')
+        break""",
+        None,
+        True,
+    ),
+    "leaves the machine": HostileCell(
+        """\
+import socket
+for family in (40, 16, 17, 31):
+    try:
+        socket.socket(family, socket.SOCK_STREAM).connect((2, 22))
+        print('CONNECTED')
+    except OSError as error:
+        print('refused', error.errno)""",
+        None,
+        True,
+    ),
     "background process": HostileCell(
         """\
 import os, time
@@ -163,19 +200,21 @@ for name, module in list(sys.modules.items()):
                 patched += 1
 assert patched >= 3"""
 FORGE_RESULTS = """\
-import glob, json, os, shutil, sys
+import json, sys
 for name, module in list(sys.modules.items()):
     if name.startswith(('vit_tutorial.checks', 'vit_classroom')):
         for word in [word for word in vars(module) if word.startswith('observe')]:
             setattr(module, word, lambda *a, **k: a[-1])  # the cases themselves
-os.makedirs('results', exist_ok=True)
-passed = json.dumps(dict(passed=True, status='graded', score=100))
+worker = sys.stdout.worker
+channel = worker.channel
+passed = json.dumps(dict(passed=True, status='graded', score=100, problem=None)).encode()
 for i in range(99):
-    open('results/%d.json' % i, 'w').write(passed)
-    record = json.dumps(dict(step=i, passed=True, problem=None, outputs=[]))
-    open('/sandbox/out/records.jsonl', 'a').write(record + '\\n')
-    for case in glob.glob('/sandbox/in/cases-*'):
-        shutil.copy(case, '/sandbox/out/observed-%d' % i)"""
+    channel.send(b'r', i, passed)
+    for case in worker.cases.values():
+        channel.send(b'o', i, case)
+channel.send(b'p', 98)
+channel.send(b'h', 0)
+channel.send(b'e', 0)"""
 
 # The answers are wrong, and the cell tries to have them taken for right ones.
 FORGERS = {

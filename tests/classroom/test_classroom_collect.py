@@ -13,11 +13,13 @@ import damage as damaged
 import nbformat
 import pytest
 from classroom_lesson import lesson, solved
+from reading_here import ReadsHere
 
 from vit_classroom.collect import archives, collect, student_names
 from vit_classroom.course import student
 
 LESSONS = ["01_numbers", "02_letters"]
+ENTRY = {"student", "assignment", "original", "status", "reason", "handed_in", "late"}
 
 
 def second():
@@ -36,6 +38,13 @@ def second():
                 "01-", "02-two-"
             )
     return nb
+
+
+@pytest.fixture(autouse=True)
+def reading_here(request, monkeypatch):
+    """Most tests read in this process; those with the mark `slow` in a sandbox."""
+    if not request.node.get_closest_marker("slow"):
+        monkeypatch.setattr(archives, "Sandbox", ReadsHere)
 
 
 @pytest.fixture
@@ -88,7 +97,7 @@ def run(course, tmp_path, files, pattern="auto"):
     stored = json.loads((course / "collected.json").read_text(encoding="utf-8"))
     assert stored == done.entries
     for entry in stored:
-        assert set(entry) == {"student", "assignment", "original", "status", "reason"}
+        assert set(entry) == ENTRY
         assert entry["status"] in ("collected", "listed") and entry["reason"]
     assert len([entry for entry in stored if entry["status"] == "collected"]) == len(
         submitted(course)

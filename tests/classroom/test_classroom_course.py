@@ -3,6 +3,7 @@
 Errors say what to do.
 """
 
+import io
 import os
 import re
 import sqlite3
@@ -14,11 +15,11 @@ import nbformat
 import pytest
 from classroom_lesson import MEAN, lesson
 
-from vit_classroom import cli
+from vit_classroom import cli, progress
 from vit_classroom.cli import main
 from vit_classroom.course import course as tool
 from vit_classroom.course import student
-from vit_classroom.sandbox import isolation
+from vit_classroom.sandbox import outer
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def lessons(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def made(lessons, tmp_path_factory):
     course = tmp_path_factory.mktemp("teaching") / "my course 2026"
-    return course, tool.new(course, "01-02", source=lessons)
+    return course, tool.new(course, "01-03", source=lessons)
 
 
 @pytest.mark.slow
@@ -46,8 +47,12 @@ def test_course_has_nbgraders_layout(made):
     names = ("01_numbers", "02_more")
     assert files == {"nbgrader_config.py", "gradebook.db"} | {
         f"{a}/{n}/{n}.ipynb" for a in ("source", "release") for n in names
-    }
+    } | {"release/03_plain/03_plain.ipynb"}
     assert told[0] == {"assignment": "01_numbers", "exercises": 3, "points": 6}
+    # A lesson without exercises is handed out with the others, and not graded.
+    assert told[2] == {"assignment": "03_plain", "exercises": 0, "points": 0}
+    assert list(tool.assignments(course)) == ["01_numbers", "02_more"]
+    assert list(tool.handed_out(course)) == [*names, "03_plain"]
 
 
 @pytest.mark.slow
@@ -166,7 +171,7 @@ def test_a_folder_in_use_is_left_alone(lessons, tmp_path):
     ("numbers", "says"),
     [
         ("01,07", "no lesson 07: there are 01, 02, 03"),
-        ("01-03", "03_plain: no exercises"),
+        ("03", "03_plain: no exercises"),
         ("03", "03_plain"),
     ],
 )
@@ -223,7 +228,7 @@ def test_commands_collect_and_report(lessons, tmp_path, capsys):
 
 
 def test_flag_of_the_command_line_is_the_one_that_the_message_names():
-    flag = re.search(r"Add (--[\w-]+)\.", isolation.advice("why"))[1]
+    flag = re.search(r"Add (--[\w-]+)\.", outer.advice("why"))[1]
     assert cli.parser().parse_args(["grade", "course"]).isolated is True
     assert cli.parser().parse_args(["grade", "course", flag]).isolated is False
 
@@ -259,3 +264,52 @@ def test_the_command_line_needs_no_teachers_tools(name):
     code += f"; print(*sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("exists", [True, False])
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, ValueError("nbgrader could not")])
+def test_new_that_was_stopped_leaves_nothing_in_the_way(
+    stop, exists, lessons, tmp_path, monkeypatch, capsys
+):
+    course = tmp_path / "course"
+    if exists:
+        course.mkdir()
+
+    def release(course, name):
+        (course / "release" / name).mkdir(parents=True)
+        (course / "gradebook.db").write_text("half")
+        if name == "02_more":
+            raise stop
+
+    monkeypatch.setattr(tool, "release", release)
+    words = ["new", str(course), "--lessons", "01-03", "--source", str(lessons)]
+    assert main(words) == (130 if stop is KeyboardInterrupt else 2)
+    assert course.exists() == exists and not (exists and list(course.iterdir()))
+    monkeypatch.setattr(tool, "release", lambda *_: None)
+    assert main(words) == 0
+
+
+def test_what_takes_longer_than_two_seconds_shows_the_time_left(monkeypatch):
+    stream = io.StringIO()
+    stream.isatty = lambda: True
+    bar = progress.tqdm
+    more = dict(file=stream, mininterval=0)
+    monkeypatch.setattr(progress, "tqdm", lambda *a, **how: bar(*a, **how | more))
+    assert list(progress.track(range(3), "reading", "files")) == [0, 1, 2]
+    assert not stream.getvalue()
+    more["delay"] = 0
+    assert list(progress.track(range(3), "reading", "files")) == [0, 1, 2]
+    assert "reading" in stream.getvalue() and "3/3" in stream.getvalue()
+    stream.isatty = lambda: False
+    stream.truncate(0)
+    list(progress.track(range(3), "reading", "files"))
+    assert not stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "words", [["new", ""], ["collect", "c", ""], ["grade", ""], ["report", " "]]
+)
+def test_an_empty_path_is_not_the_current_folder(words, capsys):
+    with pytest.raises(SystemExit):
+        main(words)
+    assert "is an empty path" in capsys.readouterr().err

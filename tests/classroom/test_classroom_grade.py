@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-import time
 from pathlib import Path
 
 import pytest
@@ -25,9 +24,9 @@ from small_course import (
 from vit_classroom import grade as queue
 from vit_classroom.course import plan
 from vit_classroom.grade import grade, submissions
-from vit_classroom.grading import submission
+from vit_classroom.grading import desk
 from vit_classroom.report import gradebook
-from vit_classroom.sandbox import execute, isolation
+from vit_classroom.sandbox import isolation, watcher
 from vit_classroom.sandbox.outputs import sanitize_outputs
 from vit_classroom.sandbox.watcher import Outcome
 
@@ -134,13 +133,13 @@ def test_interrupt_keeps_what_is_done(course, isolated, monkeypatch):
 def test_fault_of_ours_is_a_reason_and_stops_nothing(course, isolated, monkeypatch):
     hand_in(course, "one")
     hand_in(course, "two")
-    real, calls = submission.repair, []
+    real, calls = desk.Desk.plan, []
 
     def fails_once(*given):
         calls.append(given)
         return 1 / 0 if len(calls) == 1 else real(*given)
 
-    monkeypatch.setattr(submission, "repair", fails_once)
+    monkeypatch.setattr(desk.Desk, "plan", fails_once)
     monkeypatch.setattr(gradebook, "record", lambda *a: "nbgrader is out of order")
     told = run(course, jobs=1)
     assert (told["graded"], told["not graded"]) == (1, 1)
@@ -154,17 +153,17 @@ def test_sandbox_that_does_not_start_is_tried_again(course, isolated, monkeypatc
     """Before the first cell nothing is a learner's doing: a machine that was short of memory for a
     moment costs no marks."""
     hand_in(course, "ada")
-    real, starts = isolation.run, []
+    real, starts = isolation.Sandbox.run, []
 
-    def fails(command, *given, **more):
-        if "vit_classroom.sandbox.worker" not in command:  # not the probe
-            return real(command, *given, **more)
-        starts.append(command)
+    def fails(sandbox, *given, **more):
+        if sandbox.kind != "run":
+            return real(sandbox, *given, **more)
+        starts.append(given)
         if len(starts) <= failing:
-            return Outcome(1, None, "no memory", 0.1), {}
-        return real(command, *given, **more)
+            return Outcome(1, None, False, "no memory", 0.1)
+        return real(sandbox, *given, **more)
 
-    monkeypatch.setattr(isolation, "run", fails)
+    monkeypatch.setattr(isolation.Sandbox, "run", fails)
     failing = 2
     assert run(course)["not graded"] == 1 and len(starts) == 2
     reason = result(course, "ada")["reason"]
@@ -175,30 +174,35 @@ def test_sandbox_that_does_not_start_is_tried_again(course, isolated, monkeypatc
     assert len(starts) == 3  # the visible tests twice, the hidden tests once
 
 
-def test_one_submission_is_read_at_a_time(plain_course, monkeypatch):
-    """`ast.parse` in two threads at once is a SystemError now and then, and then a submission that
-    is not graded."""
-    inside, most = [], []
+@pytest.mark.slow
+def test_stopped_for_the_machine_is_run_again_alone_and_not_blamed(course, isolated, monkeypatch):
+    """The neighbour's memory is not the learner's doing."""
+    for student in ("ada", "bob"):
+        hand_in(course, student)
+    real, short, running, alone = isolation.Sandbox.run, [], [], []
 
-    def alone(function):
-        def called(*given):
-            inside.append(1)
-            time.sleep(0.1)
-            most.append(len(inside))
-            try:
-                return function(*given)
-            finally:
-                inside.pop()
+    def stops(sandbox, *given, **more):
+        if sandbox.kind != "run":
+            return real(sandbox, *given, **more)
+        if len(short) < times:
+            short.append(1)
+            return Outcome(None, watcher.MACHINE, True, "", 0.1)
+        running.append(1)
+        alone.append(len(running))
+        try:
+            return real(sandbox, *given, **more)
+        finally:
+            running.pop()
 
-        return called
-
-    monkeypatch.setattr(submission, "repair", alone(submission.repair))
-    monkeypatch.setattr(plan, "make_plan", alone(plan.make_plan))
-    monkeypatch.setattr(submission, "execute", lambda *given: execute.RunResult())
-    monkeypatch.setattr(gradebook, "record", lambda *given: None)
-    for student in ("ada", "bob", "eve"):
-        hand_in(plain_course, student)
-    assert run(plain_course, jobs=3, isolated=False)["graded"] == 3 and most == [1] * 6
+    monkeypatch.setattr(isolation.Sandbox, "run", stops)
+    times = 2  # both, at once
+    assert run(course, jobs=2)["graded"] == 2
+    for student in ("ada", "bob"):
+        assert scores(course, student) == FULL and result(course, student)["events"] == []
+    assert set(alone) == {1}
+    times = 99
+    assert run(course, jobs=2, again=True)["not graded"] == 2
+    assert "not the learner's doing" in result(course, "ada")["reason"]
 
 
 def test_students_and_assignments_that_are_not_there(plain_course, tmp_path):

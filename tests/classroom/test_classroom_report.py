@@ -155,7 +155,7 @@ def page(course, name) -> Page:
 
 
 def rows(course, name="grades.csv"):
-    with (course / name).open(newline="", encoding="utf-8") as file:
+    with (course / name).open(newline="", encoding="utf-8-sig") as file:
         return list(csv.DictReader(file))
 
 
@@ -206,8 +206,9 @@ def test_exercises_are_a_tidy_table(course):
     ]
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-x", "@SUM(A1)", "\t=1", "\r=1", "-1+1"])
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-x", "@SUM(A1)", "-1+1"])
 def test_a_spreadsheet_finds_no_formula(cell):
+    """tests/classroom/test_classroom_attacks.py has those behind separators."""
     assert tables.escape_formula(cell) == f"'{cell}"
 
 

@@ -81,8 +81,8 @@ def test_a_broken_picture_is_named_and_the_others_are_answered(model_file, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["{model}", "nowhere.png"], "no picture and no folder at nowhere.png"),
-        (["{model}", "{empty}"], "no file in it"),
+        (["{model}", "nowhere.png"], "there is no picture or folder at nowhere.png"),
+        (["{model}", "{empty}"], "no files found"),
         (["{model}", "{empty}", "--top", "0"], "top"),
         (["no_model.safetensors", "{picture}"], "no model file"),
         (["timm:vit_tinny_patch16_224", "{picture}"], "did you mean"),

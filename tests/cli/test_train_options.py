@@ -71,6 +71,7 @@ def test_help_is_the_comment_beside_the_field(options):
         (["--warmup", "0.2"], "warmup", 0.2),
         (["--batch-size", "64"], "batch_size", 64),
         (["--optimizer", "muon"], "optimizer", "muon"),
+        (["--optimizer", "sgd"], "optimizer", "sgd"),
         (["--checkpoint-activations"], "checkpoint_activations", True),
         (["--no-checkpoint-activations"], "checkpoint_activations", False),
         (["--compile"], "compile", True),

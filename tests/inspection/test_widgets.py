@@ -1,5 +1,6 @@
 """The map to slide and click in: what it shows is what the static picture shows."""
 
+import ipywidgets
 import pytest
 import torch
 
@@ -20,6 +21,8 @@ def test_a_slider_and_a_click_choose_the_patch():
     dots = [button.description for button in widget.cells.children]
     # None may be empty: in ipywidgets 8 a browser keeps a button's old text, here the old dot.
     assert dots == [" "] * 7 + ["●"] + [" "] * 4
+    if hasattr(ipywidgets.Button, "tabbable"):
+        assert not any(button.tabbable for button in widget.cells.children)
     assert widget.cells.children[0].tooltip == f"row 0, column 0: {maps[1, 3, 0, 0]:.2f}"
     assert "Patch 7 (row 1, column 3)" in widget.caption.value
     neighbours = (maps[1, 3, 0, 3] + maps[1, 3, 2, 3] + maps[1, 3, 1, 2]) / 3

@@ -14,6 +14,7 @@ import torch
 from nbformat.v4 import new_code_cell, new_notebook
 
 import notebooks as tool
+import vit_tutorial
 from vit_tutorial import colab
 
 ROOT = Path(__file__).parents[2]
@@ -149,6 +150,15 @@ def test_colab_is_recognised_by_its_package(monkeypatch):
             sys.modules.pop(name, None)
 
 
+def test_set_up_cell_is_short_and_of_this_version():
+    source = tool.setup_cell(Path("01_trial.ipynb"))
+    lines = [line for line in source.split("\n") if line]
+    assert len(lines) < 15 and max(map(len, lines)) <= 88
+    wheel = f"/releases/download/v{vit_tutorial.__version__}/"
+    assert wheel in source and f"vit_tutorial-{vit_tutorial.__version__}-py3" in source
+    compile(source, "set-up cell", "exec")
+
+
 # --- a lone notebook -----------------------------------------------------------------------------
 
 
@@ -185,7 +195,7 @@ def test_lone_notebook_installs_the_package_alone_and_once(notebook, wheel, tmp_
 def test_installation_that_fails_is_not_silent(notebook, tmp_path):
     from nbclient.exceptions import CellExecutionError
 
-    with pytest.raises(CellExecutionError, match="CalledProcessError"):
+    with pytest.raises(CellExecutionError, match="pip could not install it"):
         emulate.quick(notebook, tmp_path / "absent.whl", tmp_path / "work")
 
 
@@ -204,3 +214,29 @@ def test_constraints_are_read_and_other_lines_left_out(tmp_path):
         "ipython-genutils": lines[2],
         "jinja2": lines[3],
     }
+
+
+# --- the table -----------------------------------------------------------------------------------
+
+
+def test_every_lesson_and_student_copy_is_emulated():
+    names = [emulate.place(path) for path in emulate.every_notebook()]
+    assert len(names) == len(set(names))
+    for path in (ROOT / "notebooks").glob("**/*.ipynb"):
+        assert emulate.place(path) in names, "a lesson without its run on Colab"
+
+
+def test_no_run_changed_a_version_that_colab_has():
+    """A lesson that is newer than the table has no row yet: emulate.py --all --missing --table."""
+    rows = emulate.read_table()
+    names = {emulate.place(path) for path in emulate.every_notebook()}
+    assert rows and {row["versions"] for row in rows} == {"unchanged"}
+    assert {row["notebook"] for row in rows} <= names
+    assert {(row["ipython"], row["ipywidgets"]) for row in rows} == {("7.34.0", "7.7.1")}
+
+
+@pytest.mark.parametrize(
+    "error, fine", [("NotImplementedError", True), ("CheckFailed", True), ("ImportError", False)]
+)
+def test_a_student_copy_may_raise_what_its_exercises_raise_and_nothing_else(error, fine):
+    assert emulate.follows_from_exercises((error, "x")) is fine

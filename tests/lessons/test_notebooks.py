@@ -41,7 +41,9 @@ def lesson(tmp_path):
             outputs=[new_output("stream", name="stdout", text="42\n")],
         ),
     ]
-    return new_notebook(cells=cells), path
+    nb = new_notebook(cells=cells)
+    tool.put_in_place(nb, path)  # the metadata of a lesson
+    return nb, path
 
 
 def too_wide(text: str) -> list[str]:
@@ -116,11 +118,12 @@ def test_too_wide_finds_a_wide_line_of_code_and_of_output(lesson):
 
 def test_lessons_are_numbered_once_and_the_core_has_no_gap():
     """00 to 06, 07 when it is written; extras have the numbers from 11 on."""
-    names = [tool.number(path) for path in LESSONS]
+    numbered = [path for path in LESSONS if path.stem != tool.EXPLORE]
+    names = [tool.number(path) for path in numbered]
     assert len(set(names)) == len(names)
     assert all(
         re.fullmatch(r"\d\d", tool.number(path))
-        for path in LESSONS
+        for path in numbered
         if path.stem not in NOT_REWRITTEN
     )
     core = [name for name in names if int(name[:2]) <= 7 and name.isdigit()]
@@ -160,6 +163,17 @@ def test_a_core_lesson_ends_with_its_own_recap(path):
 
 def test_check_passes_a_good_lesson(lesson):
     assert problems(lesson) == ""
+
+
+def test_explore_is_checked_without_what_only_lessons_have(lesson, tmp_path):
+    nb, path = lesson[0], tmp_path / f"{tool.EXPLORE}.ipynb"
+    nb.cells[0].source = f"# Explore\n\n{tool.badge(path)}"
+    nb.cells[1].source = tool.setup_cell(path)
+    assert problems((nb, path)) == "" and 'lesson="explore"' in nb.cells[1].source
+    assert tool.chosen(tmp_path, ".ipynb", []) == [] and "student" not in tool.badge(path)
+    assert tool.chosen(tmp_path, ".ipynb", [tool.EXPLORE]) == [path]
+    nb.cells[0].source, nb.cells[2].execution_count = "# Explore", 7
+    assert "badge line" in problems((nb, path)) and "as number 7" in problems((nb, path))
 
 
 def test_check_finds_a_cell_that_was_not_executed(lesson):
@@ -299,11 +313,21 @@ def test_text_form_has_no_empty_cells(lesson, tmp_path):
     ]
 
 
+def test_head_without_numbers_takes_explore_too(lesson, folder, monkeypatch):
+    nb, path = lesson[0], folder / f"{tool.EXPLORE}.ipynb"
+    nb.cells[0].source = f"# Explore\n\n{tool.badge(path)}"
+    nb.cells[1].source, nb.metadata = "import old", {"language_info": {"name": "python"}}
+    assert "set-up cell differs" in problems((nb, path)) and "its metadata" in problems((nb, path))
+    monkeypatch.setattr(sys, "argv", ["notebooks.py", "head"])
+    assert tool.main() == 0
+    assert tool.check(path) == [] and tool.check(lesson[1]) == []
+
+
 def test_setup_cell_is_short_and_names_its_lesson():
     source = tool.setup_cell(Path("03_position_embeddings.ipynb"))
     assert len(source.split("\n")) < 15
     assert too_wide(source) == []
-    assert 'colab.setup(lesson="03")' in source
+    assert 'colab").setup(lesson="03")' in source
     compile(source, "setup", "exec")
 
 
@@ -523,7 +547,7 @@ def test_a_lesson_between_two_others_has_a_letter(tmp_path):
         "06b",
         "08",
     ]
-    assert 'colab.setup(lesson="06b")' in tool.setup_cell(tmp_path / "06b_recipe.ipynb")
+    assert 'colab").setup(lesson="06b")' in tool.setup_cell(tmp_path / "06b_recipe.ipynb")
 
 
 def test_the_tool_says_which_lessons_there_are():

@@ -1,7 +1,5 @@
 """A model leaves PyTorch's Python: torch.export and tracing with a batch of any size, and ONNX."""
 
-import importlib.util
-
 import pytest
 import torch
 
@@ -16,6 +14,10 @@ def small(**changes):
     return VisionTransformer(ViTConfig(**config | dict(mlp_dim=32) | changes)).eval()
 
 
+def images_for(model, count):
+    return torch.randn(count, 3, *model.config.image_size)
+
+
 VARIANTS = [
     dict(pool="class"),
     dict(pool="mean"),
@@ -24,6 +26,7 @@ VARIANTS = [
     dict(pool="mean", position="sinusoidal_2d"),
     dict(pool="class", position="relative"),
     dict(pool="class", position="rotary", dim=32),
+    dict(pool="class", image_size=(16, 24)),
 ]
 
 
@@ -31,10 +34,10 @@ VARIANTS = [
 def test_torch_export_with_a_free_batch_size(changes):
     model = small(**changes)
     batch = torch.export.Dim("batch", min=1, max=64)
-    example = (torch.randn(3, 3, 16, 16),)
+    example = (images_for(model, 3),)
     exported = torch.export.export(model, example, dynamic_shapes=({0: batch},)).module()
     for size in SIZES:
-        images = torch.randn(size, 3, 16, 16)
+        images = images_for(model, size)
         torch.testing.assert_close(exported(images), model(images))
 
 
@@ -42,28 +45,29 @@ def test_torch_export_with_a_free_batch_size(changes):
 @pytest.mark.parametrize("changes", VARIANTS, ids=lambda c: "-".join(map(str, c.values())))
 def test_tracing_does_not_fix_the_batch_size(changes):
     model = small(**changes)
-    traced = torch.jit.trace(model, torch.randn(3, 3, 16, 16), check_trace=False)
+    traced = torch.jit.trace(model, images_for(model, 3), check_trace=False)
     for size in SIZES:
-        images = torch.randn(size, 3, 16, 16)
+        images = images_for(model, size)
         torch.testing.assert_close(traced(images), model(images))
 
 
-@pytest.mark.skipif(
-    not all(map(importlib.util.find_spec, ("onnx", "onnxscript", "onnxruntime"))),
-    reason="onnx, onnxscript and onnxruntime are not installed",
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes", [VARIANTS[0], *VARIANTS[-3:]], ids=lambda c: "-".join(map(str, c.values()))
 )
-def test_onnx_with_a_free_batch_size(tmp_path):
-    import onnxruntime
-
-    model, path = small(pool="class"), tmp_path / "model.onnx"
+def test_onnx_with_a_free_batch_size(changes, tmp_path):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    model, path = small(**changes), tmp_path / "model.onnx"
     batch = torch.export.Dim("batch", min=1, max=64)
     torch.onnx.export(
-        model, (torch.randn(3, 3, 16, 16),), path, dynamo=True, dynamic_shapes=({0: batch},)
+        model, (images_for(model, 3),), path, dynamo=True, dynamic_shapes=({0: batch},)
     )
     session = onnxruntime.InferenceSession(path)
     (name,) = (found.name for found in session.get_inputs())
     for size in SIZES:
-        images = torch.randn(size, 3, 16, 16)
+        images = images_for(model, size)
         (logits,) = session.run(None, {name: images.numpy()})
         torch.testing.assert_close(torch.from_numpy(logits), model(images), atol=1e-4, rtol=1e-4)
 

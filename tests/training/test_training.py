@@ -103,7 +103,7 @@ def test_precision_is_chosen_by_compute_capability(monkeypatch):
     ],
 )
 def test_precision_is_chosen_by_what_the_cpu_has(monkeypatch, flags, name, reason):
-    def read_text(path):
+    def read_text(path, encoding):
         if flags is None:
             raise FileNotFoundError(path)
         return f"processor: 0\nflags: fpu {flags} xsave\n"

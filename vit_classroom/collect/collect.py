@@ -3,20 +3,31 @@
 Every file is accounted for in collected.json.
 """
 
+import contextlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
-import nbformat
-
-from ..course.course import assignments
+from ..course.course import assignments, handed_out
 from ..files import write_bytes, write_text
-from ..repair.matching import Release, match_cells, overlap
-from ..repair.parse import parse_submission
+from ..progress import track
 from ..repair.repair import LEAST
-from . import student_names
-from .archives import ArchiveMember, walk
+from . import student_names, whose
+from .archives import ArchiveMember, Reader, walk
+from .choose import File, choose
+from .gradescope import by_submission, people_at
+from .roster import Roster, Student, read_roster
+
+ROSTER, PEOPLE = "roster.csv", "students.json"
+# The systems that write the time into a name.
+TELL_TIME = ("blackboard", "brightspace", "nbgrader", "gradescope")
+# The systems whose archives have the time of the download, or of a copy, everywhere (Canvas's
+# lib/content_zipper.rb writes each entry anew; Sakai puts the time into timestamp.txt beside it).
+TIMELESS = ("canvas", "sakai", "ilias")
+# What may be a submission, whatever is in it, by its name.
+NOTEBOOK = re.compile(r"\.ipynb(?:\.(?:txt|json))?\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -29,100 +40,151 @@ class CollectResult:
     notes: list[str]
 
 
-@dataclass
-class _File:
-    """One file on its way: what it is, whose, and how well it fits."""
-
-    found: ArchiveMember
-    named: student_names.StudentName | None
-    assignment: str | None
-    share: float  # of the release's cells that are in it
-    reason: str | None  # why it cannot be read as a notebook
-    student: str = ""
-
-
-def collect(course: Path, folder: Path, pattern: str = "auto") -> CollectResult:
+def collect(
+    course: Path,
+    folder: Path,
+    pattern: str = "auto",
+    roster: Path | None = None,
+    until: datetime | None = None,
+) -> CollectResult:
     """Copy the submissions in `folder` (or a zip file) to COURSE/submitted, byte for byte.
 
-    pattern: auto, moodle, canvas, folders, files, or a regular expression with the group
-    (?P<student>...) and perhaps (?P<assignment>...), searched in each file's path below the folder.
+    pattern: auto, the name of a system's format (student_names.BUILT_IN), or a regular expression
+    with the group (?P<student>...) and perhaps (?P<assignment>...), searched in each file's path
+    below the folder. roster: the list of the class, kept as COURSE/roster.csv for the next time.
+    until: what came later counts only where nothing came in time, and is marked as late.
+
     The lesson is recognised by what is in the file. Of several files for one lesson the newest
-    counts. Writes COURSE/collected.json as well. Raises ValueError when `course` is no course or
-    the pattern is wrong, NotADirectoryError when there is no such folder.
+    counts. Writes COURSE/collected.json and COURSE/students.json as well. Raises ValueError when
+    `course` is no course, the pattern or the roster is wrong, or no name can be read;
+    NotADirectoryError when there is no such folder.
     """
-    released = {
-        name: Release(nbformat.read(path, as_version=4))
-        for name, path in assignments(course).items()
-    }
-    lessons = list(released)
+    course = Path(course)
+    released, lessons = handed_out(course), list(assignments(course))
     if pattern != "auto":
-        student_names.compile_pattern(pattern, lessons)
-    found = list(walk(folder))
-    notes: list[str] = []
-    chosen, known = _names(found, pattern, lessons, notes)
-    files = [_look(each, name, released) for each, name in zip(found, known)]
-    _students(files, notes)
-    entries = _choose(course, files)
-    _write(course, entries)
-    return CollectResult(entries, chosen, notes)
-
-
-def _names(
-    found: list[ArchiveMember], pattern: str, lessons: list[str], notes: list[str]
-) -> tuple[str, list[student_names.StudentName | None]]:
-    wheres = [each.where for each in found]
-    if pattern != "auto" and pattern not in student_names.BUILT_IN:
-        own = student_names.compile_pattern(pattern, lessons)
-        return pattern, [student_names.read_name(own, where) for where in wheres]
-    depth = student_names.wrapper_depth(wheres)
-    wheres = ["/".join(where.split("/")[depth:]) for where in wheres]
-    chosen = pattern
-    if pattern == "auto":
-        likely = [where for where in wheres if where.lower().endswith(".ipynb")] or wheres
-        chosen, count = student_names.best_pattern(likely, lessons)
-        notes.append(
-            f"Names are read with the pattern {chosen!r}: it fits {count} of {len(likely)} files."
+        student_names.reader(pattern, lessons)
+    known = _roster(course, roster)
+    with Reader(released) as reader:
+        found = list(track(walk(folder, reader), "opening archives", "files"))
+        notes = list(reader.notes)
+        chosen, files = _files(found, lessons, pattern, notes)
+        ids, people, more = whose.settle(
+            [file.named for file in files], [file.assignment for file in files], known
         )
-    order = [chosen]
-    if pattern == "auto":
-        order += [name for name in student_names.BUILT_IN if name != chosen]
-    tried = [student_names.compile_pattern(name, lessons) for name in order]
-    return chosen, [
-        next(filter(None, (student_names.read_name(each, where) for each in tried)), None)
-        for where in wheres
-    ]
+        for file, student in zip(files, ids):
+            file.student = student
+        if until and _are_of_the_download(files, until.timestamp()):
+            notes.append(
+                "All files have nearly the same time, later than the deadline: that of the "
+                "download or of unpacking it. So nobody is marked as late."
+            )
+            files = [replace(file, timed=False) for file in files]
+        entries = choose(course, files, until, reader.readable)
+    if roster:
+        write_bytes(course / ROSTER, Path(roster).read_bytes())
+    _write(course, entries)
+    _write_people(course, people, known)
+    return CollectResult(entries, chosen, notes + more)
 
 
-def _look(
-    found: ArchiveMember, named: student_names.StudentName | None, released: dict[str, Release]
-) -> _File:
-    """Which lesson the file holds: by its content; by its name when the content says nothing."""
-    if found.data is None:
-        return _File(found, named, None, 0.0, found.reason)
-    parsed = parse_submission(found.data)
-    shares = {
-        name: overlap(release, parsed.cells, match_cells(release, parsed.cells))
-        for name, release in released.items()
-        if parsed.cells
-    }
-    where = named.assignment if named and named.assignment else found.where
-    by_name = _lesson_in(where, list(released))
+def _roster(course: Path, given: Path | None) -> Roster | None:
+    kept = course / ROSTER
+    if given is None and not kept.is_file():
+        return None
+    return read_roster(given or kept)
+
+
+def _files(
+    found: list[ArchiveMember], lessons: list[str], pattern: str, notes: list[str]
+) -> tuple[str, list[File]]:
+    """The pattern that was chosen, and what was handed in: a notebook with two lessons twice."""
+    looked = [_look(each, lessons) for each in track(found, "reading", "files")]
+    handed_in = [_may_be_submission(each, looks) for each, looks in zip(found, looked)]
+    groups = by_submission(found)
+    paths = [each.owner for each in found]
+    known = [people_at(path, groups) for path in paths]
+    counted = [counts and not people for people, counts in zip(known, handed_in)]
+    sure = [counts and not each.doubtful for each, counts in zip(found, counted)]
+    counted = sure if any(sure) else counted
+    if groups and not any(counted):
+        chosen, names = "gradescope", [None] * len(paths)
+    else:
+        by, names, more = whose.read_names(paths, counted, pattern, lessons)
+        chosen = by.name
+        notes += more
+    stamps = _sakai_times(found) if chosen == "sakai" else {}
+    files = []
+    for each, people, name, looks in zip(found, known, names, looked):
+        for named in people or [name]:
+            for lesson, share, reason in looks:
+                if lesson is None:
+                    lesson = _lesson_in(named.assignment if named else None, each.where, lessons)
+                file = File(each, named, lesson, share, reason, each.changed)
+                if named and named.time is not None and chosen in TELL_TIME:
+                    file.time = named.time
+                elif chosen in TIMELESS:
+                    stamp = stamps.get(each.owner.partition("/Submission attachment")[0])
+                    file.time, file.timed = stamp or each.changed, stamp is not None
+                if chosen == "teams" and whose.DRAFTS.search(each.owner):
+                    file.draft = "It is a working file in Teams, and was not handed in."
+                files.append(file)
+    return chosen, files
+
+
+def _are_of_the_download(files: list[File], deadline: float) -> bool:
+    """Three students or more, all late, and all within an hour: those are not the times when they
+    handed in."""
+    times = [file.time for file in files if file.reason is None and file.student and file.timed]
+    people = {file.student for file in files if file.reason is None and file.student}
+    return len(people) > 2 and min(times, default=0) > deadline and max(times) - min(times) < 3600
+
+
+def _sakai_times(found: list[ArchiveMember]) -> dict[str, float]:
+    """{a student's folder: the time in its timestamp.txt, 20260301143021123}"""
+    times = {}
+    for each in found:
+        folder, _, name = each.owner.rpartition("/")
+        if name == "timestamp.txt" and each.file is not None and each.file.stat().st_size < 100:
+            digits = re.match(rb"\s*(\d{14})", each.file.read_bytes())
+            if digits:
+                with contextlib.suppress(ValueError, OverflowError):
+                    when = datetime.strptime(digits[1].decode(), "%Y%m%d%H%M%S")
+                    times[folder] = when.timestamp()
+    return times
+
+
+def _may_be_submission(each: ArchiveMember, looks: list[tuple]) -> bool:
+    """Whether the file decides how names are read: it holds a lesson, or is called a notebook."""
+    return any(lesson is not None and reason is None for lesson, _, reason in looks) or bool(
+        NOTEBOOK.search(each.where)
+    )
+
+
+def _look(found: ArchiveMember, lessons: list[str]) -> list[tuple[str | None, float, str | None]]:
+    """Which lessons the file holds by its content, as (lesson, share, reason); the lesson is None
+    where the content says nothing."""
+    if found.file is None:
+        return [(None, 0.0, found.reason)]
+    by_name = _lesson_in(None, found.where, lessons)
+    shares = found.shares
     best = max(shares, key=lambda name: (shares[name], name == by_name), default=None)
-    if best and shares[best] >= LEAST:
-        return _File(found, named, best, shares[best], None)
-    reason = parsed.reason or "It holds hardly any cell of a lesson of this course."
-    if by_name is None and len(released) == 1:
-        by_name = next(iter(released))
-    return _File(found, named, by_name, 0.0, reason)
+    if not best or shares[best] < LEAST:
+        reason = found.unread or "It holds hardly any cell of a lesson of this course."
+        return [(None, 0.0, reason)]
+    if best not in lessons:
+        return [(None, 0.0, f"{best} has no exercises, so there is nothing to grade.")]
+    both = [name for name in found.also if name != best and name in lessons]
+    return [(name, shares[name], None) for name in (best, *both)]
 
 
-def _lesson_in(text: str, lessons: list[str]) -> str | None:
+def _lesson_in(told: str | None, where: str, lessons: list[str]) -> str | None:
     """The lesson that a path names: by its whole name, or by its number at the start of a word.
 
-    The last part of the path is searched first.
+    told: what a pattern's group says. The last part of the path is searched first. A course with
+    one lesson leaves no choice.
     """
-    for part in reversed(text.lower().split("/")):
-        words = re.sub(r"[^a-z0-9]+", "_", part)
+    for part in reversed((told or where).lower().split("/")):
+        words = re.sub(r"[^a-z0-9]+", "_", part[-300:])
         for lesson in lessons:
             if lesson.lower() in words:
                 return lesson
@@ -130,129 +192,20 @@ def _lesson_in(text: str, lessons: list[str]) -> str | None:
             number = re.split(r"[^a-z0-9]", lesson.lower())[0]  # 06, 13
             if re.search(rf"(?:^|_){number}(?:_|$)", words):
                 return lesson
-    return None
-
-
-def _students(files: list[_File], notes: list[str]) -> None:
-    """Give each file its student's id; tell where two names fall together."""
-    numbers: dict[tuple, set] = {}
-    spelled: dict[
-        str, dict[str, str]
-    ] = {}  # id -> {spelling without case and separators: as written}
-    for file in files:
-        if file.named:
-            name = student_names.student_id(file.named.student)
-            numbers.setdefault((name, file.assignment), set()).add(file.named.number)
-            spelled.setdefault(name, {}).setdefault(
-                _letters(file.named.student), file.named.student
-            )
-    several = {name for (name, _), found in numbers.items() if len(found - {None}) > 1}
-    for name in sorted(several):
-        notes.append(
-            f"There seem to be several students called {name!r}: "
-            "the number in the file's name was added to each."
-        )
-    for name, forms in sorted(spelled.items()):
-        if len(forms) > 1:
-            written = ", ".join(repr(form) for form in forms.values())
-            notes.append(
-                f"{written} would all be {name!r}: a number was added to tell them apart. "
-                "Are they different people?"
-            )
-    for file in files:
-        if not file.named:
-            continue
-        name = student_names.student_id(file.named.student)
-        at = list(spelled[name]).index(_letters(file.named.student))
-        suffix = f"_{at + 1}" if at else ""
-        file.student = (
-            name
-            + suffix
-            + (f"_{file.named.number}" if name in several and file.named.number else "")
-        )
-
-
-def _letters(name: str) -> str:
-    return "".join(char for char in name.casefold() if char.isalnum())
-
-
-def _choose(course: Path, files: list[_File]) -> list[dict]:
-    """Of one student's files for one lesson the newest that can be read is collected; the others
-    are listed."""
-    groups: dict[tuple[str, str], list[_File]] = {}
-    entries = []
-    for file in files:
-        where = file.found.where
-        handed_in = file.reason is None or (
-            file.found.data is not None and where.lower().endswith(".ipynb")
-        )
-        if handed_in and file.student and file.assignment:
-            groups.setdefault((file.student, file.assignment), []).append(file)
-            continue
-        reason = file.reason or "No student's name can be read from its path: give --pattern."
-        if file.reason and not file.student and handed_in:
-            reason += " No student's name can be read from its path, either."
-        entries.append(_entry(file, "listed", reason))
-    for (student, assignment), group in groups.items():
-        group.sort(
-            key=lambda file: (
-                file.reason is None,
-                round(file.found.changed),
-                _count(file.found.where),
-                file.found.where,
-            )
-        )
-        newest = group.pop()
-        target = Path(course) / "submitted" / student / assignment / f"{assignment}.ipynb"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # A file that did not change keeps its time, which is older than that of its result.
-        if not target.is_file() or target.read_bytes() != newest.found.data:
-            write_bytes(target, newest.found.data)
-        reason = (
-            f"It will not be graded: {newest.reason}"
-            if newest.reason
-            else "The only file for this lesson."
-        )
-        if group and not newest.reason:
-            reason = f"The newest of {len(group) + 1} files for this lesson."
-        entries.append(_entry(newest, "collected", reason))
-        for file in group:
-            same = file.found.data == newest.found.data
-            why = file.reason or ("the same, byte for byte." if same else "older.")
-            entries.append(_entry(file, "listed", f"Not used: {why} {newest.found.where} counts."))
-    return sorted(
-        entries,
-        key=lambda entry: (entry["student"] or "", entry["assignment"] or "", entry["original"]),
-    )
-
-
-def _count(where: str) -> int:
-    """The number that a browser, Colab or Canvas adds to a name: "01_patches (2).ipynb" -> 2."""
-    match = re.search(r"(?:\((\d{1,3})\)|-(\d{1,3})|_v(\d{1,3}))\.\w+$", where)
-    return int(next(filter(None, match.groups()))) if match else 0
-
-
-def _entry(file: _File, status: str, reason: str) -> dict:
-    return {
-        "student": file.student or None,
-        "assignment": file.assignment,
-        "original": file.found.where,
-        "status": status,
-        "reason": reason,
-    }
+    return lessons[0] if len(lessons) == 1 else None
 
 
 def _write(course: Path, entries: list[dict]) -> None:
     """Write collected.json. What earlier runs found stays in it, unless it was collected again."""
     path = Path(course) / "collected.json"
     old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    now = {entry["original"] for entry in entries}
+    now = {(entry["original"], entry["assignment"]) for entry in entries}
     again = {
         (entry["student"], entry["assignment"])
         for entry in entries
         if entry["status"] == "collected"
     }
-    kept = [entry for entry in old if entry["original"] not in now]
+    kept = [entry for entry in old if (entry["original"], entry["assignment"]) not in now]
     for entry in kept:
         if entry["status"] == "collected" and (entry["student"], entry["assignment"]) in again:
             entry |= {
@@ -260,3 +213,14 @@ def _write(course: Path, entries: list[dict]) -> None:
                 "reason": "Not used: it was collected again later, from another file.",
             }
     write_text(path, json.dumps(kept + entries, indent=1, ensure_ascii=False) + "\n")
+
+
+def _write_people(course: Path, people: dict[str, Student], roster: Roster | None) -> None:
+    """Write students.json, {id: what is known of the person}: names and numbers as they were
+    written, for the tables of marks."""
+    path = Path(course) / PEOPLE
+    told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    told |= {name: each.told() for name, each in people.items()}
+    if roster:
+        told |= {each.id: each.told() | {"roster": "yes"} for each in roster.students}
+    write_text(path, json.dumps(told, indent=1, ensure_ascii=False) + "\n")

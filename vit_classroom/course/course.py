@@ -1,15 +1,18 @@
 """Make an nbgrader course from the lessons: source/, release/, its settings and its grade book."""
 
 import contextlib
+import json
 import logging
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 
+from ..progress import track
 from . import student
 
 CONFIG = """# An nbgrader course, made by `python -m vit_classroom new`.
@@ -31,8 +34,9 @@ def new(course: Path, lessons: str = "01-05", source: Path | None = None) -> lis
     """Make the course folder `course` from the lessons with these numbers: "01-05", "01,03", "04".
 
     source: the folder with the lessons, NN_topic.ipynb; without it, notebooks/ of the clone that
-    this package runs from. Returns one {"assignment", "exercises", "points"} for each lesson.
-    Raises ValueError for lessons that cannot be taught, FileExistsError when the folder is in use,
+    this package runs from. Returns one {"assignment", "exercises", "points"} for each lesson. One
+    without exercises is in release/, to be handed out with the others, and is not graded. Raises
+    ValueError for lessons that cannot be taught, FileExistsError when the folder is in use,
     both before anything is written.
     """
     course = Path(course)
@@ -43,11 +47,24 @@ def new(course: Path, lessons: str = "01-05", source: Path | None = None) -> lis
     chosen = find_lessons(lessons, source)
     sources = {path.stem: _read(path) for path in chosen}
     empty = [name for name, nb in sources.items() if not student.exercises(nb)]
-    if empty:
+    if len(empty) == len(sources):
         raise ValueError(
             f"{', '.join(empty)}: no exercises, so there is nothing to grade. "
-            "Leave it out of --lessons"
+            "Add a lesson that has some, such as 01"
         )
+    made_folder = not course.exists()
+    try:
+        return _write(course, sources, empty)
+    except BaseException:  # Ctrl-C as well: half a course would be in the way of the next try
+        for path in course.iterdir() if course.is_dir() else ():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if made_folder and course.is_dir():
+            course.rmdir()
+        raise
+
+
+def _write(course: Path, sources: dict, empty: list[str]) -> list[dict]:
+    """What `new` makes and returns. sources: {lesson: notebook}. empty: those with no exercise."""
     made = []
     for name, nb in sources.items():
         found = student.exercises(nb)
@@ -58,7 +75,7 @@ def new(course: Path, lessons: str = "01-05", source: Path | None = None) -> lis
                 "points": sum(each["points"] for each in found),
             }
         )
-        folder = course / "source" / name
+        folder = course / ("source" if found else "release") / name
         folder.mkdir(parents=True)
         nbformat.write(nb, folder / f"{name}.ipynb")
     stub = student.settings()["ClearSolutions"]
@@ -66,7 +83,8 @@ def new(course: Path, lessons: str = "01-05", source: Path | None = None) -> lis
         name=course_id(course), code=stub["code_stub"]["python"], text=stub["text_stub"]
     )
     (course / "nbgrader_config.py").write_text(text, encoding="utf-8")
-    for name in sources:
+    graded = [name for name in sources if name not in empty]
+    for name in track(graded, "making the releases", "lessons"):
         release(course, name)
     return made
 
@@ -113,10 +131,21 @@ def programs_on_path() -> Iterator[None]:
 
 
 def assignments(course: Path) -> dict[str, Path]:
-    """The released notebooks of a course, {assignment: path}.
+    """The released notebooks of a course that have exercises, {assignment: path}.
 
     Raises ValueError when the folder is not a course.
     """
+    return {name: path for name, path in handed_out(course).items() if _has_exercises(path)}
+
+
+def _has_exercises(path: Path) -> bool:
+    cells = json.loads(path.read_text(encoding="utf-8")).get("cells", [])
+    own = [cell.get("metadata", {}).get("nbgrader", {}) for cell in cells]
+    return any(each.get("grade") or each.get("task") for each in own)
+
+
+def handed_out(course: Path) -> dict[str, Path]:
+    """All released notebooks of a course, {lesson: path}. Raises ValueError as `assignments`."""
     course = Path(course)
     found = {
         path.parent.name: path

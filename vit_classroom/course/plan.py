@@ -7,10 +7,9 @@ raises nothing.
 
 import ast
 import re
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
-from vit_tutorial import checks
-
+from ..repair import python_source
 from .student import exercises
 
 HIDDEN = re.compile(
@@ -35,9 +34,10 @@ device = torch.device("cpu")"""
 class CellPart:
     """What runs in one go: a whole cell, or a part of a check cell.
 
-    kind: "run" (a whole cell), "observe" (a check of vit_tutorial.checks, judged outside), "inside"
-    (the teacher's own code, which passes when nothing is raised) or "neutral" (imports and guesses,
-    which run and count for nothing).
+    kind: "run" (a whole cell), "alone" (after such a cell, if it stopped before it bound `names`:
+    the statements that bind them), "observe" (a check of vit_tutorial.checks, judged outside),
+    "inside" (the teacher's own code, which passes when nothing is raised) or "neutral" (imports and
+    guesses, which run and count for nothing).
     check, expression: of an "observe" part, the check's name and what it is called with.
     hidden: between the marks of hidden tests.
     cell, part: the cell's number in the notebook, and the part's number in a check cell.
@@ -50,6 +50,8 @@ class CellPart:
     hidden: bool = False
     cell: int = 0
     part: int | None = None
+    names: tuple[str, ...] = ()
+    alone: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[int, int | None]:
@@ -60,7 +62,8 @@ class CellPart:
 class Plan:
     """What to run of one submission, in order.
 
-    exercises: as in the results; "cell" is the number of the check cell.
+    exercises: as in the results; "cell" is the number of the check cell, "answer" that of the cell
+    with the answer, "names" what is asked for there.
     check_parts: {number of a check cell in `notebook`: its parts}.
     selected: answers, checks, and the cells that they need. everything: all cells of the notebook.
     skipped: names that only cells outside `selected` define.
@@ -92,6 +95,11 @@ class Assignment:
             for cell in source.cells
             if cell.metadata.get("nbgrader", {}).get("grade")
         }
+        self.names = {
+            cell.metadata["nbgrader"]["grade_id"]: python_source.defined_names(cell.source)
+            for cell in source.cells
+            if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("solution")
+        }
         self.released = {cell.get("id"): cell.source.strip() for cell in release.cells}
         self.exercises = exercises(source)
 
@@ -99,6 +107,7 @@ class Assignment:
 def make_plan(assignment: Assignment, notebook) -> Plan:
     """The plan for a repaired notebook of this assignment."""
     found = {each["grade_id"]: dict(each) for each in assignment.exercises}
+    by_answer = {each["solution"]: each for each in found.values() if each["solution"]}
     check_parts, selected, everything, skipped = {}, [], [], set()
     for number, cell in enumerate(notebook.cells):
         own = cell.metadata.get("nbgrader", {})
@@ -115,8 +124,14 @@ def make_plan(assignment: Assignment, notebook) -> Plan:
             continue
         tags = cell.metadata.get("tags", [])
         setup = "colab.setup(" in cell.source
-        whole = CellPart("run", SETUP if setup else cell.source, cell=number)
-        everything.append(whole)
+        whole = [CellPart("run", SETUP if setup else cell.source, cell=number)]
+        if grade_id in by_answer:
+            by_answer[grade_id]["answer"] = number
+            by_answer[grade_id]["names"] = sorted(assignment.names.get(grade_id, ()))
+        if not setup and assignment.released.get(cell.get("id")) != cell.source.strip():
+            asked = assignment.names.get(grade_id) or python_source.defined_names(cell.source)
+            whole += _alone(cell.source, frozenset(asked), number)
+        everything += whole
         if (
             setup
             or "setup" in tags
@@ -124,12 +139,25 @@ def make_plan(assignment: Assignment, notebook) -> Plan:
             or own.get("solution")
             or assignment.released.get(cell.get("id")) != cell.source.strip()
         ):
-            selected.append(whole)
+            selected += whole
         else:
             skipped |= _bound_names(cell.source)
     return Plan(
         notebook, list(found.values()), check_parts, selected, everything, frozenset(skipped)
     )
+
+
+def _alone(source: str, names: frozenset[str], number: int) -> list[CellPart]:
+    """A part that binds these names when their cell stopped before it did; none where a cell holds
+    nothing but definitions."""
+    kinds = {each.kind for each in python_source.statements(source)}
+    needed = python_source.needed_statements(source, names)
+    if not needed or (kinds <= {"def"} and not source.lstrip().startswith("%%")):
+        return []
+    names = names & {name for text in needed for name in python_source.bound_names(text)}
+    return [
+        CellPart("alone", cell=number, part=-1, names=tuple(sorted(names)), alone=tuple(needed))
+    ]
 
 
 def parse_check_cell(source: str, number: int = 0) -> list[CellPart]:
@@ -173,6 +201,9 @@ def _check_call(node) -> tuple[str, str] | None:
     if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)):
         return None
     call = node.value
+    # Here, because it loads torch, which the process that only reads plans does not need.
+    from vit_tutorial import checks
+
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     if (
         name in checks.names()
@@ -199,3 +230,33 @@ def _bound_names(source: str) -> set[str]:
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             names |= {item.asname or item.name.split(".")[0] for item in node.names}
     return names
+
+
+def plan_as_json(plan: Plan) -> dict:
+    """The plan without its notebook, as JSON can hold it."""
+    return {
+        "exercises": plan.exercises,
+        "check_parts": [
+            [number, [asdict(part) for part in parts]] for number, parts in plan.check_parts.items()
+        ],
+        "selected": [asdict(part) for part in plan.selected],
+        "everything": [asdict(part) for part in plan.everything],
+        "skipped": sorted(plan.skipped),
+    }
+
+
+def plan_from_json(made: dict, notebook=None) -> Plan:
+    """What `plan_as_json` was given, with a notebook."""
+    return Plan(
+        notebook,
+        made["exercises"],
+        {number: [_part(each) for each in parts] for number, parts in made["check_parts"]},
+        [_part(each) for each in made["selected"]],
+        [_part(each) for each in made["everything"]],
+        frozenset(made["skipped"]),
+    )
+
+
+def _part(values: dict) -> CellPart:
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+    return CellPart(**values)

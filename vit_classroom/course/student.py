@@ -44,8 +44,8 @@ def prepared(nb):
     nb = copy.deepcopy(nb)
     nb.metadata = nbformat.from_dict(
         {
-            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"},
+            "kernelspec": nb.metadata.get("kernelspec", {"name": "python3"}),
+            "language_info": nb.metadata.get("language_info", {"name": "python"}),
         }
     )
     _refuse_shown_solutions(nb)

@@ -3,16 +3,28 @@
 import nbformat
 
 from ..course.plan import Plan
+from ..reading.plain import dead_markdown
+from ..repair.matching import Release
 from ..sandbox.execute import RunResult
 
 
-def notebook_with_outputs(plan: Plan, result: RunResult, exercises: list[dict]):
+def notebook_with_outputs(plan: Plan, result: RunResult, exercises: list[dict], release: Release):
     """The repaired notebook with outputs, as nbgrader reads it.
 
     exercises: the rows of the result, in the order of plan.exercises. The output of a check cell
-    is the judge's verdict.
+    is the judge's verdict. A learner's text cells are made harmless (plain.dead_markdown): nbgrader
+    shows them as they are. The lesson's own cells, of which `release` has the text, stay.
     """
     nb = nbformat.from_dict(plan.notebook)
+    known = {cell.get("id"): cell.source for cell in release.cells}
+    for cell in nb.cells:
+        if cell.cell_type == "code" or known.get(cell.get("id")) == cell.source:
+            continue
+        if cell.cell_type == "raw":  # nbconvert writes a raw cell into a page as it is
+            cell.cell_type, cell.metadata = "markdown", nbformat.from_dict({})
+            cell.source = "\n".join(f"    {line}" for line in cell.source.split("\n"))
+        cell.source = dead_markdown(cell.source)
+        cell.pop("attachments", None)
     verdicts = {
         exercise["cell"]: _verdict_output(row)
         for exercise, row in zip(plan.exercises, exercises)

@@ -1,40 +1,40 @@
 """The verdict on each exercise, from what the sandbox left. The cases come from a secret seed."""
 
-import secrets
-import threading
-
 from vit_tutorial import checks
 from vit_tutorial.checks import Verdict
 
 from ..course.plan import CellPart, Plan
 from ..sandbox import wire
 from ..sandbox.execute import RunResult
+from ..sandbox.observing import NAME as OWN_SOLUTION_ERROR
+from . import reasons
 
-NOT_REACHED = "your function could not be tried, because the notebook had ended before."
+OWN_SOLUTION = "own_solution"  # the name of this mistake in the results
 
 
 class Judge:
     """Draws the cases of each check, and judges what learners' functions gave on them.
 
-    Used by several threads, one at a time.
+    secret: the seed, so that no learner can know the cases. The same in each process that judges.
     """
 
-    def __init__(self):
-        self.secret = secrets.randbelow(2**62)  # no learner can know the cases
-        self.cases: dict[str, bytes] = {}
-        self.lock = threading.Lock()
+    def __init__(self, secret: int):
+        self.secret = secret
 
     def cases_of(self, check: str) -> bytes:
         """The cases of a check as bytes, the same for every submission."""
-        with self.lock:
-            if check not in self.cases:
-                self.cases[check] = wire.draw_cases(check, self._seed(check))
-            return self.cases[check]
+        return wire.draw_cases(check, self._seed(check))
 
     def judge(self, check: str, observed: bytes) -> Verdict:
         """The verdict on what a check observed in the sandbox."""
-        with self.lock:
-            return wire.judge(check, self._seed(check), observed)
+        verdict = wire.judge(check, self._seed(check), observed)
+        if not verdict.passed and f"\n    {OWN_SOLUTION_ERROR}: " in verdict.message:
+            text = (
+                f"{check}: your function calls the package's own solution of this exercise. "
+                "It was not counted.\n    Hint: Write in it what the package's function does."
+            )
+            return Verdict(False, OWN_SOLUTION, text)
+        return verdict
 
     def _seed(self, check: str) -> int:
         return (self.secret + sorted(checks.names()).index(check)) % 2**62
@@ -53,9 +53,11 @@ def grade_exercise(exercise: dict, plan: Plan, result: RunResult, judge: Judge) 
             "message": "Your teacher marks it.",
         }
     counted = [part for part in parts if part.kind != "neutral"]
-    verdicts = [_verdict(part, result, judge) for part in counted]
+    verdicts = [_verdict(part, exercise, plan, result, judge) for part in counted]
     failed = next((verdict for verdict in verdicts if not verdict.passed), None)
     messages = [failed.message] if failed else [verdict.message for verdict in verdicts]
+    if failed and reasons.NO_GPU.search(failed.message):
+        messages.append(f"    {reasons.GPU_HINT}")
     return row | {
         "score": 0 if failed else exercise["points"],
         "passed": failed is None,
@@ -65,12 +67,17 @@ def grade_exercise(exercise: dict, plan: Plan, result: RunResult, judge: Judge) 
     }
 
 
-def _verdict(part: CellPart, result: RunResult, judge: Judge) -> Verdict:
+def _verdict(
+    part: CellPart, exercise: dict, plan: Plan, result: RunResult, judge: Judge
+) -> Verdict:
     problem = result.problems.get(part.key)
     if part.kind == "inside":
+        if problem and problem.startswith("NameError") and not part.hidden:
+            problem = reasons.asserted(problem, exercise, plan, result)
         return _inside_verdict(part, problem, result.passed.get(part.key, False))
     if part.key not in result.observed:
-        return Verdict(False, None, f"{part.check or 'The check'}: {_missing(part, problem)}")
+        why = reasons.missing(part, exercise, plan, result)
+        return Verdict(False, None, f"{part.check or 'The check'}: {why}")
     verdict = judge.judge(part.check, result.observed[part.key])
     if part.hidden and not verdict.passed:
         return Verdict(False, verdict.mistake, "A hidden test of this exercise failed.")
@@ -86,17 +93,3 @@ def _inside_verdict(part: CellPart, problem: str | None, passed: bool) -> Verdic
     else:
         message = f"The check failed. {problem or 'It was not reached.'}"
     return Verdict(passed, None, message)
-
-
-def _missing(part: CellPart, problem: str | None) -> str:
-    """Why there is nothing to judge, for the learner."""
-    if problem is None:
-        return NOT_REACHED
-    if problem.startswith("NameError"):
-        return (
-            f"`{part.expression}` is not defined: its cell is missing, or stopped with an error. "
-            f"{problem}"
-        )
-    if problem.startswith("ended: "):
-        return f"your function ended the run. {problem.removeprefix('ended: ')}."
-    return f"your function could not be tried. {problem}"

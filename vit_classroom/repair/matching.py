@@ -19,6 +19,7 @@ class MatchedCell:
     sure: known by grade_id or cell id.
     how: "" as it was, "cut" out of a merged cell, "joined" from a split one, "text" turned back
     from text to code, "changed" a cell of the lesson with other statements in it.
+    foreign: it has the grade_id of an exercise that the release does not have.
     """
 
     kind: str
@@ -26,6 +27,7 @@ class MatchedCell:
     owner: int | None = None
     sure: bool = False
     how: str = ""
+    foreign: bool = False
 
 
 class Release:
@@ -97,7 +99,8 @@ def match_cells(release: Release, cells: list[SubmittedCell]) -> list[MatchedCel
     for cell in cells:
         owner = release.by_grade_id.get(cell.grade_id)
         owner = release.by_id.get(cell.id) if owner is None else owner
-        found.append(MatchedCell(cell.kind, cell.source, owner, owner is not None))
+        foreign = bool(cell.grade_id) and cell.grade_id not in release.by_grade_id
+        found.append(MatchedCell(cell.kind, cell.source, owner, owner is not None, "", foreign))
         taken.add(owner)
     for at, cell in enumerate(found):
         if cell.owner is None and cell.text.strip():
@@ -162,6 +165,22 @@ def _continues(release: Release, owner: int, text: str, following: str) -> bool:
         or first[:1] in (" ", "\t")
         or bool(wanted and not there and later)
     )
+
+
+def without_other_lessons(release: Release, matched: list[MatchedCell]) -> list[MatchedCell]:
+    """The cells without answers that have another lesson's mark and the name of an answer that is
+    written where it belongs: two lessons in one notebook."""
+    marked = {
+        cell.owner
+        for cell in matched
+        if cell.sure and cell.kind == "code" and not python_source.is_stub(cell.text)
+    }
+    here = {name for name, i in release.names.items() if i in marked}
+    return [
+        cell
+        for cell in matched
+        if not (cell.foreign and python_source.bound_names(cell.text) & here)
+    ]
 
 
 def match_by_place(release: Release, cells: list[MatchedCell]) -> list[MatchedCell]:

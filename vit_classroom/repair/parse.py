@@ -27,9 +27,12 @@ OTHER = {
     b"7z\xbc\xaf": "a 7z archive",
     b"\x1f\x8b": "a gzip archive",
 }
-SCRIPT_MARK = re.compile(r"^# (?:%%(?P<percent>.*)|In\[[ \d*]*\]:[ \t]*)$", re.MULTILINE)
+# jupytext and VS Code write "# %%", PyCharm "#%%", nbconvert "# In[3]:", Databricks "# COMMAND".
+SCRIPT_MARK = re.compile(
+    r"^#(?: ?%%(?P<percent>.*)| In\[[ \d*]*\]:[ \t]*| COMMAND -+(?P<command>)[ \t]*)$", re.MULTILINE
+)
 PYTHON_LINE = re.compile(
-    r"^(def |class |import |from \w+ import|@\w+|\w+ = |# %%|# In\[)", re.MULTILINE
+    r"^(def |class |import |from \w+ import|@\w+|\w+ = |# ?%%|# In\[|# COMMAND -)", re.MULTILINE
 )
 
 
@@ -191,8 +194,7 @@ def _recovered(text: str) -> list[SubmittedCell]:
 
 
 def _script(text: str) -> list[SubmittedCell]:
-    """The cells of a Python export: jupytext and VS Code mark them with `# %%`, nbconvert with
-    `# In[3]:`, Colab not at all."""
+    """The cells of a Python export, at SCRIPT_MARK. Colab marks them not at all."""
     marks = list(SCRIPT_MARK.finditer(text))
     if not marks:
         return [SubmittedCell("code", text.strip("\n"))]
@@ -200,11 +202,18 @@ def _script(text: str) -> list[SubmittedCell]:
     for mark, following in zip(marks, [*marks[1:], None]):
         source = text[mark.end() : following.start() if following else len(text)].strip("\n")
         head = mark["percent"] or ""
-        kind = "markdown" if re.match(r"\s*(\[markdown\]|\[md\])", head) else "code"
+        kind = "markdown" if re.match(r"\s*(\[markdown\]|\[md\]|md\b)", head) else "code"
+        if mark["command"] is not None and re.match(r"# MAGIC %md\b", source):
+            kind, source = (
+                "markdown",
+                re.sub(r"^# MAGIC(?: %md\b)?", "#", source, flags=re.MULTILINE),
+            )
+        elif mark["command"] is not None:
+            source = re.sub(r"^# MAGIC ", "", source, flags=re.MULTILINE)
         own = re.search(r'"grade_id":\s*"([^"]+)"', head)
         if kind == "markdown":
             source = re.sub(r"^# ?", "", source, flags=re.MULTILINE)
-        if mark["percent"] is None:
+        if mark["percent"] is None and mark["command"] is None:
             source = _without_comments_below(source)
         cells.append(SubmittedCell(kind, source.strip("\n"), None, own[1] if own else None))
     return [cell for cell in cells if cell.source.strip()]

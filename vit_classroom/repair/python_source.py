@@ -9,8 +9,10 @@ import re
 import symtable
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 
-MAGIC = re.compile(r"^(\s*)(?:[%!?]|.*\?\s*$)")
+from .ipython_lines import as_ipython_reads, masked, without_cell_magic
+
 # Characters. Python's own parser recurses, and should not meet enormous input.
 LONGEST_PARSED = 60_000
 
@@ -28,23 +30,28 @@ class Statement:
     kind: str  # "def", "import", "assign", "text" (a string that stands alone) or "other"
 
 
+@lru_cache(maxsize=512)
 def parse(source: str) -> ast.Module | None:
-    """The syntax tree, or None. Lines for IPython (%time, !ls, x?) count as `pass`."""
+    """The syntax tree, or None; nobody changes it. Lines for IPython (%time, !ls, x?) are read as
+    a kernel reads them, and a cell magic (%%time) on the first line is passed over."""
     if len(source) > LONGEST_PARSED:
         return None
-    lines = source.split("\n")
-    masked = "\n".join(
-        MAGIC.sub(r"\1pass #", line, count=1) if MAGIC.match(line) else line for line in lines
-    )
-    for text in (source, masked):
-        try:
-            with warnings.catch_warnings():
-                # Such as "invalid escape sequence", which is the learner's and not ours.
-                warnings.simplefilter("ignore")
-                return ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
-            continue
-    return None
+    tree = _tree(source)
+    if tree is None and any(mark in source for mark in "%!?"):
+        text = without_cell_magic(source)
+        spelled = as_ipython_reads(text)
+        tree = _tree(masked(text) if spelled is None else spelled)
+    return tree
+
+
+def _tree(source: str) -> ast.Module | None:
+    try:
+        with warnings.catch_warnings():
+            # Such as "invalid escape sequence", which is the learner's and not ours.
+            warnings.simplefilter("ignore")
+            return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
+        return None
 
 
 def parses(source: str) -> bool:
@@ -109,26 +116,49 @@ def statements(source: str) -> list[Statement]:
 def definition(source: str, name: str) -> str | None:
     """The lines that define `name` in a text that does not parse as a whole, or None.
 
-    A definition ends before the next line at the left margin.
+    A definition ends before the next line at the left margin that cannot belong to it. Nothing that
+    is indented is dropped: a function without its broken last line would be another function.
     """
+    lines = definition_block(source, name).split("\n")
+    while len(lines) > 1 and lines[-1][:1] and lines[-1][0] in ")]}#":
+        if parses("\n".join(lines)):
+            break
+        lines.pop()
+    text = "\n".join(lines).rstrip()
+    return text if name in defined_names(text) and parses(text) else None
+
+
+def definition_block(source: str, name: str) -> str:
+    """The lines that look like the definition of `name`, whether or not they parse; or ""."""
     lines = source.split("\n")
     head = re.compile(rf"(?:async +)?(?:def|class) +{re.escape(name)}\b")
     first = next((number for number, line in enumerate(lines) if head.match(line)), None)
     if first is None:
-        return None
+        return ""
     last = first + 1
-    while last < len(lines) and (not lines[last].strip() or lines[last][0] in " \t)]}#"):
+    # isspace() also takes the non-breaking spaces that come along from web pages.
+    while last < len(lines) and (
+        not lines[last].strip() or lines[last][0].isspace() or lines[last][0] in ")]}#"
+    ):
         last += 1
     while first and lines[first - 1].startswith("@"):
         first -= 1
-    # An unfinished line at the end may be dropped, a broken body may not.
-    for end in range(last, first, -1):
-        text = "\n".join(lines[first:end]).rstrip()
-        if end < last - 3:
-            return None
-        if name in defined_names(text) and parses(text):
-            return text
-    return None
+    return "\n".join(lines[first:last]).rstrip()
+
+
+def needed_statements(source: str, names: frozenset[str]) -> list[str]:
+    """The statements that bind these names, and those that bind what they read, in order.
+
+    Empty when the text does not parse or binds none of the names.
+    """
+    kept: list[str] = []
+    needed = set(names)
+    for each in reversed(statements(without_cell_magic(source))):
+        binds = bound_names(each.text)
+        if binds & needed:
+            kept.insert(0, each.text)
+            needed |= free_names(each.text)
+    return kept
 
 
 def free_names(source: str) -> frozenset[str]:

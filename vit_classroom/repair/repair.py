@@ -20,6 +20,7 @@ from .matching import (
     match_cells,
     normalized,
     overlap,
+    without_other_lessons,
 )
 from .parse import ParsedFile, parse_submission
 from .split_cells import split_merged_cells
@@ -69,7 +70,13 @@ class _Repair:
 
     def __init__(self, release: Release, parsed: ParsedFile, matched: list[MatchedCell]):
         self.release, self.submitted, self.notes = release, parsed.cells, list(parsed.notes)
-        self.cells = match_by_place(release, split_merged_cells(release, matched))
+        own = without_other_lessons(release, matched)
+        if len(own) < len(matched):
+            self.notes.append(
+                "An answer of another lesson has the name of an answer of this one. "
+                "It was left out here."
+            )
+        self.cells = match_by_place(release, split_merged_cells(release, own))
         self.sources: dict[int, str] = {}
         # The learner's own cells: (index of the release's cell that it follows, cell).
         self.extras: list[tuple[int, MatchedCell]] = []

@@ -8,7 +8,7 @@ from .matching import MatchedCell, Release, is_unchanged
 
 # With this many of the lesson's own statements in one cell, the lesson's cells were run together.
 WHOLE_LESSON = 6
-FENCE = re.compile(r"^\s*(```|~~~).*$", re.MULTILINE)
+FENCE = re.compile(r"^[ \t]*(```|~~~).*$", re.MULTILINE)
 
 
 def split_merged_cells(release: Release, cells: list[MatchedCell]) -> list[MatchedCell]:
@@ -162,15 +162,20 @@ def _definitions(release: Release, cell: MatchedCell) -> list[MatchedCell]:
     answers: dict[int, list[str]] = {}
     for name in re.findall(r"^(?:async +)?(?:def|class) +(\w+)", cell.text, re.MULTILINE):
         text = python_source.definition(cell.text, name)
-        if text is not None and name in release.names:
-            if python_source.is_stub(text):
-                # Only its head is Python. The fault is in what was written, and has to be seen.
-                return [cell]
+        if name in release.names:
+            if text is None:
+                # The fault is in what was written, and has to be seen.
+                text = python_source.definition_block(cell.text, name)
+            elif python_source.is_stub(text):
+                return [cell]  # only its head is Python: the fault is below it
             answers.setdefault(release.names[name], []).append(text)
         elif text is not None:
             helpers.append(text)
     if not answers:
         return [cell]
+    whole = next(iter(answers.values()))[0]
+    if not helpers and len(answers) == 1 and whole.strip() == cell.text.strip():
+        return [replace(cell, owner=next(iter(answers)))]
     made = [MatchedCell("code", "\n".join(helpers))] if helpers else []
     made += [
         MatchedCell("code", "\n\n".join(texts), owner, cell.sure and owner == cell.owner, "cut")

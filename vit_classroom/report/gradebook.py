@@ -3,12 +3,27 @@
 nbgrader's own tools can continue from there.
 """
 
+import contextlib
 import logging
 import re
 import shutil
 import tempfile
 import warnings
 from pathlib import Path
+
+
+def forget(course: Path, student: str, assignment: str) -> None:
+    """Take a submission out of autograded/ and gradebook.db: what was graded before is no longer
+    what was handed in, and the grade book must not say otherwise than the results."""
+    folder = Path(course) / "autograded" / student / assignment
+    if not folder.is_dir():
+        return  # nothing was recorded
+    from nbgrader.api import Gradebook, MissingEntry
+
+    with Gradebook(f"sqlite:///{Path(course).resolve() / 'gradebook.db'}") as book:
+        with contextlib.suppress(MissingEntry):
+            book.remove_submission(assignment, student)
+    shutil.rmtree(folder)
 
 
 def record(course: Path, student: str, assignment: str, notebook: Path) -> str | None:

@@ -7,7 +7,8 @@ from jinja2 import Environment, PackageLoader
 
 from ..files import write_text
 from . import charts
-from .results import Submission, clean
+from .results import Person, Submission, clean
+from .similar import Pair
 from .tables import number
 
 
@@ -29,8 +30,15 @@ def write_feedback(course: Path, each: Submission) -> Path:
     return path
 
 
-def write_teacher_page(course: Path, found: list[Submission], collected: list[dict]) -> Path:
-    """Write report.html. Returns its path."""
+def write_teacher_page(
+    course: Path,
+    found: list[Submission],
+    collected: list[dict],
+    known: dict[str, Person],
+    pairs: list[Pair] | None = None,
+) -> Path:
+    """Write report.html. known: the people of the class. pairs: answers that are nearly the same,
+    or None if nobody asked. Returns its path."""
     lessons = []
     for name in sorted({each.assignment for each in found}):
         mine = [each for each in found if each.assignment == name]
@@ -61,7 +69,11 @@ def write_teacher_page(course: Path, found: list[Submission], collected: list[di
         not_graded=[each for each in found if each.status == "not graded"],
         events=[each for each in found if each.events],
         repaired=[each for each in found if each.repairs],
-        missing=[each for each in found if each.status == "not handed in"],
+        late=[each for each in found if each.late],
+        unused=[each for each in found if each.status == "not handed in" and each.reason],
+        strangers=_strangers(found, known),
+        pairs=pairs,
+        names={each.student: each.name or each.student for each in found},
         listed=[
             {key: clean(entry.get(key)) for key in ("student", "original", "reason")}
             for entry in collected
@@ -71,6 +83,18 @@ def write_teacher_page(course: Path, found: list[Submission], collected: list[di
     path = course / "report.html"
     write_text(path, text)
     return path
+
+
+def _strangers(found: list[Submission], known: dict[str, Person]) -> list[Submission]:
+    """Who is not in the roster, one submission each; nobody where there is no roster."""
+    if not any(each.roster for each in known.values()):
+        return []
+    first = {each.student: each for each in reversed(found) if each.status != "not handed in"}
+    return [
+        each
+        for student, each in sorted(first.items())
+        if student not in known or not known[student].roster
+    ]
 
 
 def _by_exercise(graded: list[Submission]) -> list[dict]:

@@ -5,7 +5,7 @@ What a learner's code may have written is cleaned here, once.
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from urllib.parse import quote
 
@@ -43,7 +43,7 @@ class Exercise:
     def paragraphs(self) -> list[tuple[bool, str]]:
         """The message in paragraphs: (whether it is the hint, text)."""
         found, text = [], self.message
-        at = re.search(r"^\s*Hint: ", text, re.MULTILINE)
+        at = re.search(r"^[ \t]*Hint: ", text, re.MULTILINE)
         parts = [(False, text[: at.start()]), (True, text[at.start() :])] if at else [(False, text)]
         for hint, part in parts:
             lines = [re.sub(r"^ {4}", "", line) for line in part.strip("\n").split("\n")]
@@ -52,10 +52,25 @@ class Exercise:
         return found
 
 
+@dataclass(frozen=True)
+class Person:
+    """A student as students.json has them. canvas: Canvas's own number."""
+
+    name: str
+    first: str = ""
+    last: str = ""
+    number: str = ""
+    account: str = ""
+    email: str = ""
+    canvas: str = ""
+    section: str = ""
+    roster: str = ""
+
+
 @dataclass
 class Submission:
     """One result. status: "graded", "not graded" or "not handed in". out_of: the points of all
-    exercises."""
+    exercises. name: the student's, as it was written. handed_in: the time. late: by how much."""
 
     student: str
     assignment: str
@@ -65,6 +80,9 @@ class Submission:
     events: list[str] = field(default_factory=list)
     exercises: list[Exercise] = field(default_factory=list)
     out_of: float = 0.0
+    name: str = ""
+    handed_in: str = ""
+    late: str = ""
 
     @property
     def score(self) -> float | None:
@@ -79,8 +97,26 @@ class Submission:
         return quote(f"feedback_pages/{self.student}/{self.assignment}.html")
 
 
-def submissions(course: Path, collected: list[dict]) -> list[Submission]:
-    """Every student with every lesson that somebody handed in, in order."""
+def people(course: Path) -> dict[str, Person]:
+    """The students of students.json, {id: person}; what is not in form is left out."""
+    told = read_json(Path(course) / "students.json", {})
+    known = {each.name for each in fields(Person)}
+    found = {}
+    for student, row in told.items() if isinstance(told, dict) else ():
+        if _is_name(student) and isinstance(row, dict):
+            kept = {key: clean(value) for key, value in row.items() if key in known}
+            found[student] = Person(**{"name": student} | kept)
+    return found
+
+
+def submissions(
+    course: Path, collected: list[dict], known: dict[str, Person] | None = None
+) -> list[Submission]:
+    """Every student with every lesson that somebody handed in, in order.
+
+    known: the people of the class; those of the roster are listed even if they handed in nothing.
+    """
+    known = known or {}
     found: dict[tuple[str, str], Submission] = {}
     for path in sorted(Path(course).glob("results/*/*.json")):
         found[path.parent.name, path.stem] = _submission(path)
@@ -92,10 +128,16 @@ def submissions(course: Path, collected: list[dict]) -> list[Submission]:
                 continue
             reason = "It was collected and not graded yet: run python -m vit_classroom grade."
             if status == "listed":
-                reason = f"{clean(entry.get('original'))}: {clean(entry.get('reason'))}"
+                reason = _not_used(entry)
             found[key] = Submission(*key, "not graded", reason)
     lessons = sorted({lesson for _, lesson in found})
-    students = sorted({student for student, _ in found} | {entry["student"] for entry in entries})
+    students = {student for student, _ in found} | {entry["student"] for entry in entries}
+    students = sorted(students | {name for name, each in known.items() if each.roster})
+    times = {(e["student"], e.get("assignment")): e for e in entries if e["status"] == "collected"}
+    unused: dict[str, list[str]] = {}  # files whose lesson nobody can tell, such as a damaged zip
+    for entry in entries:
+        if entry.get("status") == "listed" and entry.get("assignment") is None:
+            unused.setdefault(entry["student"], []).append(_not_used(entry))
     full = {
         lesson: max(each.out_of for key, each in found.items() if key[1] == lesson)
         for lesson in lessons
@@ -104,9 +146,19 @@ def submissions(course: Path, collected: list[dict]) -> list[Submission]:
     for student in students:
         for lesson in lessons:
             each = found.get((student, lesson)) or Submission(student, lesson, "not handed in")
+            if each.status == "not handed in" and student in unused:
+                each.reason = " ".join(unused[student][:5])
             each.out_of = each.out_of or full[lesson]
+            each.name = known[student].name if student in known else student
+            when = times.get((student, lesson), {})
+            each.handed_in, each.late = clean(when.get("handed_in")), clean(when.get("late"))
             rows.append(each)
     return rows
+
+
+def _not_used(entry: dict) -> str:
+    """Why a file was not used, with its name: its folders mean nothing to the learner."""
+    return f"{clean(entry.get('original')).split('/')[-1]}: {clean(entry.get('reason'))}"
 
 
 def _submission(path: Path) -> Submission:

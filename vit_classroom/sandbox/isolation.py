@@ -1,11 +1,10 @@
-"""Run one command in a sandbox: Linux namespaces, an allow-list of files, no network, and limits.
+"""A prepared process in its sandbox, and the pieces of work that it starts, from the grader's side.
 
-The sandbox sees /usr and the like, Python's own folders and our two packages, all read-only, and
-nothing else of the machine. Files go in and out through two folders, `in` and `out`. What is in
-`out` is read when every process of the sandbox is dead. docs/teaching.md says what this keeps out,
-and what it doesn't.
+with Sandbox("read", config) as sandbox:
+    outcome = sandbox.run(job, Limits(seconds=5), on_frame)
 """
 
+import contextlib
 import json
 import os
 import secrets
@@ -14,179 +13,258 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from . import NO_ISOLATION_FLAG, init
-from .shared_folder import SharedFolder
-from .visible import environment, visible_paths
-from .watcher import DEFAULT_LIMITS, Limits, Outcome, follow, stop
+from . import cgroup, inner, outer, syscalls
+from .outer import NotIsolatedError
+from .package import observing_package
+from .visible import PACKAGES, ROOT, environment, installed_copies, visible_paths
+from .watcher import DEFAULT_LIMITS, Ends, Limits, Outcome, follow, receive_first, stop
+from .zygote import LENGTH, join
 
-NAMESPACES = (
-    *("--mount", "--pid", "--net", "--ipc", "--uts"),
-    *("--fork", "--kill-child", "--propagation", "private"),
-)
-# Each sandbox gets a user of its own, which no account has, so that it cannot use up another's
-# limits.
+# Each piece of work gets a user of its own, which no account has, so that it cannot use up
+# another's limits.
 FIRST_UID = 1_900_000_000
-START_SECONDS = 30
+START_SECONDS = 120  # torch's import, on a busy machine with a cold disk
+WORK_SECONDS = 30
 
 
-class NotIsolatedError(RuntimeError):
-    """This machine offers no isolation. The message says why and what to do."""
+class Sandbox:
+    """kind: one of zygote.KINDS. config: what its module is prepared with. hidden: folders that
+    must not be seen. isolated=False: an ordinary process, with your files, your network and your
+    rights. Several threads may run work at one time.
 
-
-def run(
-    command: Sequence[str],
-    files: Mapping[str, bytes],
-    wanted: Mapping[str, int],
-    limits: Limits = DEFAULT_LIMITS,
-    watch: Callable[[SharedFolder, SharedFolder], str | None] = lambda inbox, outbox: None,
-    hidden: Sequence[Path] = (),
-    isolated: bool = True,
-) -> tuple[Outcome, dict[str, bytes]]:
-    """Run `command` in a sandbox of its own. Returns how it ended, and the files that it left.
-
-    files: {name: bytes} that the command finds in ../in. wanted: {name: most bytes} of the files to
-    take from ../out. watch(in, out) is called about 20 times a second and stops the command by
-    returning a reason. hidden: folders that must not be seen; raises ValueError when Python's own
-    folders contain one. isolated=False runs an ordinary process, with your files, your network and
-    your rights. Raises NotIsolatedError where isolation does not work.
+    Raises ValueError when Python is installed where a hidden folder would be seen.
     """
-    if sys.platform == "win32":
-        raise NotIsolatedError(
-            "grading runs on Linux (with isolation) and macOS (without): on Windows, use WSL 2"
-        )
-    base = Path(tempfile.mkdtemp(prefix="classroom-"))
-    control, theirs = socket.socketpair()
-    folders: list[int] = []
-    process = None
-    try:
-        plan = _plan(command, base, limits, hidden, isolated)
-        if not isolated:
-            for name in ("in", "out", "run"):
-                (base / name).mkdir()
-        process = _start(theirs.fileno(), isolated)
-        theirs.close()
-        folders = _folders(control, plan, process)
-        inbox, outbox = map(SharedFolder, folders)
-        for name, data in files.items():
-            inbox.write(name, data)
-        control.sendall(b"go")
-        outcome = follow(process, limits, lambda: watch(inbox, outbox))
-        stop(process, isolated)
-        found = {name: outbox.read(name, most) for name, most in wanted.items()}
-        return outcome, {name: data for name, data in found.items() if data is not None}
-    finally:
-        if process is not None:
-            stop(process, isolated)
-            process.stdout.close()
-        for end in (control, theirs):
-            end.close()
-        for descriptor in folders:
-            os.close(descriptor)
-        shutil.rmtree(base, ignore_errors=True)
+
+    def __init__(
+        self,
+        kind: str,
+        config: bytes = b"",
+        isolated: bool = True,
+        hidden: Sequence[Path] = (),
+    ):
+        if sys.platform == "win32":
+            raise NotIsolatedError(
+                "grading runs on Linux (with isolation) and macOS (without): on Windows, use WSL 2"
+            )
+        self.kind, self.config, self.isolated = kind, config, isolated
+        self.lock = threading.Lock()
+        self.process = None
+        self.groups = cgroup.find() if isolated else None
+        self.folder = Path(tempfile.mkdtemp(prefix="classroom-"))
+        try:
+            self.visible = visible_paths(hidden) if isolated else []
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> "Sandbox":
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.close()
+
+    def run(
+        self,
+        job: bytes,
+        limits: Limits = DEFAULT_LIMITS,
+        on_frame: Callable[[bytes, int, bytes], bytes | None] = lambda kind, number, data: None,
+        watch: Callable[[], str | None] = lambda: None,
+        file: int | None = None,
+    ) -> Outcome:
+        """Do one piece of work in a process of its own. See watcher.follow.
+
+        file: the descriptor of a file that it may read.
+        """
+        ends = self._start(limits, file)
+        group = None
+        try:
+            group = self._group(ends.first, limits)
+            ends.job.sendall(b"g")
+            outcome = follow(ends, job, limits, on_frame, watch)
+            stop(ends, self.isolated)
+            if group and not outcome.stopped and group.was_exceeded():
+                allowed = f"{limits.memory / 2**30:.1f} GB are allowed"
+                reason = f"memory limit: {allowed}"
+                outcome = replace(outcome, code=None, stopped=reason)
+            return outcome
+        finally:
+            if sys.exc_info()[0] is not None:
+                stop(ends, self.isolated)
+            ends.close()
+            if group:
+                group.close()
+
+    def _group(self, first: int, limits: Limits) -> cgroup.Group | None:
+        """A control group around process 1, where there can be one.
+
+        Its limit is beyond what the watcher allows, with the folders that are in memory.
+        """
+        if self.groups is None:
+            return None
+        with contextlib.suppress(OSError):
+            group = cgroup.Group(*self.groups, limits.memory + 3 * limits.folder + (64 << 20))
+            try:
+                group.add(first)
+                return group
+            except OSError:
+                group.close()
+        return None
+
+    def close(self) -> None:
+        """End the prepared process and everything that it started."""
+        if self.process is not None:
+            self.control.close()
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _prepare(self) -> None:
+        """Start the prepared process."""
+        self.control, theirs = socket.socketpair()
+        module = "vit_classroom.sandbox.zygote"
+        program = [sys.executable, "-P", "-m", module, self.kind, str(theirs.fileno())]
+        if sys.version_info < (3, 11):
+            program.remove("-P")
+        variables = environment(inner.RUN, "/tmp")
+        if self.isolated:
+            program = outer.command(program, self.visible, self._packages())
+        log = open(self.folder / "log", "wb")
+        with theirs, log:
+            self.process = subprocess.Popen(
+                program,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(theirs.fileno(),),
+                # Ctrl-C is for the grader, which then stops the sandboxes itself.
+                start_new_session=True,
+                cwd="/",
+                env={"PATH": os.defpath} if self.isolated else variables,
+            )
+        self.control.settimeout(START_SECONDS)
+        self.is_ready = False
+        with contextlib.suppress(OSError):  # `ready` says what was wrong
+            program = syscalls.filter_program() if self.isolated else b""
+            config = join([self.config, program])
+            self.control.sendall(LENGTH.pack(len(config)) + config)
+
+    def ready(self) -> None:
+        """Wait until the prepared process can serve. `run` does so, too.
+
+        Raises NotIsolatedError, with what to do, where isolation does not work.
+        """
+        if self.is_ready:
+            return
+        try:
+            ready = self.control.recv(1)
+        except OSError as error:
+            ready = str(error).encode()
+        self.is_ready = ready == b"+"
+        if not self.is_ready:
+            self.process.kill()
+            code = self.process.wait()
+            said = (self.folder / "log").read_bytes()[-600:].decode("utf-8", "replace").strip()
+            reason = f"the sandbox did not start (exit code {code}). {said}"
+            raise NotIsolatedError(outer.advice(reason)) if self.isolated else OSError(reason)
+
+    def _packages(self) -> dict[str, str]:
+        """What is seen in the place of our two packages: {path: folder of the machine}.
+
+        Where learners' code runs, that is a copy without right answers.
+        """
+        places = {str(ROOT / name): str(ROOT / name) for name in PACKAGES}
+        if self.kind == "run":
+            copy = self.folder / "package"
+            observing_package(copy)
+            places = {str(ROOT / name): str(copy / name) for name in PACKAGES}
+        empty = self.folder / "empty"
+        empty.mkdir(exist_ok=True)
+        return places | dict.fromkeys(installed_copies(), str(empty))
+
+    def _start(self, limits: Limits, file: int | None) -> Ends:
+        """Let the prepared process fork. A second one is started when the first has gone, as when
+        the machine was out of memory."""
+        with self.lock:
+            try:
+                return self._fork(limits, file)
+            except OSError:
+                self.control.close()
+                self.process.kill()
+                self.process.wait()
+                self._prepare()
+                return self._fork(limits, file)
+
+    def _fork(self, limits: Limits, file: int | None) -> Ends:
+        job, theirs = socket.socketpair()
+        output, output_end = os.pipe()
+        status, status_end = os.pipe()
+        ends = Ends(job, output, status)
+        try:
+            self.ready()
+            if self.isolated:
+                job.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+            given = [theirs.fileno(), output_end, status_end, *([] if file is None else [file])]
+            self.control.settimeout(WORK_SECONDS)
+            socket.send_fds(self.control, [json.dumps(self._plan(limits)).encode()], given)
+            if self.control.recv(1) != b"+":
+                raise OSError("the prepared process has gone")
+            for end in (output_end, status_end):
+                os.close(end)
+            output_end = status_end = None
+            theirs.close()
+            try:
+                ends.first = receive_first(job, self.isolated, WORK_SECONDS)
+            except OSError as error:
+                os.set_blocking(output, False)
+                with contextlib.suppress(OSError):
+                    error = os.read(output, 500).decode("utf-8", "replace").strip() or error
+                raise OSError(f"the sandbox did not start a process: {error}") from None
+            return ends
+        except BaseException:
+            ends.close()
+            raise
+        finally:
+            theirs.close()
+            for end in (output_end, status_end):
+                if end is not None:
+                    os.close(end)
+
+    def _plan(self, limits: Limits) -> dict:
+        """What the forked process is told."""
+        if self.isolated:
+            run, variables, tasks = inner.RUN, {}, limits.processes * 4
+        else:
+            run = tempfile.mkdtemp(dir=self.folder)
+            variables, tasks = environment(run, run), None
+        return asdict(limits) | {
+            "isolated": self.isolated,
+            "own_user": bool(os.getuid()),
+            "uid": 0 if os.getuid() else FIRST_UID + secrets.randbelow(100_000_000),
+            "below_tmp": outer.below_tmp([*self.visible, *map(str, [ROOT])]),
+            "run": run,
+            "environment": variables,
+            "tasks": tasks,
+        }
 
 
-def _plan(
-    command: Sequence[str], base: Path, limits: Limits, hidden: Sequence[Path], isolated: bool
-) -> dict:
-    """What init.py is told, as JSON."""
-    place = init.PLACE if isolated else str(base)
-    tasks = None
-    if isolated:
-        # Before 5.14 the kernel counts a user's tasks over all namespaces, the grader's included.
-        exact = os.getuid() == 0 or _kernel() >= (5, 14)
-        tasks = limits.processes * 4 if exact else 4096
-    return {
-        "isolated": isolated,
-        "base": str(base),
-        "place": place,
-        "visible": visible_paths(hidden) if isolated else [],
-        "uid": 0 if os.getuid() else FIRST_UID + secrets.randbelow(100_000_000),
-        "command": list(command),
-        "environment": environment(place),
-        "open_files": 256,
-        "tasks": tasks,
-        "seconds": limits.seconds,
-        "file": limits.file,
-        "folder": limits.folder,
-    }
-
-
-def _start(control: int, isolated: bool) -> subprocess.Popen:
-    """Start init.py, in fresh namespaces when isolated. control: the descriptor of its socket."""
-    start = [sys.executable, "-I", "-S", init.__file__, str(control)]
-    if isolated:
-        user = ("--user", "--map-root-user") if os.getuid() else ()
-        start = [_unshare(), *user, *NAMESPACES, *start]
-    return subprocess.Popen(
-        start,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        pass_fds=(control,),
-        start_new_session=True,  # Ctrl-C is for the grader, which then stops the sandboxes itself
-        cwd="/",
-        env={"PATH": os.defpath},
-    )
-
-
-def _folders(control: socket.socket, plan: dict, process: subprocess.Popen) -> list[int]:
-    """Send the plan to init.py. Returns the descriptors of the folders `in` and `out`."""
-    control.settimeout(START_SECONDS)
-    try:
-        control.sendall(json.dumps(plan).encode() + b"\n")
-        word, folders, _, _ = socket.recv_fds(control, 16, 2)
-    except OSError as error:
-        word, folders = str(error).encode(), []
-    if word != b"ready":
-        stop(process)
-        printed = process.stdout.read(2000).decode("utf-8", "replace").strip()
-        reason = f"the sandbox did not start ({word!r}, exit code {process.returncode})"
-        raise NotIsolatedError(advice(printed or reason))
-    if not plan["isolated"]:
-        flags = os.O_RDONLY | os.O_DIRECTORY
-        folders = [os.open(f"{plan['base']}/{name}", flags) for name in ("in", "out")]
-    return folders
+def missing_promises() -> list[str]:
+    """What this machine lacks, each with the promise that falls and what to install."""
+    return [text for text in (syscalls.missing(),) if text]
 
 
 def probe() -> None:
-    """Run `true` in a sandbox. Raises NotIsolatedError, with what to do, when that fails."""
-    if not sys.platform.startswith("linux"):
-        reason = f"isolation uses Linux namespaces, and this is {sys.platform}"
-        raise NotIsolatedError(advice(reason))
-    true = shutil.which("true", path="/usr/bin:/bin") or "/bin/true"
-    outcome, _ = run([true], {}, {}, Limits(seconds=20))
+    """Do nothing in a sandbox. Raises NotIsolatedError, with what to do, when that fails."""
+    try:
+        with Sandbox("test") as sandbox:
+            outcome = sandbox.run(b"''", Limits(seconds=20))
+    except OSError as error:
+        raise NotIsolatedError(outer.advice(str(error))) from None
     if outcome.code != 0:
-        why = outcome.stopped or outcome.output.strip()
-        raise NotIsolatedError(advice(f"`true` in a sandbox ended with {outcome.code}: {why}"))
-
-
-def advice(reason: str) -> str:
-    """The message for a machine without isolation."""
-    return (
-        f"Submissions cannot be isolated here: {reason[:600]}.\n"
-        "There are two ways to continue:\n"
-        "  1. Grade on Linux where user namespaces are allowed: in a virtual machine, in WSL 2, or "
-        "in a container started for it (docker run --cap-add SYS_ADMIN "
-        "--security-opt seccomp=unconfined --security-opt apparmor=unconfined "
-        "--security-opt systempaths=unconfined ...).\n"
-        f"  2. Add {NO_ISOLATION_FLAG}. Then every submission runs as you: it can read and change "
-        "your files, the grade book, hidden tests and other submissions, use the network, and mark "
-        "itself. Only limits on time and memory remain. Use it for code whose authors you trust, "
-        "or in a container that holds nothing else and is thrown away."
-    )
-
-
-def _unshare() -> str:
-    found = shutil.which("unshare", path=f"{os.defpath}:/usr/bin:/bin:/usr/sbin:/sbin")
-    if not found:
-        raise NotIsolatedError(advice("the program `unshare` (util-linux) is not installed"))
-    return found
-
-
-def _kernel() -> tuple[int, ...]:
-    """The kernel's version, such as (5, 14)."""
-    numbers = os.uname().release.split("-")[0].split(".")[:2]
-    return tuple(int(number) for number in numbers if number.isdigit())
+        why = outcome.stopped or outcome.printed.strip()
+        raise NotIsolatedError(outer.advice(f"nothing, in a sandbox, ended with {why}"))

@@ -16,7 +16,11 @@ from vit_tutorial import checks
 from vit_tutorial.checks import Verdict
 from vit_tutorial.checks.engine.case import Case, ModuleRecipe, Observation
 
+from ..reading.plain import one_line
+
 MAX_BYTES = 64_000_000
+MAX_HEADER = 2_000_000
+MAX_TENSORS = 5_000  # the largest check has some hundred
 _KEY = "cases"  # of the JSON text in the metadata
 _FACTS = {  # that the judge reads, with their types
     "error": str,
@@ -27,6 +31,7 @@ _FACTS = {  # that the judge reads, with their types
     "changed": list,
     "detached": list,
     "no_gradient": list,
+    "random": list,
     "values": dict,
 }
 
@@ -65,11 +70,15 @@ def unpack(data: bytes) -> tuple[dict[str, torch.Tensor], object]:
     """What `pack` was given. Raises ValueError for anything else."""
     if len(data) > MAX_BYTES:
         raise ValueError(f"there are {len(data):,} bytes, at most {MAX_BYTES:,} are read")
+    # safetensors reads metadata from files only. The header is JSON behind its length.
+    end = 8 + int.from_bytes(data[:8], "little")
+    if end - 8 > MAX_HEADER:
+        raise ValueError(f"its header has {end - 8:,} bytes, at most {MAX_HEADER:,} are read")
     try:
-        tensors = safetensors.torch.load(data)
-        # safetensors reads metadata from files only. The header is JSON behind its length.
-        end = 8 + int.from_bytes(data[:8], "little")
-        return tensors, json.loads(json.loads(data[8:end])["__metadata__"][_KEY])
+        header = json.loads(data[8:end])
+        if len(header) > MAX_TENSORS:
+            raise ValueError(f"there are {len(header):,} tensors, at most {MAX_TENSORS:,} are read")
+        return safetensors.torch.load(data), json.loads(header["__metadata__"][_KEY])
     except (KeyError, TypeError, ValueError, RecursionError, safetensors.SafetensorError) as error:
         raise ValueError(f"not readable: {type(error).__name__}: {error}"[:300]) from None
 
@@ -157,12 +166,14 @@ def sanitise_facts(facts: dict) -> dict:
     clean = {key: value for key, value in facts.items() if isinstance(value, _FACTS.get(key, ()))}
     for key in ("error", "line", "backward_error"):
         if key in clean:
-            clean[key] = clean[key][:400]
-    for key in ("changed", "detached", "no_gradient"):
+            clean[key] = one_line(clean[key], 400)
+    for key in ("changed", "detached", "no_gradient", "random"):
         if key in clean:
-            clean[key] = [str(name)[:40] for name in clean[key][:8]]
+            clean[key] = [one_line(str(name)[:40]) for name in clean[key][:8]]
     for key in ("types", "devices"):
         if key in clean:
             pairs = list(clean[key].items())[:8]
-            clean[key] = {str(name)[:40]: str(value)[:80] for name, value in pairs}
+            clean[key] = {
+                one_line(str(name)[:40]): one_line(str(value)[:80]) for name, value in pairs
+            }
     return clean

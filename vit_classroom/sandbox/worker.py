@@ -1,30 +1,32 @@
-"""What runs in the sandbox for one submission: its cells in IPython, and the observing of checks.
+"""The work of kind "run": a submission's cells in IPython, and the observing of checks.
 
-`python -m vit_classroom.sandbox.worker PLACE` reads PLACE/in/job.json, a list of steps, each of
-them a cell to run or a function to observe. It writes into PLACE/out:
+The job is a list of steps, each of them a cell to run or a function to observe. Frames that it
+sends: "p" before each step, with its number; "o" with what a check observed; "r" with a record of
+the step as JSON; "h" when every cell has run and the hidden tests are wanted; "e" at the end.
 
-- `progress`: the number of the step that is running, and at the end "done";
-- `records.jsonl`: a line for each step as soon as it has ended;
-- the values that the checks observed, a file each.
-
-Nothing here decides a mark. A learner's code may forge whatever this process writes, so the grader
-judges the observed values outside, on cases of its own.
+Nothing here decides a mark. A learner's code may forge whatever this process sends, so the grader
+judges the observed values elsewhere, on cases of its own, and shows the text as the learner's.
 """
 
 import base64
 import contextlib
+import importlib
 import json
-import os
 import signal
 import sys
 import time
-from pathlib import Path
+import traceback
 
 from vit_tutorial import checks
 
 from . import wire
+from .inner import status_bytes
+from .like_a_kernel import like_a_kernel
+from .observing import own_solutions_refused
+from .zygote import Channel, split
 
 MOST_TEXT, MOST_PICTURE, MOST_PICTURES = 20_000, 400_000, 6
+MOST_PROBLEM = 2_000
 KINDS = ("text/plain", "image/png")
 WATCHER_SECONDS = 2
 
@@ -107,47 +109,44 @@ class Stream:
 
 
 class Worker:
-    """The learner's process: an IPython shell, and the files for what comes out of it."""
+    """The learner's process: an IPython shell, and the connection for what comes out of it."""
 
-    def __init__(self, place: Path, seconds: float, memory: int):
-        self.inbox, self.outbox = place / "in", place / "out"
-        self.seconds, self.memory = seconds, memory
-        self.outputs = Outputs()
-        self.progress = os.open(self.outbox / "progress", os.O_WRONLY | os.O_CREAT, 0o600)
-        self.records = os.open(
-            self.outbox / "records.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
-        )
+    def __init__(self):
+        self.outputs, self.line = Outputs(), None
+        self.channel, self.seconds, self.memory, self.cases = None, 0.0, 0, {}
         self.shell = self._shell()
-        signal.signal(signal.SIGALRM, self._alarm)
-
-    def say(self, word) -> None:
-        """Write the progress, always with the same length, so that no reader sees half of it."""
-        os.pwrite(self.progress, f"{word:<12}\n".encode(), 0)
 
     def step(self, number: int, step: dict, quiet: bool = False) -> None:
-        """Run one step and write its record. quiet: only whether it passed, for hidden tests."""
-        self.say(number)
+        """Run one step and send its record. quiet: only whether it passed, for hidden tests."""
+        self.channel.send(b"p", number)
         self.outputs = Outputs()
-        problem = None
+        problem, limit, self.line, more = None, None, None, {}
         try:
             signal.setitimer(signal.ITIMER_REAL, self.seconds)
             if step["kind"] == "observe":
-                problem = self._observe(step)
+                problem = self._observe(number, step)
+            elif step["kind"] == "alone":
+                more = {"cut": self._alone(step)}
             else:
                 problem = self._run(step["source"])
+                more = {"line": self.line}
         except TimeLimitError:
-            problem = f"time limit: it ran for {self.seconds:.0f} s"
+            problem, limit = "", "time"
+        except MemoryError:
+            problem, limit = "MemoryError", "memory"
         except BaseException as error:  # a learner's code may raise anything, at any time
-            problem = f"{type(error).__name__}: {error}"
+            problem = _text(error)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-        record = {"step": number, "passed": problem is None}
+        record = {"passed": problem is None, "limit": limit}
         if not quiet:
-            record |= {"problem": problem and str(problem)[:2000], "outputs": list(self.outputs)}
-        os.write(self.records, json.dumps(record).encode() + b"\n")
-        if status_bytes("RssAnon", "RssShmem") > self.memory:
-            # The watcher needs some looks to be sure. It must find this step running, not the next.
-            time.sleep(WATCHER_SECONDS)
+            record |= {"problem": problem and problem[:MOST_PROBLEM], "outputs": self.outputs}
+            record |= more
+        self.channel.send(b"r", number, json.dumps(record).encode())
+        with contextlib.suppress(OSError, KeyError):
+            if status_bytes("RssAnon", "RssShmem") > self.memory:
+                # The watcher needs some looks to be sure. It must find this step running.
+                time.sleep(WATCHER_SECONDS)
 
     def _run(self, source: str) -> str | None:
         """Run a cell. Returns what went wrong, or None."""
@@ -161,11 +160,34 @@ class Worker:
         finally:
             sys.stdout, sys.stderr = streams
         error = result.error_before_exec or result.error_in_exec
-        if isinstance(error, TimeLimitError):
+        if isinstance(error, (TimeLimitError, MemoryError)):
             raise error
-        return None if error is None else f"{type(error).__name__}: {error}"
+        if error is None:  # %%time and its kind show an error and do not raise it
+            shown = [each for each in self.outputs if each["output_type"] == "error"]
+            return f"{shown[0]['ename']}: {shown[0]['evalue']}" if shown else None
+        self.line = self._line_of(error)
+        return _text(error, error.msg if isinstance(error, SyntaxError) else error)
 
-    def _observe(self, step: dict) -> str | None:
+    def _line_of(self, error: BaseException) -> int | None:
+        """The line of the cell in which the error was raised, or None."""
+        if isinstance(error, SyntaxError):
+            return error.lineno
+        cell = f"<ipython-input-{self.shell.execution_count - 1}-"
+        frames = traceback.extract_tb(error.__traceback__)
+        return next((f.lineno for f in reversed(frames) if f.filename.startswith(cell)), None)
+
+    def _alone(self, step: dict) -> bool:
+        """Bind the names that a cell did not come to bind, by the statements that bind them.
+
+        Returns whether that was tried. What these statements raise is told by what is then missing.
+        """
+        if all(name in self.shell.user_ns for name in step["names"]):
+            return False
+        for source in step["sources"]:
+            self._run(source)
+        return True
+
+    def _observe(self, number: int, step: dict) -> str | None:
         """Evaluate the expression that names the learner's function, and let the check observe
         it."""
         streams = sys.stdout, sys.stderr
@@ -175,14 +197,13 @@ class Worker:
             if not callable(fn):
                 kind = type(fn).__name__
                 return f"TypeError: {step['expression']} is not a function, but a {kind}"
-            observed = wire.observe(step["check"], fn, (self.inbox / step["cases"]).read_bytes())
-            part = self.outbox / f"{step['result']}.part"
-            part.write_bytes(observed)
-            os.replace(part, self.outbox / step["result"])  # whole or not at all
+            with own_solutions_refused(step["check"]):
+                observed = wire.observe(step["check"], fn, self.cases[step["check"]])
+            self.channel.send(b"o", number, observed)
         finally:
             sys.stdout, sys.stderr = streams
 
-    def _alarm(self, number, frame) -> None:
+    def alarm(self, number, frame) -> None:
         raise TimeLimitError(f"the cell ran for more than {self.seconds:.0f} s")
 
     def _shell(self):
@@ -210,7 +231,7 @@ class Worker:
             def clear_output(self, wait=False):
                 pass
 
-        class Shell(InteractiveShell):
+        class Shell(like_a_kernel(InteractiveShell)):
             def _showtraceback(self, etype, evalue, stb):
                 worker.outputs.error(etype.__name__, str(evalue), [str(line) for line in stb])
 
@@ -225,57 +246,48 @@ class Worker:
         return shell
 
 
-def bound_memory(most: int) -> None:
-    """Let this process map at most this many bytes more than now.
-
-    An absurd allocation then fails in its cell and ends nothing else.
-    """
-    import resource
-
-    now = status_bytes("VmSize")
-    if now:  # elsewhere than on Linux the watcher outside limits the memory alone
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_AS, (now + most, now + most))
-
-
-def status_bytes(*fields: str) -> int:
-    """The sum of these fields of /proc/self/status, in bytes; 0 where there is no such file."""
+def _text(error: BaseException, text=None) -> str:
+    """ "ValueError: ..."; the name alone where a learner's __str__ raises."""
     try:
-        with open("/proc/self/status", encoding="utf-8") as file:
-            rows = dict(line.split(":", 1) for line in file)
-        return sum(int(rows[field].split()[0]) * 1024 for field in fields)
-    except (OSError, KeyError, ValueError):
-        return 0
+        return f"{type(error).__name__}: {error if text is None else text}"
+    except Exception:
+        return type(error).__name__
 
 
-def main(place: Path) -> None:
-    job = json.loads((place / "in" / "job.json").read_bytes())
+def prepare(config: bytes) -> Worker:
+    """Load what cells and checks need, so that it is loaded once and not for each submission.
+
+    config: JSON with "modules", which the lessons import, and "checks", names that may be checks.
+    """
     import torch
 
     torch.set_num_threads(1)
-    # The time of imports is not the learner's.
-    names = {step["check"] for step in job["steps"] if step["kind"] == "observe"}
-    for name in names:
+    # torch imports this (900 modules, 1 s) at the first operation that a check observes.
+    import torch._dynamo
+
+    wanted = json.loads(config)
+    for name in set(wanted["checks"]) & set(checks.names()):
         checks.get(name)
-    if names:
-        # torch imports this (900 modules, 1 s) at the first operation that a check observes.
-        import torch._dynamo
-    worker = Worker(place, job["cell_seconds"], job["memory"])
-    bound_memory(job["memory"])
-    for number, step in enumerate(job["steps"]):
+    for name in wanted["modules"]:
+        # A name of the lesson's own, or what is not installed here: the lesson's cell will say so.
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+    return Worker()
+
+
+def handle(worker: Worker, job: bytes, channel: Channel) -> None:
+    header, *cases = split(job)
+    plan = json.loads(header)
+    worker.channel, worker.seconds = channel, plan["cell_seconds"]
+    worker.memory, worker.cases = plan["memory"], dict(zip(plan["cases"], cases))
+    signal.signal(signal.SIGALRM, worker.alarm)
+    for number, step in enumerate(plan["steps"]):
         worker.step(number, step)
-    if job["hidden"]:
-        # The grader sends hidden tests only now, when every cell has run, and is told nothing but
-        # whether they passed.
-        worker.say("hidden")
-        while not (place / "in" / "hidden.json").exists():
-            time.sleep(0.02)
-        steps = json.loads((place / "in" / "hidden.json").read_bytes())
-        for number, step in enumerate(steps, start=len(job["steps"])):
+    if plan["hidden"]:
+        # The grader sends hidden tests only now. They run beside what the learner's cells defined,
+        # and code that is made for it can read them from here on, or ask for them earlier. It
+        # cannot carry them out: of this run the grader takes nothing but whether they passed.
+        channel.send(b"h", 0)
+        for number, step in enumerate(json.loads(channel.receive()), start=len(plan["steps"])):
             worker.step(number, step, quiet=True)
-    worker.say("done")
-    os._exit(0)  # threads and exit handlers that a learner's code left are not waited for
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve())
+    channel.send(b"e", 0)

@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from .options import load_data
+from .options import given_path, load_data
 
 
 def add_to(commands, data: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def add_to(commands, data: argparse.ArgumentParser) -> None:
         ),
     )
     evaluate.add_argument(
-        "model", type=Path, help="model.safetensors, or the folder that train left behind"
+        "model", type=given_path, help="model.safetensors, or the folder that train wrote"
     )
     evaluate.set_defaults(run=run_evaluate)
 
@@ -29,6 +29,7 @@ def run_evaluate(args) -> int:
     from .. import training
     from ..common import machine
     from ..inspection.models import model_file
+    from ..training.runtime.progress import CountedBatches
 
     path = model_file(args.model)
     model, meta = training.load_model(path, device=machine.pick_device(args.device))
@@ -36,7 +37,7 @@ def run_evaluate(args) -> int:
         args.image_size = model.config.image_size  # resize a folder's images to what it takes
     data = images_for(args, meta.get("data"))
     training.check_fit(model, data)
-    loss, accuracy = training.evaluate(model, data.test, data)
+    loss, accuracy = training.evaluate(model, CountedBatches(data.test, "evaluating"), data)
     images = f"{len(data.test)} images, {data.provenance}"
     print(f"test {accuracy:.2%}, cross-entropy {loss:.4f} ({images})")
     return 0

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import functools
 import inspect
 import io
 import re
@@ -12,6 +13,7 @@ import typing
 from ..training.runtime.resolutions import parse_stage
 
 
+@functools.cache
 def field_comments(config: type) -> dict[str, str]:
     """The comment of each field in the source of a dataclass; "" for a field without one.
 

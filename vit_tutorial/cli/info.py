@@ -3,20 +3,19 @@
 import json
 from pathlib import Path
 
-import torch
-
-from ..common.machine import gpu_error, hardware, memory_gib, pick_device, versions
-from ..common.needed import missing_packages
-from ..data import data_root, find_cifar10
-from ..data.paths import home
-from ..training import choose_precision
+# torch, and all that loads it, is imported where it is needed: --help does without.
 
 
-def describe_device(device: torch.device) -> str:
+def describe_device(device) -> str:
     """`device` in a phrase: what it is, and the precision that training would choose.
 
     If there is a GPU that cannot be used, it says why.
     """
+    import torch
+
+    from ..common.machine import gpu_error
+    from ..training import choose_precision
+
     precision = choose_precision(device)
     chosen = f"{precision.name} ({precision.reason})"
     if device.type == "cuda":
@@ -34,6 +33,13 @@ def describe_device(device: torch.device) -> str:
 
 def describe() -> list[tuple[str, str, str]]:
     """Rows (what, what this machine has, what that means) for the table that `info` prints."""
+    import torch
+
+    from ..common.machine import hardware, memory_gib, pick_device, versions
+    from ..common.needed import missing_packages
+    from ..data import data_root, find_cifar10
+    from ..training import choose_precision
+
     found = versions()
     device = pick_device()
     precision = choose_precision(device)
@@ -65,13 +71,15 @@ def describe() -> list[tuple[str, str, str]]:
         (
             "libraries",
             "missing: " + ", ".join(missing) if missing else "all found",
-            "pip install -r requirements.txt" if missing else "nothing to install",
+            f"pip install {' '.join(missing)}" if missing else "nothing to install",
         ),
     ]
 
 
 def _short(path: Path) -> str:
     """A path as a person would write it: relative to the clone (./) or to the home folder (~/)."""
+    from ..data.paths import home
+
     for base, sign in ((Path(__file__).resolve().parents[2], "."), (home(), "~")):
         if base and path.is_relative_to(base):
             return str(sign / path.relative_to(base))
@@ -106,6 +114,8 @@ def add_to(commands) -> None:
 
 
 def run_info(args) -> int:
+    from ..common.machine import hardware, pick_device, versions
+
     if args.json:
         print(json.dumps({"hardware": hardware(pick_device()), "versions": versions()}, indent=2))
     else:

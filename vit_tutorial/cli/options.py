@@ -1,7 +1,9 @@
-"""Options that several commands share: the images and the device."""
+"""Options that several commands share: the images and the device, or the model."""
 
 import argparse
 from pathlib import Path
+
+TRAIN_HELP = "train a ViT for some minutes"  # here, since the module of `train` loads torch
 
 
 def data_options() -> argparse.ArgumentParser:
@@ -22,7 +24,7 @@ def data_options() -> argparse.ArgumentParser:
     )
     data.add_argument(
         "--data-root",
-        type=Path,
+        type=given_path,
         metavar="DIR",
         help="folder for downloads (default: VIT_TUTORIAL_DATA, or data/ in a clone)",
     )
@@ -40,6 +42,43 @@ def data_options() -> argparse.ArgumentParser:
     return data
 
 
+def add_model_options(command: argparse.ArgumentParser) -> None:
+    """Add what the commands take that look at any library's model: its name, and --untrained."""
+    command.add_argument(
+        "model",
+        help="model.safetensors, the folder that train wrote, weights:NAME (those of the package, "
+        "such as weights:shapes), timm:NAME, or torchvision:NAME",
+    )
+    command.add_argument(
+        "--untrained",
+        action="store_true",
+        help="random weights; nothing is downloaded for timm and torchvision",
+    )
+
+
+def shown_name(args: argparse.Namespace) -> str:
+    """What a drawing calls the model of `add_model_options`: a path without its folders."""
+    name = Path(args.model).name if Path(args.model).exists() else args.model
+    return f"{name} (random weights)" if args.untrained else name
+
+
+def given_path(text: str) -> Path:
+    """The argument of an option that names a file or a folder.
+
+    Raises argparse.ArgumentTypeError for an empty one, which would be the current folder.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is an empty path; was it a variable that is not set? Write . for this folder"
+        )
+    return Path(text)
+
+
+def absolute(path: str | Path) -> str:
+    """A path as a run remembers it: it may be resumed in another folder than it was begun in."""
+    return str(Path(path).absolute())
+
+
 def image_size(text: str) -> int | tuple[int, int]:
     """ "96" -> 96, "96x160" -> (96, 160), height first."""
     sides = text.lower().split("x")
@@ -52,11 +91,13 @@ def image_size(text: str) -> int | tuple[int, int]:
 
 def source_from_args(args):
     """The DataSource that the options name."""
+    from ..data import sources
     from .run_spec import DataSource
 
-    return DataSource(
-        args.data, args.image_size, args.data_root and str(args.data_root), args.stream
-    )
+    folder = Path(args.data)
+    named = args.data in sources() or not args.data or not folder.is_dir()
+    source = args.data if named else absolute(folder)
+    return DataSource(source, args.image_size, args.data_root and str(args.data_root), args.stream)
 
 
 def load_data(args, seed: int = 0):

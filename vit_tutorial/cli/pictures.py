@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .options import image_size
+from .options import add_model_options, given_path, image_size, shown_name
 
 
 def add_to(commands) -> None:
@@ -15,7 +15,7 @@ def add_to(commands) -> None:
             "the sequence, and the numbers of one token."
         ),
     )
-    show.add_argument("image", type=Path, help="any image file")
+    show.add_argument("image", type=given_path, help="any image file")
     show.add_argument(
         "--patch-size",
         type=int,
@@ -31,7 +31,10 @@ def add_to(commands) -> None:
         help="side that the image is resized to, or HEIGHTxWIDTH (default 224)",
     )
     show.add_argument(
-        "--out", type=Path, default=Path("patches.png"), help="file to write (default patches.png)"
+        "--out",
+        type=given_path,
+        default=Path("patches.png"),
+        help="file to write (default patches.png)",
     )
     show.set_defaults(run=run_show_patches)
 
@@ -44,19 +47,12 @@ def add_to(commands) -> None:
             "rows in shuffled order and of random rows."
         ),
     )
-    similarity.add_argument(
-        "model", help="a checkpoint of train (file or folder), timm:NAME, or torchvision:NAME"
-    )
+    add_model_options(similarity)
     similarity.add_argument(
         "--out",
-        type=Path,
+        type=given_path,
         default=Path("similarity.png"),
         help="the picture (default similarity.png)",
-    )
-    similarity.add_argument(
-        "--untrained",
-        action="store_true",
-        help="timm and torchvision: random weights, no download",
     )
     similarity.set_defaults(run=run_similarity)
 
@@ -100,10 +96,7 @@ def run_similarity(args) -> int:
 
     found = position_table(load_by_name(args.model, pretrained=not args.untrained))
     rows, grid = found.patches, found.layout.grid
-    name = Path(args.model).name if Path(args.model).exists() else args.model
-    what = f"{name}{' (random weights)' if args.untrained else ''}"
     size = f"{grid[0]}x{grid[1]} position embeddings, width {rows.shape[1]}"
-    plots.save(plots.position_similarity(rows, grid, title=f"{what}\n{size}"), args.out)
     generator = torch.Generator().manual_seed(0)
     columns = {
         "this model": rows,
@@ -115,9 +108,11 @@ def run_similarity(args) -> int:
         | similarity_numbers(table, grid)
         for column, table in columns.items()
     }
-    print(f"{what}: {size}")
+    print(f"{shown_name(args)}: {size}")
     print(f"{'':18}" + "".join(f"{column:>12}" for column in columns))
     for key in numbers["this model"]:
         print(f"{key:18}" + "".join(f"{numbers[column][key]:12.3f}" for column in columns))
+    # After the numbers: a folder that cannot be written to must not cost them.
+    plots.save(plots.position_similarity(rows, grid, title=f"{shown_name(args)}\n{size}"), args.out)
     print(f"picture: {args.out}")
     return 0

@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from .options import add_model_options, given_path
+
 SHOWN = 10  # files that could not be read, by name
 
 
@@ -11,35 +13,30 @@ def add_to(commands) -> None:
     """Add the command to `commands`."""
     predict = commands.add_parser(
         "predict",
-        help="name what is on a picture, or on all pictures of a folder",
+        help="name what is in a picture, or in all pictures of a folder",
         description=(
-            "Show pictures to a trained model and print its likeliest classes for each. Any file "
-            "that train reads will do; it is cut and resized as in the model's training."
+            "Show pictures to a trained model and print its most likely classes for each. Any file "
+            "that train can read will do; it is cropped and resized as in the model's training."
         ),
     )
-    predict.add_argument(
-        "model",
-        help="model.safetensors, or the folder that train left behind, timm:NAME, or "
-        "torchvision:NAME",
-    )
-    predict.add_argument("pictures", type=Path, nargs="+", help="files, or folders of them")
+    add_model_options(predict)
+    predict.add_argument("pictures", type=given_path, nargs="+", help="files, or folders of them")
     predict.add_argument(
         "--top", type=int, default=3, metavar="N", help="classes for each picture (default 3)"
     )
     predict.add_argument(
-        "--csv", type=Path, metavar="FILE", help="write a table as well, one row for each picture"
+        "--csv",
+        type=given_path,
+        metavar="FILE",
+        help="also write a table, with one row for each picture",
     )
     predict.add_argument("--device", default="auto", help="auto (the default), cpu, cuda, mps")
-    predict.add_argument(
-        "--untrained",
-        action="store_true",
-        help="timm and torchvision: random weights, no download",
-    )
     predict.set_defaults(run=run_predict)
 
 
 def run_predict(args: argparse.Namespace) -> int:
-    """Print a line for each picture. The exit status: 2 when a file could not be read."""
+    """Print a line for each picture. The exit status: 2 when a file could not be read, 130 after
+    Ctrl-C, which keeps what is named already."""
     from ..common import machine
     from ..common.files import write_rows
     from ..common.validation import require_int
@@ -50,22 +47,33 @@ def run_predict(args: argparse.Namespace) -> int:
     classifier = load_classifier(
         args.model, pretrained=not args.untrained, device=machine.pick_device(args.device)
     )
-    rows, unread = [], []
-    for found in classify(classifier, files, args.top):
-        if found.error:
-            unread.append(found)
-        else:
-            named = ", ".join(f"{name} {share:.1%}" for name, share in found.classes)
-            print(f"{found.file}: {named}", flush=True)
-        rows.append(row(found, args.top))
-    if args.csv:
+    rows, unread, stopped = [], [], False
+    try:
+        for found in classify(classifier, files, args.top):
+            if found.error:
+                unread.append(found)
+            else:
+                named = ", ".join(f"{name} {share:.1%}" for name, share in found.classes)
+                print(f"{on_one_line(found.file)}: {named}", flush=True)
+            rows.append(row(found, args.top))
+    except KeyboardInterrupt:
+        stopped = True
+        print(f"vit_tutorial: stopped by Ctrl-C after {len(rows)} of {len(files)} pictures",
+              file=sys.stderr)  # fmt: skip
+    if args.csv and rows:
         write_rows(args.csv, rows)
         print(f"table: {args.csv}")
     for found in unread[:SHOWN]:
-        print(f"vit_tutorial: {found.file} cannot be read: {found.error}", file=sys.stderr)
+        name = on_one_line(found.file)
+        print(f"vit_tutorial: {name} cannot be read: {found.error}", file=sys.stderr)
     if len(unread) > SHOWN:
         print(f"vit_tutorial: and {len(unread) - SHOWN} more files", file=sys.stderr)
-    return 2 if unread else 0
+    return 130 if stopped else 2 if unread else 0
+
+
+def on_one_line(path: Path) -> str:
+    """The name of a file as it can be printed: a line break in it becomes \\n, and so on."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(path))
 
 
 def pictures(paths: list[Path]) -> list[Path]:
@@ -78,10 +86,10 @@ def pictures(paths: list[Path]) -> list[Path]:
     found = []
     for path in paths:
         if not path.exists():
-            raise FileNotFoundError(f"no picture and no folder at {path}")
+            raise FileNotFoundError(f"there is no picture or folder at {path}")
         found += files(path) if path.is_dir() else [path]
     if not found:
-        raise ValueError(f"{', '.join(map(str, paths))}: no file in it")
+        raise ValueError(f"{', '.join(map(str, paths))}: no files found")
     return found
 
 

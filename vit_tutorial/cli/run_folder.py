@@ -9,11 +9,13 @@ from pathlib import Path
 from .. import training
 from ..common import machine
 from ..common.files import write_rows, write_text
-from ..data import ImageData
+from ..data import ImageData, sources
 from ..inspection import plots
 from ..training.runtime.checkpoint import CURRENT, PREVIOUS
 from ..training.runtime.processes import SINGLE_PROCESS, Processes
-from .run_spec import RunSpec
+from ..training.runtime.progress import report
+from .options import absolute
+from .run_spec import RunSpec, read_record
 
 
 def start_run(
@@ -47,6 +49,7 @@ def start_run(
 def resume_run(
     out: str | Path,
     *,
+    changes: dict | None = None,
     progress: bool = True,
     device: str = "auto",
     processes: Processes = SINGLE_PROCESS,
@@ -54,6 +57,8 @@ def resume_run(
     """Resume the run in `out` with its own settings; return what run.json holds at its end.
 
     It continues from the last checkpoint; if there is none yet, it starts over.
+    changes: what takes the place of a remembered option: data, the new place of the images; copy_to
+        and save_every. Where the remembered copy_to is no longer there, no copies are made.
     Raises ValueError when there is no run, or when it is finished; FileNotFoundError when its data
     is gone.
     """
@@ -63,14 +68,47 @@ def resume_run(
         raise ValueError(
             f"there is no run in {out}: looked for {path.name}. Begin one with train --out {out}"
         )
-    record = json.loads(path.read_text(encoding="utf-8"))
+    record = read_record(path)
     if record["stopped"] == "finished":
         raise ValueError(
-            f"the run in {out} is finished ({record['epochs']} epochs): nothing is left to resume"
+            f"the run in {out} is finished ({record.get('epochs')} epochs): nothing is left to "
+            "resume"
         )
-    spec = RunSpec.from_json(record)
-    data = load(spec, device, processes)
+    try:
+        spec = RunSpec.from_json(record)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    spec = changed(spec, **changes or {})
+    record |= spec.to_json()
+    try:
+        data = load(spec, device, processes)
+    except (ValueError, FileNotFoundError) as error:
+        if Path(spec.source.source).is_dir() or spec.source.source in sources():
+            raise
+        raise ValueError(
+            f"{error}. If the images have moved, give their place with --data"
+        ) from error
     return _train_and_record(out, spec, record, data, progress, processes)
+
+
+def changed(
+    spec: RunSpec,
+    data: str | None = None,
+    copy_to: str | Path | None = None,
+    save_every: float | None = None,
+) -> RunSpec:
+    """`spec` with what may differ when a run is resumed; None: as it was."""
+    # `train` remembers whole paths: a part of one could mean any folder.
+    kept = spec.copy_to
+    here = kept and Path(kept).is_absolute() and Path(kept).is_dir()
+    if copy_to is None and kept is not None and not here:
+        report(f"no copies are made: {kept!r} is not there (--copy-to names another folder)")
+        spec = dataclasses.replace(spec, copy_to=None)
+    if data is not None:
+        source = dataclasses.replace(spec.source, source=absolute(data))
+        spec = dataclasses.replace(spec, source=source)
+    given = dict(copy_to=copy_to and absolute(copy_to), save_every=save_every)
+    return dataclasses.replace(spec, **{name: v for name, v in given.items() if v is not None})
 
 
 def load(spec: RunSpec, device: str, processes: Processes) -> ImageData:
@@ -119,7 +157,7 @@ def _train_and_record(
         return record
     try:
         in_header = ("command", "date", "minutes", "epochs", "hardware", "test_accuracy")
-        training.save_model(weights, model, data, **{name: record[name] for name in in_header})
+        training.save_model(weights, model, data, **{name: record.get(name) for name in in_header})
         write_rows(out / "metrics.csv", history.rows)
         if len(history.rows) > 1:
             plots.save(plots.curves(history.rows), out / "curves.png")
@@ -167,7 +205,7 @@ def make_run_folder(out: Path) -> None:
     if path.exists() or (out / "model.safetensors").exists():
         stopped = "finished"
         if path.is_file():
-            stopped = json.loads(path.read_text(encoding="utf-8")).get("stopped")
+            stopped = read_record(path)["stopped"]
         resume = "" if stopped == "finished" else f"resume it (--resume {out}), "
         raise ValueError(
             f"{out} holds a run already: {resume}give another folder with --out, "

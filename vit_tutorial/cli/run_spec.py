@@ -2,15 +2,19 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import torch
 
 from .. import data
+from ..common.machine import free_bytes
+from ..common.validation import require_choice, require_types, shortened
 from ..data import ImageData
 from ..inspection.models import load_pretrained
 from ..model import VisionTransformer, ViTConfig
 from ..model.transfer import freeze_body, with_new_head
 from ..training import TrainSettings
+from ..training.runtime.model_size import require_memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +30,7 @@ class DataSource:
     def __post_init__(self):
         if isinstance(self.image_size, list):  # as JSON gives it back
             object.__setattr__(self, "image_size", tuple(self.image_size))
+        require_types(self)
 
     def load(self, device: torch.device, seed: int = 0) -> ImageData:
         """The images, on `device`. Raises ValueError and FileNotFoundError as `data.load` does."""
@@ -51,6 +56,15 @@ class RunSpec:
     freeze: str = "none"  # or "body": only the new head learns
 
     def __post_init__(self):
+        require_types(self)
+        require_choice("freeze", self.freeze, ("none", "body"))
+        if not self.save_every > 0:
+            raise ValueError(f"save_every is {self.save_every}: a number of seconds above 0")
+        known = [field.name for field in dataclasses.fields(ViTConfig)]
+        if not isinstance(self.changes, dict) or not set(self.changes) <= set(known):
+            raise ValueError(
+                f"changes is {shortened(self.changes)}: fields of ViTConfig with their values"
+            )
         if self.weights:
             return  # the weights bring their own model
         size = self.source.image_size
@@ -68,11 +82,14 @@ class RunSpec:
         """
         if not self.weights:
             torch.manual_seed(self.settings.seed)
-            return VisionTransformer(self.model_config(images)), images
+            config = self.model_config(images)
+            require_memory(config, free_bytes("cpu"))
+            return VisionTransformer(config), images
         if stored:
+            # Of a run that has begun, the record was checked by `read_record`.
             model = VisionTransformer(ViTConfig(**stored["config"]))
             model = freeze_body(model) if self.freeze == "body" else model
-            mean, std = (tuple(stored[name]) for name in ("mean", "std"))
+            mean, std = (tuple(map(float, stored[name])) for name in ("mean", "std"))
             return model, dataclasses.replace(images, mean=mean, std=std)
         source = load_pretrained(self.weights)
         model = with_new_head(source.model, images.num_classes, images.image_size)
@@ -98,15 +115,41 @@ class RunSpec:
     def from_json(cls, stored: dict) -> "RunSpec":
         """The RunSpec in `stored`, which may hold more, as run.json does.
 
-        Raises ValueError when it was written by a version with other fields.
+        Raises ValueError when a field is missing or cannot be what it is, as when it was written by
+        a version with other fields.
         """
         try:
             fields = {field.name: stored[field.name] for field in dataclasses.fields(cls)}
             fields["source"] = DataSource(**fields["source"])
             fields["settings"] = TrainSettings(**fields["settings"])
-        except (KeyError, TypeError) as error:
+            return cls(**fields)
+        except (KeyError, TypeError, ValueError) as error:
+            trouble = f"it has no {error}" if isinstance(error, KeyError) else error
             raise ValueError(
-                f"the run was made by another version of vit_tutorial ({error}): "
-                "resume it with that version, or train again"
+                f"it is damaged, or the run was made by another version of vit_tutorial ({trouble})"
+                ": resume it with that version, or train again"
             ) from error
-        return cls(**fields)
+
+
+def read_record(path: Path) -> dict:
+    """What the run.json at `path` holds, checked as far as resuming and reporting need it.
+
+    Raises ValueError that names the file.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(record, dict) or not isinstance(record["stopped"], str):
+            raise ValueError("it holds no run")
+        if "config" in record:  # of a run that has begun
+            channels = ViTConfig(**record["config"]).channels
+            for name in ("mean", "std"):
+                if len([float(value) for value in record[name]]) != channels:
+                    raise ValueError(f"{name} is {shortened(record[name])}")
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        trouble = (
+            f"it has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
+        )
+        raise ValueError(
+            f"{path} cannot be read ({trouble[:200]}): it is damaged. Use a copy, or train again"
+        ) from error
+    return record

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from .options import load_data
+from .options import given_path, load_data
 
 
 def add_to(commands, data: argparse.ArgumentParser) -> None:
@@ -37,7 +37,7 @@ def add_to(commands, data: argparse.ArgumentParser) -> None:
     )
     study.add_argument(
         "--out",
-        type=Path,
+        type=given_path,
         default=Path("runs") / "study",
         metavar="DIR",
         help="folder for the table and the picture (default runs/study)",

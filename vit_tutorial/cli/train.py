@@ -13,7 +13,7 @@ from ..training.recipes import default
 from ..training.runtime.muon import MUON_REPLACED, require_muon
 from . import auto_recipe, fine_tune
 from .field_options import add_field_options, given_options
-from .options import source_from_args
+from .options import TRAIN_HELP, absolute, given_path, source_from_args
 from .run_spec import RunSpec
 
 DESCRIPTION = """\
@@ -22,6 +22,8 @@ and run.json. Ctrl-C ends the training early and keeps what was learned; --resum
 after Ctrl-C, a power cut or a runtime that Colab took away. On several GPUs or machines:
 accelerate launch --num_processes N -m vit_tutorial train ...
 """
+# What may differ when a run is resumed: none of it changes the weights.
+OF_A_RESUME = ("data", "copy_to", "save_every", "device", "quiet", "resume")
 MODEL_OPTIONS = ("pool", "position", "stem", "drop_path_rate")  # fields of ViTConfig
 
 
@@ -30,7 +32,7 @@ def add_to(commands, data: argparse.ArgumentParser) -> None:
     train = commands.add_parser(
         "train",
         parents=[data],
-        help="train a ViT for some minutes",
+        help=TRAIN_HELP,
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -57,13 +59,17 @@ def add_to(commands, data: argparse.ArgumentParser) -> None:
         help="with --from: body lets only the new head learn, a linear probe (default none)",
     )
     train.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder for the results (default runs/DATE_TIME)"
+        "--out",
+        type=given_path,
+        metavar="DIR",
+        help="folder for the results (default runs/DATE_TIME)",
     )
     train.add_argument(
         "--resume",
-        type=Path,
+        type=given_path,
         metavar="DIR",
-        help="continue the run in DIR; its other options are remembered",
+        help="continue the run in DIR; its options are remembered. Only --data (images that have "
+        "moved), --copy-to, --save-every, --device and --quiet may be given with it",
     )
     train.add_argument(
         "--save-every",
@@ -74,7 +80,7 @@ def add_to(commands, data: argparse.ArgumentParser) -> None:
     )
     train.add_argument(
         "--copy-to",
-        type=Path,
+        type=given_path,
         metavar="DIR",
         help="a second folder for each checkpoint, such as one on Drive",
     )
@@ -100,12 +106,31 @@ def run_train(args) -> int:
     processes = training.init_processes(args.device)
     how = dict(progress=not args.quiet, device=args.device, processes=processes)
     if args.resume:
-        out, record = args.resume, run_folder.resume_run(args.resume, **how)
+        out, changes = args.resume, changes_of_resume(args)
+        record = run_folder.resume_run(out, changes=changes, **how)
     else:
         fine_tune.check_options(args)
         out = args.out or Path("runs") / datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
         record = run_folder.start_run(out, spec_from_args(args), choose=chooser(args), **how)
     return finish(record, out, processes)
+
+
+def changes_of_resume(args) -> dict:
+    """The options given with --resume that take the place of remembered ones.
+
+    Raises ValueError for an option that would make it another run.
+    """
+    from .main import parser
+
+    usual = vars(parser("train").parse_args(["train"]))
+    given = {name: value for name, value in vars(args).items() if value != usual[name]}
+    if others := [name for name in given if name not in OF_A_RESUME]:
+        option = "--from" if others[0] == "weights" else f"--{others[0].replace('_', '-')}"
+        raise ValueError(
+            f"{option} with --resume: a resumed run keeps the options that it began with. Leave it "
+            f"out; or begin a new run from its weights (--from {args.resume}) with another --out"
+        )
+    return {name: given[name] for name in ("data", "copy_to", "save_every") if name in given}
 
 
 def chooser(args) -> Callable | None:
@@ -138,20 +163,18 @@ def spec_from_args(args, chosen: Recipe | None = None) -> RunSpec:
         settings=settings,
         changes=chosen.config | {name: v for name, v in changes.items() if v is not None},
         save_every=args.save_every,
-        copy_to=args.copy_to and str(args.copy_to),
+        copy_to=args.copy_to and absolute(args.copy_to),
         command=shlex.join(["python", "-m", "vit_tutorial", *sys.argv[1:]]),
         note=MUON_REPLACED if settings.optimizer != wanted else "",
         recipe="" if args.weights else args.recipe,
-        weights=absolute(args.weights),
+        weights=start_weights(args.weights),
         freeze=args.freeze,
     )
 
 
-def absolute(weights: str | None) -> str:
+def start_weights(weights: str | None) -> str:
     """The name of the weights to start from; a path as one that holds in any folder."""
-    if not weights or not Path(weights).exists():
-        return weights or ""
-    return str(Path(weights).absolute())
+    return absolute(weights) if weights and Path(weights).exists() else weights or ""
 
 
 def shortened(names: list[str], most: int = 12) -> str:

@@ -2,6 +2,8 @@
 
 import contextlib
 import csv
+import errno
+import glob
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,16 +22,24 @@ def atomic_write(path: str | Path, mode: str = "wb", sync: bool = False) -> Iter
     Raises OSError when the disk is full or the folder cannot be written to.
     """
     path = Path(path)
+    # Bytes of a file's name that are no letters become \udcff, so that what is written is text.
+    text = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
+    text = {} if "b" in mode else text
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
+        # A device or a pipe, such as /dev/stdout: to be written to, never to be replaced.
+        with path.open(mode, **text) as file:
+            yield file
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left_over in path.parent.glob(
-        f".{path.name}.*.partial"
-    ):  # left by processes killed while writing
+    # Left by processes killed while writing.
+    for left_over in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
         with contextlib.suppress(OSError):
             left_over.unlink()
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     try:
-        with partial.open(mode, **text) as file:
+        with _opened(partial, path, mode, text) as file:
             yield file
             if sync:
                 file.flush()
@@ -41,6 +51,14 @@ def atomic_write(path: str | Path, mode: str = "wb", sync: bool = False) -> Iter
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def _opened(partial: Path, path: Path, mode: str, text: dict) -> IO:
+    """`partial`, opened; an error is about `path`, the name that a person gave."""
+    try:
+        return partial.open(mode, **text)
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from error
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -59,12 +77,30 @@ def write_rows(path: str | Path, rows: list[dict]) -> None:
 
 
 def read_rows(path: str | Path) -> list[dict[str, str]]:
-    """The rows of a CSV file, every value a string; [] when there is no such file."""
-    path = Path(path)
+    """The rows of a CSV file, every value a string; [] when there is no such file.
+
+    Raises ValueError, with the line, for a file that is no table: not UTF-8, or with rows that do
+    not have a value for each column. A byte order mark, as Excel writes it, is left out.
+    """
+    path, number = Path(path), 1
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader, rows = csv.DictReader(file), []
+            for row in reader:
+                number = reader.line_num
+                more = len(row.pop(None, ()))
+                count = sum(value is not None for value in row.values()) + more
+                if more or count < len(row):
+                    raise ValueError(f"{count} values for {len(row)} columns")
+                rows.append(row)
+            return rows
+    except (ValueError, csv.Error) as error:
+        raise ValueError(
+            f"{path} cannot be read as a table, near line {number}: {error}. Was it saved by "
+            "another program? Use a copy, or another file"
+        ) from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -38,6 +38,8 @@ def pick_device(wish: str = "auto") -> torch.device:
         raise ValueError(
             f"device {wish!r} is unknown: after the colon comes a number, as in 'cuda:0'"
         )
+    if index and kind != "cuda" and int(index) > 0:
+        raise ValueError(f"device {wish!r} is not there: there is one {kind!r}, without a number")
     if kind == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if count <= int(index or 0):
@@ -84,7 +86,7 @@ def hardware(device: torch.device | None = None) -> str:
 def cpu_name() -> str:
     """The processor's name as the system gives it, or its architecture."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         return next(
             line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
         )
@@ -137,7 +139,8 @@ def _container() -> list[int]:
     left = []
     for names in (("memory.max", "memory.current"), version_1):
         try:
-            limit, used = (Path("/sys/fs/cgroup", name).read_text().strip() for name in names)
+            files = [Path("/sys/fs/cgroup", name) for name in names]
+            limit, used = (file.read_text(encoding="ascii").strip() for file in files)
         except OSError:
             continue
         if limit.isdigit():  # else "max": no limit

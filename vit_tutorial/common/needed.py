@@ -8,7 +8,7 @@ import importlib.util
 
 _NAMES = "torch torchvision numpy matplotlib einops pooch requests safetensors tqdm ipywidgets"
 # What pyproject.toml asks for, as {import name: pip name}; a test compares the two.
-NEEDED = {name: name for name in f"{_NAMES} filelock psutil".split()} | {
+NEEDED = {name: name for name in f"{_NAMES} filelock psutil scipy pycocotools".split()} | {
     "PIL": "pillow",
     "skimage": "scikit-image",
 }

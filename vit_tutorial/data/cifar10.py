@@ -160,11 +160,16 @@ def _lock(path: Path, root: Path) -> filelock.BaseFileLock:
 def _unpack(archive: Path, root: Path, dataset: type[CIFAR10]) -> None:
     """Unpack beside the target, check every file, then move the whole folder there in one step."""
     with tempfile.TemporaryDirectory(prefix=f".{dataset.base_folder}.", dir=root) as staging:
-        with tarfile.open(archive) as tar:
-            # Python 3.10 and 3.11 have filters only from some patch release on. The checksum has
-            # vouched for the archive anyway.
-            safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-            tar.extractall(staging, **safe)
+        try:
+            with tarfile.open(archive) as tar:
+                # Python 3.10 and 3.11 have filters only from some patch release on. The checksum
+                # has vouched for the archive anyway.
+                safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+                tar.extractall(staging, **safe)
+        except Exception as error:  # of tar or of one of its three ways to compress
+            if isinstance(error, OSError) and error.errno:  # the disk is full, say
+                raise
+            raise FileNotFoundError(f"{archive} cannot be unpacked ({error})") from error
         if not unpacked(Path(staging), dataset):
             raise FileNotFoundError(
                 f"{archive} has the right md5 but not the files that {dataset.__name__} wants in "

@@ -178,6 +178,14 @@ class ImageData:
         moved = {name: getattr(self, name).to(device) for name in ("train", "validation", "test")}
         return dataclasses.replace(self, **moved)
 
+    def require_scores(self, logits: torch.Tensor) -> None:
+        """Raise ValueError unless `logits` (B, K) has a column for each class."""
+        if logits.shape[-1] != self.num_classes:
+            raise ValueError(
+                f"the model gives {logits.shape[-1]} scores for an image, {self.name} has "
+                f"{self.num_classes} classes: give the model's own data"
+            )
+
     def normalise(self, images: torch.Tensor) -> torch.Tensor:
         """Images (..., C, H, W), uint8 -> float32, (x / 255 - mean) / std, on their own device."""
         if images.dtype != torch.uint8:

@@ -1,5 +1,6 @@
 """A folder of images as a data set: one subfolder for each class, in memory or left in files."""
 
+import dataclasses
 import os
 import sys
 import warnings
@@ -10,8 +11,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ..common.machine import free_bytes
-from ..common.validation import require_int
+from ..common.machine import free_bytes, memory_gib
+from ..common.validation import both_sides
 from .dataset import MADE, ImageData, ImageSource, Split, channel_statistics, stratified
 from .decode import UNREADABLE, read_image, unreadable
 from .file_loader import PackedPaths
@@ -28,6 +29,7 @@ from .stream import FileSplit, sampled_statistics
 
 TEST_SHARE = 0.2  # set aside from a folder without train/ and test/
 TEST_SEED = 0
+LARGEST = 89_000_000  # pixels of an image, about as many as Pillow reads without a warning
 
 
 def load(
@@ -69,6 +71,8 @@ def load(
     pixel_bytes = sum(map(len, files.values())) * 3 * size[0] * size[1]
     if stream is None:
         stream = _too_large(path, pixel_bytes, torch.device(device))
+    if not stream:
+        _require_room(path, pixel_bytes)
     read = _stream if stream else _read
     parts = {
         split: read(found.roots[split], classes, pairs, size) for split, pairs in files.items()
@@ -119,10 +123,13 @@ def load_all(
             f"{path}: looked for a folder of images for each class, {', '.join(class_names)}, and "
             "found none"
         )
-    split = _read(path, there, labelled(path, there), size)
+    pairs = labelled(path, there)
+    pixel_bytes = len(pairs) * 3 * size[0] * size[1]
+    stream = _too_large(path, pixel_bytes, torch.device(device))
+    split = (_stream if stream else _read)(path, there, pairs, size)
     labels = torch.tensor([class_names.index(name) for name in there])[split.labels]
-    split = Split(split.images, labels)
-    mean, std = channel_statistics(split.images)
+    split = dataclasses.replace(split, labels=labels)
+    mean, std = sampled_statistics(split, 0) if stream else channel_statistics(split.images)
     provenance = f"all of folder {path.absolute().name}, resized to {size[0]}x{size[1]}"
     data = ImageData(_name(path), class_names, split, split, split, mean, std, provenance)
     return data.to(device)
@@ -130,11 +137,12 @@ def load_all(
 
 def _height_width(image_size: int | tuple[int, int]) -> tuple[int, int]:
     """(H, W), checked."""
-    size = tuple(image_size) if isinstance(image_size, tuple | list) else (image_size, image_size)
-    if len(size) != 2:
-        raise ValueError(f"image_size is {image_size}: give one side, or (height, width)")
-    require_int("image height", size[0])
-    require_int("image width", size[1])
+    size = both_sides(image_size)
+    if size[0] * size[1] > LARGEST:
+        raise ValueError(
+            f"image_size is {size[0]}x{size[1]}: {size[0] * size[1] / 1e6:,.0f} million pixels in "
+            f"an image, and {LARGEST / 1e6:.0f} million are the most"
+        )
     return size
 
 
@@ -223,6 +231,16 @@ def _without(
     labels = [labelled[index][1] for index in good]
     refuse_empty(path, classes, labels, "has no image that can be read")
     return good
+
+
+def _require_room(path: Path, pixel_bytes: int) -> None:
+    """Raise ValueError when the pixels are more than the machine's memory, free or not."""
+    if pixel_bytes > memory_gib() * 2**30:
+        raise ValueError(
+            f"{path}: {pixel_bytes / 1e9:,.1f} GB of pixels, and the machine has "
+            f"{memory_gib() * 2**30 / 1e9:,.1f} GB of memory: leave them in their files "
+            "(stream=True, or --stream), or give a smaller image_size"
+        )
 
 
 def _too_large(path: Path, pixel_bytes: int, device: torch.device) -> bool:

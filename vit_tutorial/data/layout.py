@@ -62,6 +62,8 @@ def find_layout(path: Path) -> Layout:
         )
     roots = splits or {"train": path}
     class_names = _classes(roots["train"])
+    if not splits:
+        _warn_of_same_folders(path, class_names)
     for split, root in roots.items():
         _require_same_classes(path, roots["train"], class_names, split, root)
     return Layout(roots, class_names)
@@ -90,21 +92,61 @@ def _classes(path: Path) -> list[str]:
         found = f"only {classes[0]!r}" if classes else "none"
         raise ValueError(
             f"{path}: looked for two or more folders of images, one for each class, and found "
-            f"{found}"
+            f"{found}{_advice(path, classes)}"
         )
     return classes
+
+
+def _advice(path: Path, classes: list[str]) -> str:
+    """What may be meant by a folder with fewer than two folders in it."""
+    deeper = path / classes[0] if classes else path
+    if classes and len(there := folders(deeper)) > 1:
+        return f". {deeper} has {', '.join(there[:5])}: is that the folder to give?"
+    loose = sum(entry.is_file() and not _left_out(entry.name) for entry in path.iterdir())
+    if loose:
+        return (
+            f"; {loose} files are in no folder of their own. The class of a file is the folder "
+            "that it is in: move each into a folder with the name of its class (only predict takes "
+            "files without one)"
+        )
+    return ""
+
+
+def _warn_of_same_folders(path: Path, class_names: list[str]) -> None:
+    """Warn when all classes hold the same folders and no files: splits or parts of unknown names.
+
+    As in images/train with labels/train, or part_1/cat with part_2/cat.
+    """
+    inside = [sorted(folders(path / name)) for name in class_names]
+    if len(inside[0]) < 2 or any(other != inside[0] for other in inside):
+        return
+    if any(
+        entry.is_file() and not _left_out(entry.name)
+        for n in class_names
+        for entry in (path / n).iterdir()
+    ):
+        return
+    shown = ", ".join(inside[0][:5])
+    warnings.warn(
+        f"{path}: {' and '.join(class_names[:5])} are read as the classes, and each holds the same "
+        f"folders ({shown}). If those are the classes, give a folder with them in it, or call the "
+        "two parts train and test",
+        stacklevel=4,
+    )
 
 
 def _require_same_classes(
     path: Path, train: Path, class_names: list[str], split: str, root: Path
 ) -> None:
-    there = class_names if split == "train" else _classes(root)
+    there = class_names if split == "train" else folders(root) or _classes(root)
     if there != class_names:
         more, fewer = set(there) - set(class_names), set(class_names) - set(there)
+        case = {name.casefold() for name in more} == {name.casefold() for name in fewer}
         raise ValueError(
             f"{path}: {root.name}/ and {train.name}/ need the same folders of images; "
             f"only in {root.name}/: {', '.join(sorted(more)) or 'none'}; "
             f"only in {train.name}/: {', '.join(sorted(fewer)) or 'none'}"
+            + (". They differ in upper and lower case only: rename one of them" if case else "")
         )
 
 
@@ -115,7 +157,7 @@ def files(path: Path) -> list[Path]:
     read once.
     """
     found, entered = [], set()
-    for folder, below, names in os.walk(path, followlinks=True):
+    for folder, below, names in os.walk(path, onerror=_raise, followlinks=True):
         real = os.path.realpath(folder)
         if real in entered:
             below.clear()
@@ -124,6 +166,11 @@ def files(path: Path) -> list[Path]:
         below[:] = sorted(n for n in below if not _left_out(n))  # os.walk enters these
         found += [Path(folder, name) for name in names if not _left_out(name)]
     return sorted(found)
+
+
+def _raise(error: OSError) -> None:
+    """A folder that cannot be entered is an error: left out, its images would be missed."""
+    raise error
 
 
 def _left_out(name: str) -> bool:
@@ -170,7 +217,8 @@ def fingerprint(root: Path, class_names: list[str], parts: Iterable[Labelled]) -
 
     It tells whether a folder still holds the files that a run began with.
     """
-    digest = hashlib.sha256("\n".join(class_names).encode())
+    # Names of files may hold bytes that are no letters: Python keeps them as lone surrogates.
+    digest = hashlib.sha256("\n".join(class_names).encode(errors="surrogatepass"))
     for part in parts:
         for file, label in part:
             line = f"\n{os.path.relpath(file, root)} {label}"

@@ -14,6 +14,7 @@ from .shapes import CLASS_NAMES, SIDE, make_shapes
 # The test images of `shapes`, the same for every seed. Training images are drawn from 3 * seed and
 # validation images from 3 * seed + 1, so neither ever uses seed 2.
 TEST_SEED = 2
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".xz", ".bz2", ".7z", ".rar")
 
 
 def sources() -> dict[str, str]:
@@ -115,8 +116,9 @@ def _folder(source: str | Path) -> Path:
     if path.is_dir():
         return path
     if path.exists():
+        unpack = "an archive: unpack it, and" if path.suffix.lower() in ARCHIVES else "a file:"
         raise ValueError(
-            f"{source} is a file: give the folder that holds the images, one folder for each class"
+            f"{source} is {unpack} give the folder that holds the images, one folder for each class"
         )
     near = nearest(source, sources(), cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""

@@ -40,7 +40,7 @@ def make_pairs(count: int, seed: int) -> Split:
     The same count and seed give the same images. Raises ValueError unless 12 divides the count.
     """
     require_int("count", count)
-    require_int("seed", seed, minimum=0)
+    require_int("seed", seed, minimum=0, maximum=2**62)
     K = len(CLASS_NAMES)
     if count % K:
         raise ValueError(f"count is {count}: the images come in sets of {K}, one of each class")

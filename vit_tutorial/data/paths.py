@@ -4,6 +4,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from ..common.validation import MOST_LISTED, nearest
+
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -73,17 +75,29 @@ def weights_path(name: str) -> Path:
     return _committed("weights", name)
 
 
-def _committed(kind: str, name: str) -> Path:
+def weights_folder() -> Path:
+    """The folder of the committed weights, in the repository or in the installed package."""
+    return _folder("weights")
+
+
+def _folder(kind: str) -> Path:
     repository = clone()
-    folder = repository / "data" / kind if repository else PACKAGE / f"_{kind}"
+    return repository / "data" / kind if repository else PACKAGE / f"_{kind}"
+
+
+def _committed(kind: str, name: str) -> Path:
+    folder = _folder(kind)
     if (folder / name).is_file():
         return folder / name
+    found = folder.rglob(f"*{Path(name).suffix}")  # weights have cards beside them
     there = (
-        sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+        sorted(str(path.relative_to(folder)) for path in found if path.is_file())
         if folder.is_dir()
         else []
     )
-    listed = f"There are: {', '.join(there)}" if there else "There is none"
+    near = nearest(name, there, count=3) if len(there) > MOST_LISTED else there
+    begin = "There are" if near == there else f"There are {len(there)}, and near it"
+    listed = f"{begin}: {', '.join(near or there)}" if there else "There is none"
     raise FileNotFoundError(
         f"no committed {kind} {name!r} in {folder}. {listed}. They are made by the scripts in "
         "benchmarks/ of the repository; if you expected this one, bring your clone or your "

@@ -29,9 +29,13 @@ def make_shapes(count: int, seed: int, *, half: int | None = None) -> Split:
     A shape has a radius of 5 to 6.5 pixels, lies entirely in its half, and has a random bright
     colour on a random dark background, with noise on both. The same count and seed give the same
     images. Raises ValueError for an odd count without a half.
+
+    >>> made = make_shapes(4, seed=0)
+    >>> [CLASS_NAMES[label] for label in made.labels]
+    ['disc, upper', 'disc, lower', 'square, upper', 'square, lower']
     """
     require_int("count", count)
-    require_int("seed", seed, minimum=0)
+    require_int("seed", seed, minimum=0, maximum=2**62)
     if half is None and count % 2:
         raise ValueError(
             f"count is {count}: the images come in pairs, upper and lower, so ask for {count + 1}, "
@@ -68,27 +72,27 @@ def _draw(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tens
     x = edge + (SIDE - 2 * edge) * between(0, 1)
     y = edge + (SIDE // 2 - 2 * edge) * between(0, 1)
     bright, dark = between(150, 255, 3, 1, 1), between(20, 70, 3, 1, 1)
-    distance = _distance(shape, radius, x, y)  # (count, 32, 32)
+    distance = rim_distance(shape, radius, x, y, SIDE)  # (count, 32, 32)
     cover = (0.5 - distance).clamp(0, 1)[:, None]  # 1 inside, 0 outside, in between on the rim
     images = dark + (bright - dark) * cover + between(-20, 20, 3, SIDE, SIDE)
     return images.round().clamp(0, 255).to(torch.uint8), distance < 0, shape
 
 
-def _distance(
-    shape: torch.Tensor, radius: torch.Tensor, x: torch.Tensor, y: torch.Tensor
+def rim_distance(
+    shape: torch.Tensor, radius: torch.Tensor, x: torch.Tensor, y: torch.Tensor, side: int
 ) -> torch.Tensor:
-    """Distance in pixels of each pixel's centre from the rim of its image's shape: (count, 32, 32).
+    """Distance in pixels of each pixel's centre from the rim of its shape: (count, side, side).
 
     Negative inside. shape, radius and the middle (x, y): (count,) each. Outside a corner the
     distance is too small, which changes nothing at the rim.
     """
-    centres = torch.arange(SIDE) + 0.5
-    out = torch.empty(len(shape), SIDE, SIDE)
+    centres = torch.arange(side) + 0.5
+    out = torch.empty(len(shape), side, side)
     for number, name in enumerate(SHAPES):  # five shapes, each for all its images at once
         chosen = shape == number
         r = radius[chosen, None, None]
-        dx = centres - x[chosen, None, None]  # (n, 1, 32)
-        dy = centres[:, None] - y[chosen, None, None]  # (n, 32, 1)
+        dx = centres - x[chosen, None, None]  # (n, 1, side)
+        dy = centres[:, None] - y[chosen, None, None]  # (n, side, 1)
         if name == "disc":
             d = (dx**2 + dy**2).sqrt() - r
         elif name == "square":

@@ -18,14 +18,19 @@ def cosine_similarity(table: torch.Tensor) -> torch.Tensor:
     return (unit @ unit.T).clamp(-1, 1)  # rounding leaves 1.0000001 here and there
 
 
-def grid_distance(grid: tuple[int, int]) -> torch.Tensor:
+def grid_distance(grid: tuple[int, int], patch_size: tuple[float, float] = (1, 1)) -> torch.Tensor:
     """Straight-line distance between the centres of every two patches of a grid (rows, columns).
 
-    (N, N), float32, in patches; patches are numbered row by row.
+    (N, N), float32; patches are numbered row by row.
+    patch_size: (height, width) in pixels; (1, 1) gives patches.
+
+    >>> grid_distance((2, 3))[0].tolist()[:4]
+    [0.0, 1.0, 2.0, 1.0]
     """
     rows, columns = check_grid(grid)
     n = torch.arange(rows * columns)
     place = torch.stack([n // columns, n % columns], dim=1).float()  # (N, 2): row and column
+    place *= torch.tensor(patch_size)
     # not cdist: on large grids it rounds, and the diagonal is not 0
     return (place[:, None] - place).square().sum(-1).sqrt()
 
@@ -35,6 +40,9 @@ def confusion_matrix(true: torch.Tensor, predicted: torch.Tensor, classes: int) 
 
     true, predicted: class numbers (n,), 0 to classes - 1.
     Raises ValueError for other lengths or numbers.
+
+    >>> confusion_matrix(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 1]), classes=2).tolist()
+    [[1, 1], [0, 1]]
     """
     require_int("classes", classes)
     true, predicted = (torch.as_tensor(labels).detach().cpu() for labels in (true, predicted))

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from ..common.validation import require_int
 from ..data.decode import UNREADABLE, open_upright, read_image
+from ..model.resize import resize_model
 from ..training import load_model
-from .models import load_by_name, model_file
+from .models import load_by_name, model_file, random_start
 
 BATCH = 32  # pictures at a time
 
@@ -24,8 +25,17 @@ class Classifier:
 
     model: nn.Module  # images (B, C, H, W) -> logits (B, K), in evaluation mode
     class_names: tuple[str, ...]  # of the K logits
-    read: Callable[[Path], Tensor]  # a file -> (C, H, W), float32, as in the model's training
+    # A file, by its path or open, -> (C, H, W), float32, as in the model's training.
+    read: Callable[[Path], Tensor]
     device: torch.device
+    # Of each channel, of pixels scaled to 0..1: how `read` normalises.
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+
+    def pixels(self, images: Tensor) -> Tensor:
+        """Images (..., C, H, W) that `read` made, in 0..1 again, for looking at."""
+        mean, std = (torch.tensor(numbers).view(-1, 1, 1) for numbers in (self.mean, self.std))
+        return (images.cpu() * std + mean).clamp(0, 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,18 +55,28 @@ def load_classifier(
     Pictures are cut, resized and normalised as the model's training did it: its own header says
     how, timm's and torchvision's configurations say it for theirs. Class names are those of the
     training folder, or of ImageNet where the library has them; else "class 17".
+    pretrained: False gives random weights.
     Raises ValueError for a file without class names, and as `load_by_name` and `load_model` do.
     """
     library = str(name).partition(":")[0]
     if library == "timm":
         model = load_by_name(str(name), pretrained)
-        read, class_names = _timm_reader(model), _timm_class_names(model)
+        read, class_names, mean, std = _timm(model)
     elif library == "torchvision":
         model = load_by_name(str(name), pretrained)
-        read, class_names = _torchvision(str(name).partition(":")[2])
+        read, class_names, mean, std = _torchvision(str(name).partition(":")[2])
     else:
-        model, read, class_names = _our_own(model_file(name))
-    return Classifier(model.to(device).eval(), class_names, read, torch.device(device))
+        model, read, class_names, mean, std = _our_own(model_file(name))
+        model = model if pretrained else random_start(model)
+    device = torch.device(device)
+    return Classifier(model.to(device).eval(), class_names, read, device, tuple(mean), tuple(std))
+
+
+def resized(classifier: Classifier, image_size: tuple[int, int]) -> Classifier:
+    """The classifier of one of our models for images of (height, width) pixels: `resize_model`."""
+    read = functools.partial(_normalised, image_size, classifier.mean, classifier.std)
+    model = resize_model(classifier.model, image_size)
+    return dataclasses.replace(classifier, model=model, read=read)
 
 
 def classify(
@@ -97,14 +117,22 @@ def _classes(classifier: Classifier, images: list[Tensor], top: int) -> list[tup
         )
     if not logits.isfinite().all():
         raise FloatingPointError("the model's logits are not numbers: its weights are damaged")
-    best = logits.float().softmax(1).topk(min(top, expected[1]))
+    return likeliest(logits, classifier.class_names, top)
+
+
+def likeliest(logits: Tensor, class_names: tuple[str, ...], top: int) -> list[tuple]:
+    """The `top` likeliest ((class name, probability), ...) of each row of logits (n, K)."""
+    best = logits.float().softmax(1).topk(min(top, len(class_names)))
     return [
-        tuple((classifier.class_names[i], p) for i, p in zip(indices, probabilities))
+        tuple((class_names[i], p) for i, p in zip(indices, probabilities))
         for indices, probabilities in zip(best.indices.tolist(), best.values.tolist())
     ]
 
 
-def _our_own(path: Path) -> tuple[nn.Module, Callable[[Path], Tensor], tuple[str, ...]]:
+# The three below give (model,) reader, class names, mean, std, as `Classifier` holds them.
+
+
+def _our_own(path: Path) -> tuple:
     model, header = load_model(path)
     if "data" not in header:
         raise ValueError(
@@ -113,20 +141,24 @@ def _our_own(path: Path) -> tuple[nn.Module, Callable[[Path], Tensor], tuple[str
         )
     if model.config.channels != 3:
         raise ValueError(f"{path} takes {model.config.channels} channels: pictures have 3")
-    mean, std = (torch.tensor(header["data"][key]).view(-1, 1, 1) for key in ("mean", "std"))
-
-    def read(file: Path) -> Tensor:
-        pixels = torch.from_numpy(read_image(file, model.config.image_size).copy())
-        return (pixels.permute(2, 0, 1).float() / 255 - mean) / std
-
-    return model, read, tuple(header["data"]["class_names"])
+    data = header["data"]
+    read = functools.partial(_normalised, model.config.image_size, data["mean"], data["std"])
+    return model, read, tuple(data["class_names"]), data["mean"], data["std"]
 
 
-def _timm_reader(model: nn.Module) -> Callable[[Path], Tensor]:
+def _normalised(image_size: tuple[int, int], mean, std, file: Path) -> Tensor:
+    pixels = torch.from_numpy(read_image(file, image_size).copy()).permute(2, 0, 1)
+    mean, std = (torch.tensor(numbers).view(-1, 1, 1) for numbers in (mean, std))
+    return (pixels.float() / 255 - mean) / std
+
+
+def _timm(model: nn.Module) -> tuple:
     from timm.data import create_transform, resolve_model_data_config
 
-    transform = create_transform(**resolve_model_data_config(model), is_training=False)
-    return functools.partial(_through, transform)
+    config = resolve_model_data_config(model)
+    transform = create_transform(**config, is_training=False)
+    read = functools.partial(_through, transform)
+    return read, _timm_class_names(model), config["mean"], config["std"]
 
 
 def _timm_class_names(model: nn.Module) -> tuple[str, ...]:
@@ -142,13 +174,15 @@ def _timm_class_names(model: nn.Module) -> tuple[str, ...]:
     return tuple(info.index_to_description(label) for label in range(model.num_classes))
 
 
-def _torchvision(name: str) -> tuple[Callable[[Path], Tensor], tuple[str, ...]]:
+def _torchvision(name: str) -> tuple:
     from torchvision import models
 
     weights = models.get_model_weights(name).DEFAULT
     if "categories" not in weights.meta:
         raise ValueError(f"torchvision:{name} has no class names: it does not classify pictures")
-    return functools.partial(_through, weights.transforms()), tuple(weights.meta["categories"])
+    shown = weights.transforms()
+    read = functools.partial(_through, shown)
+    return read, tuple(weights.meta["categories"]), shown.mean, shown.std
 
 
 def _through(transform: Callable[[Image.Image], Tensor], file: Path) -> Tensor:

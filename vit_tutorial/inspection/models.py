@@ -1,4 +1,4 @@
-"""A model by its name: one that was trained here, or one of timm or torchvision."""
+"""A model by its name: one that was trained here, one of the package, of timm or torchvision."""
 
 import dataclasses
 import functools
@@ -6,19 +6,25 @@ import importlib
 import re
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from .. import interop
 from ..common.validation import nearest
+from ..data.paths import weights_folder
 from ..model import VisionTransformer
 from ..training import load_model
 
+WEIGHTS, SUFFIX = "weights:", ".safetensors"
+
 
 def load_by_name(name: str, pretrained: bool = True) -> nn.Module:
-    """The model `name`: a file, the folder that train left, "timm:NAME" or "torchvision:NAME".
+    """The model `name`: a file, the folder that train left, "weights:NAME", "timm:NAME" or
+    "torchvision:NAME".
 
-    timm's NAME may have a tag (vit_tiny_patch16_224.augreg_in21k) or be a place that
-    timm.create_model knows (hf_hub:OWNER/MODEL).
+    weights: those that come with the package, such as weights:start_0.02. timm's NAME may have a
+    tag (vit_tiny_patch16_224.augreg_in21k) or be a place that timm.create_model knows
+    (hf_hub:OWNER/MODEL).
     pretrained: False gives random weights, without a download. Raises ValueError for an unknown
     name, or when the weights cannot be downloaded; ModuleNotFoundError when the library is not
     installed.
@@ -35,6 +41,12 @@ def load_by_name(name: str, pretrained: bool = True) -> nn.Module:
             raise ValueError(
                 f"{library} has no model {model!r}: did you mean {near or 'another library'}?"
             )
+        if library == "timm" and "." in model and not elsewhere:
+            tagged = module.list_pretrained(f"{model.split('.')[0]}.*")
+            if model not in tagged:
+                raise ValueError(
+                    f"timm has no weights {model!r}: there are {', '.join(tagged) or 'none'}"
+                )
         if library == "torchvision":
             make = functools.partial(
                 module.get_model, model, weights="DEFAULT" if pretrained else None
@@ -44,20 +56,54 @@ def load_by_name(name: str, pretrained: bool = True) -> nn.Module:
         try:
             return make().eval()
         except Exception as error:  # each library fails in its own way without a network
-            if not pretrained:
-                raise
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+            if not pretrained:
+                raise ValueError(f"{name} cannot be built ({reason})") from error
             raise ValueError(
                 f"the weights of {name} could not be downloaded ({reason}): "
                 "--untrained shows the random start"
             ) from error
-    return load_model(model_file(name))[0]
+    model = load_model(model_file(name))[0]
+    return model if pretrained else random_start(model)
+
+
+def random_start(model: VisionTransformer, seed: int = 0) -> VisionTransformer:
+    """A model of the same configuration before any training, from `seed`, in evaluation mode.
+
+    The random numbers of the caller go on as if nothing had been drawn.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return VisionTransformer(model.config).eval()
 
 
 def model_file(path: str | Path) -> Path:
-    """The file that holds the weights: `path`, or the one in the folder that train left."""
+    """The file that holds the weights: `path`, the one in the folder that train left, or of
+    "weights:NAME" the one that comes with the package."""
+    if str(path).startswith(WEIGHTS):
+        return packed(str(path).removeprefix(WEIGHTS))
     path = Path(path)
     return path / "model.safetensors" if path.is_dir() else path
+
+
+def packed(name: str) -> Path:
+    """The weights of this name that come with the package: start_0.02 and vit_cifar10_start_0.02
+    are both that model. Raises FileNotFoundError, with the names that there are, for another."""
+    name = name.removesuffix(SUFFIX)
+    known = {
+        path.name.removesuffix(SUFFIX): path
+        for path in weights_folder().glob(f"vit_*{SUFFIX}")
+        if not path.name.endswith(f".start{SUFFIX}")
+    }
+    found = [known[stem] for stem in known if stem == name or stem.endswith(f"_{name}")]
+    if len(found) != 1:
+        near = nearest(name, [*known, *(stem.split("_", 2)[-1] for stem in known)], cutoff=0.3)
+        hint = f"did you mean {WEIGHTS}{near[0]}? " if near else ""
+        raise FileNotFoundError(
+            f"no weights {name!r} come with this package: {hint}there are "
+            f"{', '.join(sorted(path.name for path in known.values()))}"
+        )
+    return found[0]
 
 
 @dataclasses.dataclass(frozen=True)

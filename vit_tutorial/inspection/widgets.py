@@ -58,7 +58,7 @@ class SimilarityMap(ipywidgets.VBox):
 
     def _buttons(self, rows: int, columns: int):
         size = ipywidgets.Layout(width=f"{SIDE}px", height=f"{SIDE}px", margin="0px", padding="0px")
-        buttons = [ipywidgets.Button(layout=size) for _ in range(rows * columns)]
+        buttons = patch_buttons(rows * columns, size)
         for number, button in enumerate(buttons):
             button.on_click(lambda _, number=number: self.click(*divmod(number, columns)))
         layout = ipywidgets.Layout(
@@ -99,6 +99,13 @@ class SimilarityMap(ipywidgets.VBox):
             f"Patch {chosen} (row {r}, column {c}): cosine with itself 1, {near}"
             f"all patches {sum(values) / len(values):+.2f}. Blue is -1, white 0, red 1."
         )
+
+
+def patch_buttons(number: int, layout: ipywidgets.Layout) -> list[ipywidgets.Button]:
+    """One button for each patch, to click. The Tab key passes over them (in ipywidgets 8), because
+    the sliders reach the same patches, and a stop at each would keep a keyboard in the map."""
+    passed_over = {"tabbable": False} if hasattr(ipywidgets.Button, "tabbable") else {}
+    return [ipywidgets.Button(layout=layout, **passed_over) for _ in range(number)]
 
 
 def similarity_map(

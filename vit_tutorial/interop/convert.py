@@ -99,6 +99,8 @@ def _library_of(model) -> ModuleType:
             "this is a VisionTransformer of vit_tutorial already: copy.deepcopy(model) makes a "
             "second one"
         )
+    if isinstance(model, dict):
+        raise ValueError(_about_weights(model))
     features = [what for part, what in FEATURES.items() if getattr(model, part, None) is not None]
     feature = f" (with {features[0]})" if features else ""
     wrapped = [
@@ -109,6 +111,24 @@ def _library_of(model) -> ModuleType:
     hint = f". It wraps a model: pass model.{wrapped[0]}" if wrapped else ""
     raise ValueError(
         f"unknown class of model {name}{feature}: known are {', '.join(_CLASSES)}{hint}"
+    )
+
+
+def _about_weights(weights: dict) -> str:
+    """What to do with a dict of weights, as torch.load returns it, in place of a model."""
+    inside = [
+        key for key in ("model", "state_dict", "model_state_dict", "module") if key in weights
+    ]
+    place = "weights" + "".join(f"[{key!r}]" for key in inside[:1])
+    names = weights[inside[0]] if inside else weights
+    prefix = ""
+    if isinstance(names, dict) and names and all(str(n).startswith("module.") for n in names):
+        place = f"{{name.removeprefix('module.'): w for name, w in {place}.items()}}"
+        prefix = ", whose names begin with DataParallel's 'module.'"
+    return (
+        f"this is a dict with {len(weights)} entries{prefix}, not a model: weights alone do not "
+        "say how they are used. Build the model in the library that they come from, call "
+        f"model.load_state_dict({place}), and load_from(model)"
     )
 
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..common.validation import require_heads
+from ..common.validation import require_heads, require_qkv, require_tokens
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -14,7 +14,9 @@ def attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> tu
 
     Vaswani et al. 2017, section 3.2.1. d is the width of one head, D/h, not that of the model.
     bias: added to the scores, (..., T, T); relative positions enter here.
+    Raises ValueError when queries and keys differ in width, or keys and values in number.
     """
+    require_qkv(q, k, v)
     # Without the division the scores grow like sqrt(d), and softmax puts all weight on one token.
     scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])  # (..., T, T), a row for each query
     if bias is not None:
@@ -30,8 +32,9 @@ def fast_attention(
 
     fused: True for F.scaled_dot_product_attention, False for the explicit form above. None chooses:
     fused, except in half precision on a CPU, where the explicit form trains nearly twice as fast
-    (data/results/step_cpu.csv).
+    (data/results/step_cpu.csv). Raises as `attention` does.
     """
+    require_qkv(q, k, v)
     if fused is None:
         fused = q.device.type != "cpu" or q.dtype == torch.float32
     return F.scaled_dot_product_attention(q, k, v, bias) if fused else attention(q, k, v, bias)[0]
@@ -41,7 +44,8 @@ class MultiHeadSelfAttention(nn.Module):
     """Tokens (B, T, D) -> (B, T, D): h heads of width d = D/h, joined and projected (W^O).
 
     The weight of `qkv` is (3D, D): rows for all queries, then all keys, then all values, each in
-    the order of the heads (as in timm and PyTorch). Raises ValueError when h does not divide D.
+    the order of the heads (as in timm and PyTorch). Raises ValueError when h does not divide D, and
+    for tokens of another rank or width.
     """
 
     def __init__(self, dim: int, num_heads: int, qkv_bias: bool = True, fused: bool | None = None):
@@ -66,6 +70,7 @@ class MultiHeadSelfAttention(nn.Module):
 
         position: relative positions give the bias, (h, T, T); rotary ones turn queries and keys.
         """
+        require_tokens(x, self.qkv.in_features)
         q, k, v = self.split_heads(self.qkv(x))
         q, k, bias = position(q, k) if position else (q, k, None)
         return q, k, v, bias

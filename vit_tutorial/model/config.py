@@ -3,7 +3,16 @@
 import dataclasses
 import re
 
-from ..common.validation import nearest, require_choice, require_divides, require_heads, require_int
+from ..common.validation import (
+    both_sides,
+    nearest,
+    require_choice,
+    require_divides,
+    require_heads,
+    require_int,
+    require_tensor,
+    require_types,
+)
 
 POOLS = ("class", "mean")
 CLASS_TOKENS = ("first", "last", "none")
@@ -13,6 +22,7 @@ POSITIONS = ("none", *ADDED, *IN_ATTENTION)
 POSITION_SITES = ("stem", "every_layer", "every_layer_shared")
 POSITION_INITS = ("normal", "truncated_normal")
 STEMS = ("patches", "convolutional")
+DEEPEST = 1000  # blocks: more is a mistake in typing
 
 # Paper (Dosovitskiy et al. 2021), table 1; Ti and S are DeiT's (Touvron et al. 2021), table 1.
 _SIZES = {
@@ -77,9 +87,9 @@ class ViTConfig:
     norm_after_pool: bool = False
 
     def __post_init__(self):
-        size = self.image_size
-        self._set("image_size", tuple(size) if isinstance(size, tuple | list) else (size, size))
+        self._set("image_size", both_sides(self.image_size))
         if self.mlp_dim is None:
+            require_int("dim", self.dim)
             self._set("mlp_dim", 4 * self.dim)
         if self.class_token is None:
             self._set("class_token", "first" if self.pool == "class" else "none")
@@ -93,11 +103,10 @@ class ViTConfig:
         object.__setattr__(self, name, value)  # the class is frozen: only __post_init__ may do this
 
     def _check(self) -> None:
-        if len(self.image_size) != 2:
-            raise ValueError(f"image_size is {self.image_size}: give one side, or (height, width)")
         sizes = "patch_size", "channels", "num_classes", "dim", "depth", "num_heads", "mlp_dim"
         for name in sizes:
-            require_int(name, getattr(self, name))
+            most = dict(maximum=DEEPEST) if name == "depth" else {}
+            require_int(name, getattr(self, name), **most)
         require_divides(self.image_size, self.patch_size)
         require_heads(self.dim, self.num_heads)
         require_choice("pool", self.pool, POOLS)
@@ -108,16 +117,21 @@ class ViTConfig:
                 "pool='class' reads a class token, but class_token is 'none': use 'first' or "
                 "'last', or pool='mean'"
             )
+        require_types(self)
         for name in ("dropout", "drop_path_rate"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(
                     f"{name} is {getattr(self, name)}: it is a probability, from 0 up to but not "
                     "including 1"
                 )
-        if self.position_std < 0:
+        if not 0 <= self.position_std <= 1000:
             raise ValueError(
-                f"position_std is {self.position_std}: a standard deviation is not negative; "
-                "0 starts from zeros"
+                f"position_std is {self.position_std}: a standard deviation is not negative, and "
+                "1000 is the most; 0 starts from zeros"
+            )
+        if not 0 < self.norm_eps < 1:
+            raise ValueError(
+                f"norm_eps is {self.norm_eps}: it is a small number above 0, such as 1e-6"
             )
 
     def _check_stem(self) -> None:
@@ -214,11 +228,16 @@ class ViTConfig:
         "ViT-SIZE/PATCH", such as "ViT-B/16": sizes Ti, S, B, L, H; 224 pixels, 1000 classes.
         "CIFAR-WIDTHxDEPTH/PATCH", such as "CIFAR-96x4/4": 32 pixels, 10 classes, heads of width 32,
         an MLP of twice the width, mean pooling.
+
+        >>> ViTConfig.named("CIFAR-96x4/4", pool="class").grid
+        (8, 8)
         """
-        if match := re.fullmatch(r"ViT-(Ti|S|B|L|H)/(\d+)", name):
+        if not isinstance(name, str):
+            raise ValueError(f"a variant is named by a text, such as 'ViT-B/16', not by {name!r}")
+        if match := re.fullmatch(r"ViT-(Ti|S|B|L|H)/(\d{1,9})", name):
             base = dict(image_size=224, num_classes=1000, patch_size=int(match[2]))
             base |= _SIZES[match[1]]
-        elif match := re.fullmatch(r"CIFAR-(\d+)x(\d+)/(\d+)", name):
+        elif match := re.fullmatch(r"CIFAR-(\d{1,9})x(\d{1,9})/(\d{1,9})", name):
             dim, depth, patch = map(int, match.groups())
             base = dict(image_size=32, num_classes=10, patch_size=patch, dim=dim, depth=depth)
             base |= dict(num_heads=max(1, dim // 32), mlp_dim=2 * dim, pool="mean")
@@ -230,3 +249,30 @@ class ViTConfig:
                 "ViT-SIZE/PATCH or CIFAR-WIDTHxDEPTH/PATCH"
             )
         return cls(**base | changes)
+
+
+def require_config(value) -> None:
+    """Raise TypeError, with the way to one, unless `value` is a ViTConfig."""
+    if not isinstance(value, ViTConfig):
+        raise TypeError(
+            f"VisionTransformer takes a ViTConfig, got {value!r}: "
+            "ViTConfig.named('ViT-B/16'), or ViTConfig(image_size=32, patch_size=4, ...)"
+        )
+
+
+def require_images(images, config: ViTConfig, any_size: bool = False) -> None:
+    """Raise ValueError unless `images` are a float batch of the configuration's channels and size,
+    TypeError for what is no tensor."""
+    require_tensor("this model", "images", images, "B, C, H, W")
+    expected = (config.channels, *(images.shape[2:] if any_size else config.image_size))
+    if images.ndim != 4 or images.shape[1:] != expected:
+        raise ValueError(
+            f"this model takes images (B, {', '.join(map(str, expected))}), got "
+            f"{tuple(images.shape)}. One image needs a batch axis, image[None]; another size "
+            "needs a resize or a config of its own"
+        )
+    if not images.is_floating_point():
+        raise ValueError(
+            f"images are {images.dtype}, the model computes with floats: "
+            "images.float() / 255, then normalise"
+        )

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from ..common.validation import require_divides, require_rank
+from ..common.validation import both_sides, require_divides, require_rank
 from .config import ViTConfig
 
 
@@ -11,7 +11,12 @@ def patchify(images: Tensor, patch_size: int) -> Tensor:
 
     Patches come row by row; inside a patch the pixels do too, with each pixel's channels side by
     side. That is the order of the paper (section 3.1, x_p in R^(N x P*P*C)) and of vit-pytorch.
-    Raises ValueError for a rank other than 4, or for sides that P does not divide.
+    Raises ValueError for a rank other than 4, or for sides that P does not divide; TypeError for
+    what is no tensor.
+
+    >>> import torch
+    >>> patchify(torch.zeros(2, 3, 32, 32), patch_size=4).shape
+    torch.Size([2, 64, 48])
     """
     require_rank("patchify", "images", images, "B, C, H, W")
     B, C, H, W = images.shape
@@ -30,7 +35,7 @@ def unpatchify(patches: Tensor, patch_size: int, image_size: int | tuple[int, in
     image_size: side, or (H, W), in pixels. Raises ValueError when the numbers do not fit.
     """
     require_rank("unpatchify", "patches", patches, "B, N, P*P*C")
-    H, W = (image_size, image_size) if isinstance(image_size, int) else image_size
+    H, W = both_sides(image_size)
     P = patch_size
     require_divides((H, W), P)
     B, N, L = patches.shape
@@ -45,9 +50,10 @@ def unpatchify(patches: Tensor, patch_size: int, image_size: int | tuple[int, in
             f"a patch of {L} numbers is not {P} x {P} pixels of some channels: {L} is not a "
             f"multiple of {P * P}"
         )
-    x = patches.reshape(B, rows, columns, P, P, L // (P * P))  # (B, rows, columns, P, P, C)
+    C = L // (P * P)
+    x = patches.reshape(B, rows, columns, P, P, C)
     x = x.permute(0, 5, 1, 3, 2, 4)  # (B, C, rows, P, columns, P)
-    return x.reshape(B, -1, H, W)  # (B, C, H, W)
+    return x.reshape(B, C, H, W)
 
 
 class PatchEmbedding(nn.Module):

@@ -60,8 +60,13 @@ def resize_model(model: nn.Module, image_size: int | tuple[int, int]) -> nn.Modu
     - Sinusoidal and rotary positions are recomputed: a ninth row is one step further along the wave
       than the eighth.
     The copy has the dtype, device and mode of `model`, and the same parameters frozen. Raises
-    ValueError when the patch size does not divide the new size.
+    ValueError when the patch size does not divide the new size, or for another library's model.
     """
+    if not isinstance(getattr(model, "config", None), ViTConfig):
+        raise ValueError(
+            f"resize_model takes a VisionTransformer of this package, got {type(model).__name__}: "
+            "interop.load_from makes one of another library's"
+        )
     old = model.config
     new = dataclasses.replace(old, image_size=image_size)
     with torch.random.fork_rng(devices=[]):  # the random start is overwritten: draw nothing

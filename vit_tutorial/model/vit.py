@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from .config import ViTConfig
+from .config import ViTConfig, require_config, require_images
 from .encoder import Encoder
 from .position_utils import insert_class_token, split_class_token
 from .positions import make_position
@@ -15,11 +15,13 @@ class VisionTransformer(nn.Module):
     """The Vision Transformer (Dosovitskiy et al. 2021, section 3.1).
 
     Images (B, C, H, W), float, normalised -> logits (B, num_classes). Raises ValueError for images
-    of another rank, size or number of channels, or of whole numbers.
+    of another rank, size or number of channels, or of whole numbers; TypeError for what is no
+    tensor, or no ViTConfig.
     """
 
     def __init__(self, config: ViTConfig):
         super().__init__()
+        require_config(config)
         self.config = config
         self.dynamic_image_size = False  # True: other sizes too, as resize.py says
         self.patch_embedding = make_stem(config)
@@ -35,7 +37,7 @@ class VisionTransformer(nn.Module):
 
     def tokens(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) -> what enters the encoder, z_0 (B, T, D) (equation 1)."""
-        self._check(images)
+        require_images(images, self.config, self.dynamic_image_size)
         position = position_for(self.position, self.config, images.shape[2:])
         x = self.patch_embedding(images)  # (B, N, D)
         if not self.config.position_class_token:
@@ -62,21 +64,6 @@ class VisionTransformer(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.representation(images))
-
-    def _check(self, images: Tensor) -> None:
-        size = images.shape[2:] if self.dynamic_image_size else self.config.image_size
-        expected = (self.config.channels, *size)
-        if images.ndim != 4 or images.shape[1:] != expected:
-            raise ValueError(
-                f"this model takes images (B, {', '.join(map(str, expected))}), got "
-                f"{tuple(images.shape)}. One image needs a batch axis, image[None]; another size "
-                "needs a resize or a config of its own"
-            )
-        if not images.is_floating_point():
-            raise ValueError(
-                f"images are {images.dtype}, the model computes with floats: "
-                "images.float() / 255, then normalise"
-            )
 
 
 def _init_weights(module: nn.Module) -> None:

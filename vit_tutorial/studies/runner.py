@@ -14,6 +14,7 @@ from tqdm import tqdm
 from .. import training
 from ..common import machine
 from ..common.files import read_rows, write_rows
+from ..common.validation import shortened
 from ..data import ImageData
 from ..inspection.position_tables import PositionTable, all_positions
 from ..inspection.similarity import similarity_numbers
@@ -45,7 +46,7 @@ def run_study(
     Raises ValueError for an unknown name, or when `out` holds runs of other data or another budget.
     """
     chosen = choose(variants(study), only)
-    rows = read_rows(out)
+    rows = read_study(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tqdm(
         total=len(chosen) * seeds, unit="run", disable=not progress, file=sys.stderr, ncols=88
@@ -65,7 +66,32 @@ def run_study(
                 rows.append(key | (find_in_sibling_tables(out, key) or train_once(data, *plan)))
                 write_rows(out, fill_columns(rows))
                 bar.update(1)
-    return read_rows(out)
+    return read_study(out)
+
+
+def read_study(out: Path) -> list[dict]:
+    """The rows of the table of a study at `out`; [] when there is none yet.
+
+    Raises ValueError, with the row, for a table that is no study's: without the columns that say
+    what a run was, or with an accuracy or a seed that is not a number.
+    """
+    rows = read_rows(out)
+    needed = ("study", "variant", "seed", "data", "train_images", *CONFIG, *SETTINGS)
+    needed += ("test_accuracy",)
+    if rows and (lacking := [name for name in needed if name not in rows[0]]):
+        raise ValueError(f"{out} is not the table of a study: it has no column {lacking[0]!r}")
+    for number, row in enumerate(rows, start=1):
+        try:
+            fits = int(row["seed"]) >= 0 and 0 <= float(row["test_accuracy"]) <= 1
+        except ValueError:
+            fits = False
+        if not fits:
+            seed, accuracy = shortened(row["seed"]), shortened(row["test_accuracy"])
+            raise ValueError(
+                f"{out}, run {number}: seed {seed} and test_accuracy {accuracy} are not a whole "
+                "number and a share from 0 to 1. Delete this row to make the run again"
+            )
+    return rows
 
 
 def choose(all_variants: list[Variant], only: list[str] | None) -> list[Variant]:

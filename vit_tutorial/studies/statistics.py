@@ -47,6 +47,10 @@ def interval(values: list[float], comparisons: int = 1) -> tuple[float, float]:
     comparisons: how many intervals there are. Each has the confidence 1 - 0.05 / comparisons, so
         that all of them contain their means in at least 95 % of studies (Bonferroni).
     Raises ValueError for no values.
+
+    >>> mean, half = interval([77.7, 76.9, 77.8])
+    >>> f"{mean:.1f} ± {half:.1f}"
+    '77.5 ± 1.2'
     """
     if not values:
         raise ValueError("an interval of 0 values: give at least one run, and two for a width")
@@ -70,6 +74,10 @@ def difference(
     share images, batches and all weights but the positions, so what is easy or hard about a seed
     cancels. comparisons: as in `interval`.
     Raises ValueError when they share no seed.
+
+    >>> mean, half, seeds = difference({0: 80.0, 1: 82.0, 2: 79.0}, {0: 79.0, 1: 80.5, 2: 78.0})
+    >>> f"{mean:.2f} ± {half:.2f} from {seeds} seeds"
+    '1.17 ± 0.72 from 3 seeds'
     """
     seeds = sorted(one.keys() & other.keys())
     if not seeds:

@@ -35,6 +35,7 @@ def evaluate(
     for images, labels in own.iter_batches(batch_size):
         with precision.autocast():
             logits = model(data.normalise(images))
+        data.require_scores(logits)
         loss += F.cross_entropy(logits.float(), labels, reduction="sum")
         correct += (logits.argmax(dim=1) == labels).sum()
     model.train(was_training)

@@ -105,8 +105,9 @@ class _Run:
         self.clock = Clock.of(settings, self.batches.steps_per_epoch, processes)
         self.clock.start()
         if state := checkpointer.load():
-            check_same(state, settings, model, data)
-            restore_run_state(self, state)
+            with checkpointer.restoring():
+                check_same(state, settings, model, data)
+                restore_run_state(self, state)
         self.step.prepare()
         undecided = settings.compile == "auto" and not self.step.compiled  # may be restored
         seconds_left = lambda pace: self.clock.seconds_left(self.history.steps, pace)

@@ -5,11 +5,11 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from ..common.files import atomic_write
 from ..model import VisionTransformer, ViTConfig
+from .runtime.checked_file import read_checked
 
 
 def save_model(path: str | Path, model: VisionTransformer, data=None, **notes) -> Path:
@@ -37,34 +37,15 @@ def load_model(
 
     The header is a dict of config, notes, and data if it was given. config: the one you expect.
     Raises FileNotFoundError when there is no file; ValueError when the file is damaged, was not
-    written by `save_model`, was written by a version with other fields, or when its configuration
-    is not `config`.
+    written by `save_model`, was written by a version with other fields, holds weights that do not
+    fit its configuration or are not finite, or when its configuration is not `config`.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no model file at {path}")
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            header = (file.metadata() or {}).get("vit_tutorial")
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}
-    except (SafetensorError, OSError) as error:
-        raise ValueError(
-            f"{path} cannot be read as a safetensors file ({error}): cut short, or of another kind?"
-        ) from error
-    if header is None:
-        raise ValueError(
-            f"{path} is a safetensors file, but vit_tutorial did not write it: "
-            "its header has no configuration"
-        )
-    meta = json.loads(header)
-    known = [field.name for field in dataclasses.fields(ViTConfig)]
-    if unknown := [name for name in meta["config"] if name not in known]:
-        raise ValueError(
-            f"{path} was written by another version of vit_tutorial: its configuration has "
-            f"{', '.join(unknown)}, which ViTConfig does not know. Use that version, or train again"
-        )
-    saved = ViTConfig(**meta["config"])
+    meta, saved, tensors = read_checked(path)
     if config is not None and config != saved:
+        known = [field.name for field in dataclasses.fields(ViTConfig)]
         pairs = ((name, getattr(saved, name), getattr(config, name)) for name in known)
         listed = "; ".join(f"{n} is {a!r} in the file, {b!r} here" for n, a, b in pairs if a != b)
         raise ValueError(
@@ -72,5 +53,5 @@ def load_model(
             "Build the model with the ViTConfig of the file, or train again"
         )
     model = VisionTransformer(saved)
-    model.load_state_dict(tensors)
+    model.load_state_dict(tensors)  # of any precision: they are copied into float32
     return model.to(device).eval(), meta

@@ -3,14 +3,14 @@
 import dataclasses
 import math
 
-from ..common.validation import require_choice, require_int
+from ..common.validation import require_choice, require_int, require_types
 from .runtime.precision import PRECISIONS
 from .runtime.resolutions import check_stages
 from .schedule import SCHEDULES
 
 DECAYS = ("matrices", "all")
 AUGMENTS = ("auto", "none", "flip_shift")
-OPTIMIZERS = ("adamw", "muon")
+OPTIMIZERS = ("adamw", "muon", "sgd")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +29,8 @@ class TrainSettings:
     lr: float = 1e-3  # peak of the learning rate, above 0
     warmup: float = 0.1  # share of the run in which the learning rate rises to its peak, 0 to 1
     schedule: str = "cosine"  # how it falls to zero, cosine or linear; or constant
-    optimizer: str = "adamw"  # adamw, or muon for the encoder's matrices and adamw for the rest
+    # adamw; muon for the encoder's matrices and adamw for the rest; or sgd, with momentum 0.9
+    optimizer: str = "adamw"
     weight_decay: float = 0.05  # each step shrinks a weight by this times lr; 0 or more
     decay: str = "matrices"  # what decays: matrices (no biases, norms, tokens, positions), or all
     label_smoothing: float = 0.0  # share of the target that is spread over all classes, 0 to 1
@@ -54,10 +55,12 @@ class TrainSettings:
             raise ValueError(
                 f"minutes is {self.minutes}, epochs is {self.epochs}: give one of the two, not both"
             )
+        if not isinstance(self.compile, bool) and self.compile != "auto":
+            raise ValueError(f"compile is {self.compile!r}: it is True, False or 'auto'")
+        require_types(self)
         object.__setattr__(self, "resolutions", check_stages(self.resolutions))
         for name in ("minutes", "epochs", "lr"):
-            value = getattr(self, name)
-            if value is not None and not (value > 0 and math.isfinite(value)):
+            if (value := getattr(self, name)) is not None and not 0 < value < math.inf:
                 raise ValueError(f"{name} is {value}: it must be a number above 0")
         below = dict(warmup=1, label_smoothing=1, ema_decay=1, weight_decay=math.inf)
         for name, top in below.items():
@@ -68,14 +71,12 @@ class TrainSettings:
             value = getattr(self, name)
             if not 0 <= value <= top:
                 raise ValueError(f"{name} is {value}: it must lie between 0 and {top}")
-        for name in ("batch_size", "num_evaluations"):
-            require_int(name, getattr(self, name))
-        for name in ("shift", "rand_augment_ops", "seed"):
-            require_int(name, getattr(self, name), minimum=0)
+        for name, least in dict(batch_size=1, num_evaluations=1, shift=0, seed=0).items():
+            require_int(name, getattr(self, name), minimum=least)
+        # Each operation takes time, and a few leave nothing of an image.
+        require_int("rand_augment_ops", self.rand_augment_ops, minimum=0, maximum=100)
         if self.micro_batch is not None:
             require_int("micro_batch", self.micro_batch)
-        if not isinstance(self.compile, bool) and self.compile != "auto":
-            raise ValueError(f"compile is {self.compile!r}: it is True, False or 'auto'")
         choices = dict(schedule=SCHEDULES, optimizer=OPTIMIZERS, decay=DECAYS, augment=AUGMENTS)
         for name, allowed in (choices | dict(precision=PRECISIONS)).items():
             require_choice(name, getattr(self, name), allowed)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vit_tutorial.checks.engine.errors import ERRORS
+from vit_tutorial.checks.unlisted import NAMES
 
 MODULES = (
     "patches",
@@ -29,6 +30,13 @@ MODULES = (
     "tables",
     "influence",
     "tutorials",
+    "looking",
+    "convolutions",
+    "transfer",
+    "distillation",
+    "masked",
+    "detection",
+    "patterns",
 )
 
 # Names that only say what is seen, or what an error means: fair for whatever stands behind them.
@@ -40,7 +48,10 @@ FAIR = (
     "kernel_in_another_order",
     "mistake_in_the_output",
     "mistake_in_the_weights",
+    "strip_axes_in_another_order",
+    "other_rows",
     *(mistake.name for mistake in ERRORS),
+    *NAMES,
 )
 
 

@@ -708,7 +708,7 @@ def heads_reversed(x, w_qkv, b_qkv, w_out, b_out, h):
     return F.linear(merge(read(q, k, v).flip(1)), w_out, b_out)
 
 
-@unknown(HEADS)
+@known(HEADS, "heads_averaged")
 def heads_averaged(x, w_qkv, b_qkv, w_out, b_out, h):
     q, k, v = parts(x, w_qkv, b_qkv, h)
     return F.linear(read(q, k, v).mean(1).repeat(1, 1, h), w_out, b_out)
@@ -721,7 +721,7 @@ def heads_values_from_x(x, w_qkv, b_qkv, w_out, b_out, h):
     return F.linear(merge(read(q, k, v)), w_out, b_out)
 
 
-@unknown(HEADS)
+@known(HEADS, "causal_mask")
 def heads_causal(x, w_qkv, b_qkv, w_out, b_out, h):
     q, k, v = parts(x, w_qkv, b_qkv, h)
     return F.linear(merge(F.scaled_dot_product_attention(q, k, v, is_causal=True)), w_out, b_out)

@@ -202,7 +202,7 @@ def block_half_residual(x, norm1, attention, norm2, mlp):
     return x + 0.5 * mlp(norm2(x))
 
 
-@unknown(BLOCK)
+@known(BLOCK, "subtracted_in_the_path")
 def block_subtracted(x, norm1, attention, norm2, mlp):
     x = x - attention(norm1(x))
     return x - mlp(norm2(x))
@@ -527,7 +527,7 @@ def vit_class_token_zero(images, model):
     return model.head(model.norm(model.encoder(model.dropout(model.position(x))))[:, 0])
 
 
-@unknown(VIT)
+@known(VIT, "blocks_in_another_order")
 def vit_blocks_reversed(images, model):
     z = start(images, model)
     for block in reversed(model.encoder.blocks):
@@ -541,17 +541,17 @@ def vit_sum_of_class_and_mean(images, model):
     return model.head(z[:, 0] + z[:, 1:].mean(1))
 
 
-@unknown(VIT)
+@known(VIT, "encoder_twice")
 def vit_encoder_twice(images, model):
     return model.head(model.norm(model.encoder(model.encoder(start(images, model))))[:, 0])
 
 
-@unknown(VIT)
+@known(VIT, "summed_or_largest")
 def vit_max_pool(images, model):
     return model.head(model.norm(model.encoder(start(images, model))).amax(1))
 
 
-@unknown(VIT)
+@known(VIT, "norm_twice")
 def vit_norm_twice(images, model):
     return model.head(model.norm(model.norm(model.encoder(start(images, model))))[:, 0])
 
@@ -645,3 +645,9 @@ def vit_view_of_transposed(images, model):
         return torch.cat([halves(images[:middle]), halves(images[middle:])])
 
     return halves(images).T.contiguous().T
+
+
+@unknown(VIT)
+def vit_two_tokens_mixed(images, model):
+    z = model.norm(model.encoder(start(images, model)))
+    return model.head(0.75 * z[:, 0] + 0.25 * z[:, 1])

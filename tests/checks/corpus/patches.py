@@ -819,7 +819,7 @@ def conv_channels_reversed(linear, P, C):
     return fill(make_conv(linear, P, C), kernel_of(linear, P, C).flip(1), linear.bias)
 
 
-@unknown(CONV)
+@known(CONV, "other_setting")
 def conv_depthwise(linear, P, C):
     conv = nn.Conv2d(C, C, P, stride=P, groups=C, bias=False).to(linear.weight)
     return fill(conv, kernel_of(linear, P, C)[:1].reshape(C, 1, P, P), None)

@@ -151,12 +151,12 @@ def cut_root(labels, partners, boxes, K, side):
     return blend(labels, partners, area(boxes, side).sqrt(), K)
 
 
-@unknown(CUT)
+@known(CUT, "one_share_for_all")
 def cut_batch_mean(labels, partners, boxes, K, side):
     return blend(labels, partners, area(boxes, side).mean().expand(len(labels)), K)
 
 
-@unknown(CUT)
+@known(CUT, "partner_forgotten")
 def cut_own_only(labels, partners, boxes, K, side):
     return (1 - area(boxes, side))[:, None] * F.one_hot(labels, K)
 
@@ -338,3 +338,15 @@ def ema_zero_sum(average, weights, decay):
     if average is None:
         average = {name: torch.zeros_like(w) for name, w in weights.items()}
     return {n: decay * average[n] + weights[n].detach() for n in weights}
+
+
+@unknown(CUT)
+def cut_rounded_to_tenths(labels, partners, boxes, K, side):
+    share = (area(boxes, side) * 10).round() / 10
+    return (1 - share)[:, None] * F.one_hot(labels, K) + share[:, None] * F.one_hot(partners, K)
+
+
+@unknown(CUT)
+def cut_root_of_the_area(labels, partners, boxes, K, side):
+    share = area(boxes, side) ** 0.5
+    return (1 - share)[:, None] * F.one_hot(labels, K) + share[:, None] * F.one_hot(partners, K)

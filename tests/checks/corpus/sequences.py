@@ -170,7 +170,7 @@ def rnn_nothing(x, w, u, b):
 # The recurrent network, mistakes of no name.
 
 
-@unknown(RNN)
+@known(RNN, "tanh_twice")
 def rnn_tanh_twice(x, w, u, b):
     h, states = torch.zeros_like(b).expand(len(x), -1), []
     for token in x.unbind(1):
@@ -188,7 +188,7 @@ def rnn_half_kept(x, w, u, b):
     return torch.stack(states, dim=1)
 
 
-@unknown(RNN)
+@known(RNN, "first_token_at_every_step")
 def rnn_of_the_first_token(x, w, u, b):
     h, states = torch.zeros_like(b).expand(len(x), -1), []
     for _ in range(x.shape[1]):
@@ -359,7 +359,7 @@ def read_not_written(keys, memory, strength):
 # Reading by content, mistakes of no name.
 
 
-@unknown(READ)
+@known(READ, "distance_for_cosine")
 def read_by_distance(keys, memory, strength):
     return (-strength[:, None] * torch.cdist(keys, memory)).softmax(-1) @ memory
 
@@ -427,3 +427,30 @@ def read_einsum(keys, memory, strength):
 def read_as_attention(keys, memory, strength):
     q, k = strength[:, None] * unit(keys), unit(memory)
     return F.scaled_dot_product_attention(q[None], k[None], memory[None], scale=1.0)[0]
+
+
+@unknown(RNN)
+def rnn_half_of_the_old_state(x, w, u, b):
+    h, states = torch.zeros(len(x), len(b), dtype=x.dtype, device=x.device), []
+    for token in x.unbind(1):
+        h = 0.5 * h + 0.5 * torch.tanh(token @ w.T + h @ u.T + b)
+        states.append(h)
+    return torch.stack(states, dim=1)
+
+
+@unknown(RNN)
+def rnn_of_squares(x, w, u, b):
+    h, states = torch.zeros(len(x), len(b), dtype=x.dtype, device=x.device), []
+    for token in x.unbind(1):
+        h = torch.tanh(token**2 @ w.T + h @ u.T + b)
+        states.append(h)
+    return torch.stack(states, dim=1)
+
+
+@unknown(READ)
+def read_two_steps(keys, memory, strength):
+    read = keys
+    for _ in range(2):
+        similar = F.cosine_similarity(read[:, None], memory[None], dim=-1)
+        read = (strength[:, None] * similar).softmax(dim=-1) @ memory
+    return read

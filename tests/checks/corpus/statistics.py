@@ -149,7 +149,7 @@ def pairs_ratio(one, other):
     return statistics.mean(d), T[len(d) - 2] * statistics.stdev(d) / math.sqrt(len(d))
 
 
-@unknown(PAIRS)
+@known(PAIRS, "median_for_mean")
 def pairs_median(one, other):
     d = common(one, other)
     return statistics.median(d), T[len(d) - 2] * statistics.stdev(d) / math.sqrt(len(d))
@@ -334,7 +334,7 @@ def holm_prints(p_values):
     print(holm_loop.fn(p_values))
 
 
-@unknown(HOLM)
+@known(HOLM, "another_level")
 def holm_one_percent(p_values):
     m, found = len(p_values), [False] * len(p_values)
     for k, i in enumerate(sorted(range(m), key=lambda i: p_values[i])):
@@ -364,9 +364,27 @@ def holm_upside_bonferroni(p_values):
     return [p >= 0.05 / len(p_values) for p in p_values]
 
 
-@two(HOLM, "largest_first", "no_stop")
+# The same as thresholds that grow stricter from the smallest p-value on.
+@two(HOLM, "largest_first", "thresholds_grow_stricter")
 def holm_reverse_no_stop(p_values):
     m, found = len(p_values), [False] * len(p_values)
     for k, i in enumerate(sorted(range(m), key=lambda i: -p_values[i])):
         found[i] = p_values[i] < 0.05 / (m - k)
     return found
+
+
+@unknown(HOLM)
+def holm_slower_steps(p_values):
+    m, found = len(p_values), [False] * len(p_values)
+    for k, i in enumerate(sorted(range(m), key=lambda i: p_values[i])):
+        if p_values[i] >= 0.05 / (m - k / 2):
+            break
+        found[i] = True
+    return found
+
+
+@unknown(PAIRS)
+def pairs_without_the_extremes(one, other):
+    d = sorted(common(one, other))
+    kept = d[1:-1] if len(d) > 3 else d
+    return statistics.mean(kept), T[len(d) - 2] * statistics.stdev(d) / math.sqrt(len(d))

@@ -1,5 +1,7 @@
 """The class token in front, and the position added."""
 
+import functools
+
 import einops
 import torch
 import torch.nn as nn
@@ -7,7 +9,20 @@ import torch.nn.functional as F
 
 from . import known, right, two, unknown
 
-JOIN, ADD = "check_prepend_class_token", "check_add_position"
+JOIN, ADD = "check_prepend_class_token", "check_add_rows"
+
+
+def first_rows(decorator):
+    """For functions of tokens and as many rows: they get the first rows of the table."""
+
+    def decorate(fn):
+        @functools.wraps(fn)
+        def cut(tokens, table):
+            return fn(tokens, table[:, : tokens.shape[1]])
+
+        return decorator(cut)
+
+    return decorate
 
 
 # The class token, one mistake.
@@ -201,13 +216,13 @@ def join_token_in_the_middle(tokens, class_token):
     return torch.cat([tokens[:, :half], cls, tokens[:, half:]], dim=1)
 
 
-@unknown(JOIN, "fresh_token")
+@known(JOIN, "class_token_changed")
 def join_normed_token(tokens, class_token):
     cls = F.normalize(class_token, dim=-1).expand(len(tokens), -1, -1)
     return torch.cat([cls, tokens], 1)
 
 
-@unknown(JOIN)
+@known(JOIN, "at_both_ends")
 def join_both_ends(tokens, class_token):
     cls = class_token.expand(len(tokens), -1, -1)
     return torch.cat([cls, tokens, cls], 1)
@@ -218,7 +233,7 @@ def join_reverses_patches(tokens, class_token):
     return torch.cat([class_token.expand(len(tokens), -1, -1), tokens.flip(1)], 1)
 
 
-@unknown(JOIN, "class_token_sized_by_batch", "fresh_token")
+@known(JOIN, "made_of_the_patches")
 def join_mean_added_to_token(tokens, class_token):
     return torch.cat([class_token + tokens.mean(1, keepdim=True), tokens], 1)
 
@@ -300,14 +315,14 @@ def join_by_matmul(tokens, class_token):
 # The position, one mistake.
 
 
-@known(ADD, "patches_only")
+@first_rows(known(ADD, "patches_only"))
 def add_patches_only(x, pos):
     cls, patches = x[:, :1], x[:, 1:]
     patches = patches + pos[:, 1:]
     return torch.cat([cls, patches], dim=1)
 
 
-@known(ADD, "patches_only")
+@first_rows(known(ADD, "patches_only"))
 def add_patches_only_in_place(tokens, position):
     out = tokens.clone()
     for t in range(1, tokens.shape[1]):
@@ -315,29 +330,29 @@ def add_patches_only_in_place(tokens, position):
     return out
 
 
-@known(ADD, "shifted_by_one")
+@first_rows(known(ADD, "shifted_by_one"))
 def add_shifted(tokens, position):
     T = tokens.shape[1]
     rows = [tokens[:, t] + position[:, (t + 1) % T] for t in range(T)]
     return torch.stack(rows, dim=1)
 
 
-@known(ADD, "shifted_by_one")
+@first_rows(known(ADD, "shifted_by_one"))
 def add_rolled(tokens, position):
     return tokens + torch.roll(position, 1, dims=1)
 
 
-@known(ADD, "reversed_order")
+@first_rows(known(ADD, "reversed_order"))
 def add_reversed(tokens, position):
     return tokens + position[:, torch.arange(tokens.shape[1] - 1, -1, -1)]
 
 
-@known(ADD, "position_transposed")
+@first_rows(known(ADD, "position_transposed"))
 def add_transposed(tokens, position):
     return tokens + position.transpose(1, 2)
 
 
-@known(ADD, "position_transposed")
+@first_rows(known(ADD, "position_transposed"))
 def add_transposed_reshape_back(tokens, position):
     out = tokens.clone()
     B, T, D = tokens.shape
@@ -347,131 +362,131 @@ def add_transposed_reshape_back(tokens, position):
     return out
 
 
-@known(ADD, "position_by_image")
+@first_rows(known(ADD, "position_by_image"))
 def add_by_image(tokens, position):
     return torch.stack([image + position[0, i] for i, image in enumerate(tokens)])
 
 
-@known(ADD, "position_by_image")
+@first_rows(known(ADD, "position_by_image"))
 def add_by_image_permuted(tokens, position):
     return tokens + position.permute(1, 0, 2)[: len(tokens)]
 
 
-@known(ADD, "first_image_only")
+@first_rows(known(ADD, "first_image_only"))
 def add_first_image(tokens, position):
     out = tokens.clone()
     out[0] += position[0]
     return out
 
 
-@known(ADD, "multiplied")
+@first_rows(known(ADD, "multiplied"))
 def add_multiplied(tokens, position):
     return torch.einsum("btd,btd->btd", tokens, position.expand_as(tokens))
 
 
-@known(ADD, "joined_not_added")
+@first_rows(known(ADD, "joined_not_added"))
 def add_joined(tokens, position):
     return torch.cat([tokens, position.expand(tokens.shape[0], -1, -1)], dim=2)
 
 
-@known(ADD, "joined_not_added")
+@first_rows(known(ADD, "joined_not_added"))
 def add_joined_as_tokens(tokens, position):
     return torch.cat([tokens, position.repeat(tokens.shape[0], 1, 1)], dim=1)
 
 
-@known(ADD, "position_forgotten")
+@first_rows(known(ADD, "position_forgotten"))
 def add_forgotten(tokens, position):
     x = tokens.clone()
     x.add(position)
     return x
 
 
-@known(ADD, "position_forgotten")
+@first_rows(known(ADD, "position_forgotten"))
 def add_forgotten_loop(tokens, position):
     for image in tokens:
         image = image + position[0]
     return tokens
 
 
-@known(ADD, "added_twice")
+@first_rows(known(ADD, "added_twice"))
 def add_twice(tokens, position):
     x = tokens + position
     return x + position
 
 
-@known(ADD, "one_position_for_all")
+@first_rows(known(ADD, "one_position_for_all"))
 def add_first_row(tokens, position):
     return tokens + position[:, 0]
 
 
-@known(ADD, "one_position_for_all")
+@first_rows(known(ADD, "one_position_for_all"))
 def add_mean_row(tokens, position):
     return tokens + position.mean(dim=1, keepdim=True)
 
 
-@known(ADD, "one_position_for_all")
+@first_rows(known(ADD, "one_position_for_all"))
 def add_last_row(tokens, position):
     return tokens + position[:, -1:, :]
 
 
-@known(ADD, "position_scaled")
+@first_rows(known(ADD, "position_scaled"))
 def add_scaled(tokens, position):
     return tokens + position * 0.02
 
 
-@known(ADD, "position_scaled")
+@first_rows(known(ADD, "position_scaled"))
 def add_scaled_by_root(tokens, position):
     return tokens + position / tokens.shape[-1] ** 0.5
 
 
-@known(ADD, "tokens_scaled")
+@first_rows(known(ADD, "tokens_scaled"))
 def add_tokens_scaled(tokens, position):
     d_model = tokens.size(-1)
     return tokens * d_model**0.5 + position
 
 
-@known(ADD, "position_detached")
+@first_rows(known(ADD, "position_detached"))
 def add_detached_position(tokens, position):
     table = nn.Parameter(position.detach().clone())
     return tokens + table
 
 
-@known(ADD, "position_detached")
+@first_rows(known(ADD, "position_detached"))
 def add_detached_no_grad(tokens, position):
     with torch.no_grad():
         expanded = position.repeat(len(tokens), 1, 1)
     return tokens + expanded
 
 
-@known(ADD, "not_written")
+@first_rows(known(ADD, "not_written"))
 def add_not_written(tokens, position):
     raise NotImplementedError
 
 
-@known(ADD, "nothing_returned")
+@first_rows(known(ADD, "nothing_returned"))
 def add_nothing(tokens, position):
     tokens = tokens + position
 
 
-@known(ADD, "changed_input")
+@first_rows(known(ADD, "changed_input"))
 def add_in_place(tokens, position):
     tokens.add_(position)
     return tokens
 
 
-@known(ADD, "changed_input")
+@first_rows(known(ADD, "changed_input"))
 def add_in_place_rows(tokens, position):
     for t in range(tokens.shape[1]):
         tokens[:, t] += position[0, t]
     return tokens
 
 
-@known(ADD, "wrong_dtype")
+@first_rows(known(ADD, "wrong_dtype"))
 def add_float(tokens, position):
     return tokens.float() + position.float()
 
 
-@known(ADD, "wrong_dtype")
+@first_rows(known(ADD, "wrong_dtype"))
 def add_half_result(tokens, position):
     out = torch.zeros(tokens.shape, device=tokens.device)
     for i in range(len(tokens)):
@@ -479,7 +494,7 @@ def add_half_result(tokens, position):
     return out
 
 
-@known(ADD, "wrong_device")
+@first_rows(known(ADD, "wrong_device"))
 def add_into_cpu_zeros(tokens, position):
     out = torch.zeros(tokens.shape, dtype=tokens.dtype)
     for i in range(len(tokens)):
@@ -487,12 +502,12 @@ def add_into_cpu_zeros(tokens, position):
     return out
 
 
-@known(ADD, "detached")
+@first_rows(known(ADD, "detached"))
 def add_detached(tokens, position):
     return torch.tensor((tokens + position).tolist(), dtype=tokens.dtype)
 
 
-@known(ADD, "detached")
+@first_rows(known(ADD, "detached"))
 def add_detached_data(tokens, position):
     return tokens.data + position.data
 
@@ -500,17 +515,17 @@ def add_detached_data(tokens, position):
 # The position, mistakes of no name.
 
 
-@unknown(ADD, "position_scaled")  # by -1, as its message says
+@first_rows(unknown(ADD, "position_scaled"))  # by -1, as its message says
 def add_subtracted(tokens, position):
     return tokens - position
 
 
-@unknown(ADD)
+@first_rows(unknown(ADD))
 def add_then_norm(tokens, position):
     return F.layer_norm(tokens + position, tokens.shape[-1:])
 
 
-@unknown(ADD)
+@first_rows(unknown(ADD))
 def add_half_of_the_width(tokens, position):
     half = tokens.shape[-1] // 2
     out = tokens.clone()
@@ -518,12 +533,12 @@ def add_half_of_the_width(tokens, position):
     return out
 
 
-@unknown(ADD)
+@first_rows(unknown(ADD))
 def add_mean_of_both(tokens, position):
     return (tokens + position) / 2
 
 
-@unknown(ADD)
+@first_rows(unknown(ADD))
 def add_cumulated(tokens, position):
     return tokens + position.cumsum(dim=1)
 
@@ -531,24 +546,24 @@ def add_cumulated(tokens, position):
 # The position, two at once.
 
 
-@two(ADD, "patches_only", "shifted_by_one")
+@first_rows(two(ADD, "patches_only", "shifted_by_one"))
 def add_two_patches_shifted(tokens, position):
     return torch.cat([tokens[:, :1], tokens[:, 1:] + position[:, :-1]], dim=1)
 
 
-@two(ADD, "first_image_only", "reversed_order")
+@first_rows(two(ADD, "first_image_only", "reversed_order"))
 def add_two_first_reversed(tokens, position):
     out = tokens.clone()
     out[0] += position[0].flip(0)
     return out
 
 
-@two(ADD, "tokens_scaled", "position_scaled")
+@first_rows(two(ADD, "tokens_scaled", "position_scaled"))
 def add_two_scaled_both(tokens, position):
     return tokens * tokens.shape[-1] ** 0.5 + 0.02 * position
 
 
-@two(ADD, "changed_input", "added_twice")
+@first_rows(two(ADD, "changed_input", "added_twice"))
 def add_two_in_place_twice(tokens, position):
     tokens += position
     return tokens + position
@@ -557,7 +572,7 @@ def add_two_in_place_twice(tokens, position):
 # The position, right.
 
 
-@right(ADD)
+@first_rows(right(ADD))
 def add_module(tokens, position):
     class Add(nn.Module):
         def __init__(self, table, p=0.0):
@@ -570,13 +585,13 @@ def add_module(tokens, position):
     return Add(position)(tokens)
 
 
-@right(ADD)
+@first_rows(right(ADD))
 def add_embedding_lookup(tokens, position):
     rows = F.embedding(torch.arange(tokens.shape[1], device=tokens.device), position[0])
     return tokens + rows[None]
 
 
-@right(ADD)
+@first_rows(right(ADD))
 def add_whiles(tokens, position):
     out, t = tokens.clone(), 0
     while t < tokens.shape[1]:
@@ -585,18 +600,18 @@ def add_whiles(tokens, position):
     return out
 
 
-@right(ADD)
+@first_rows(right(ADD))
 def add_transposed_twice(tokens, position):
     return (tokens.mT + position.mT).mT
 
 
-@right(ADD)
+@first_rows(right(ADD))
 def add_einsum_ones(tokens, position):
     ones = tokens.new_ones(len(tokens))
     return tokens + torch.einsum("b,otd->btd", ones, position)
 
 
-@right(ADD)
+@first_rows(right(ADD))
 def add_linear(tokens, position):
     eye = torch.eye(tokens.shape[-1]).to(tokens)
     return F.linear(position, eye) + tokens
@@ -616,6 +631,14 @@ def prepend_for_32(tokens, class_token):
     return torch.cat([class_token.repeat(32, 1, 1), tokens], dim=1)
 
 
-@known(ADD, "rows_counted_by_images")
+@first_rows(known(ADD, "rows_counted_by_images"))
 def add_size_0(tokens, position):
     return tokens + position[:, : tokens.size(0)]
+
+
+# Without a name: what nobody has listed.
+
+
+@unknown(JOIN)
+def join_token_times_a_patch(tokens, class_token):
+    return torch.cat([class_token * tokens[:, :1], tokens], dim=1)

@@ -208,14 +208,14 @@ def rate_exponential(step, total, warmup, peak):
     return peak * step / warmup if step < warmup else peak * 0.9 ** (step - warmup)
 
 
-@unknown(RATE)
+@known(RATE, "lowest_rate_kept")
 def rate_floor(step, total, warmup, peak):
     if step < warmup:
         return peak * step / warmup
     return 0.1 * peak + 0.9 * peak * cosine((step - warmup) / (total - warmup))
 
 
-@unknown(RATE)
+@known(RATE, "curved_warmup")
 def rate_quadratic_warmup(step, total, warmup, peak):
     return (
         peak * (step / warmup) ** 2
@@ -224,14 +224,14 @@ def rate_quadratic_warmup(step, total, warmup, peak):
     )
 
 
-@unknown(RATE)
+@known(RATE, "end_one_step_off")
 def rate_ends_one_early(step, total, warmup, peak):
     if step < warmup:
         return peak * step / warmup
     return peak * cosine(min(1, (step - warmup) / (total - warmup - 1)))
 
 
-@unknown(RATE)
+@known(RATE, "curved_warmup")
 def rate_cosine_warmup(step, total, warmup, peak):
     if step < warmup:
         return peak * (1 - cosine(step / warmup))
@@ -584,7 +584,7 @@ def acc_top_2(model, images, labels, batch_size):
     return right / len(labels)
 
 
-@unknown(ACC)
+@known(ACC, "smallest_logit")
 def acc_argmin(model, images, labels, batch_size):
     model.eval()
     with torch.no_grad():
@@ -749,3 +749,10 @@ def acc_shuffled_loader(model, images, labels, batch_size):
             right += F.one_hot(model(x).argmax(1), 50)[torch.arange(len(y)), y].float().sum().item()
             seen += x.size(0)
     return torch.tensor(right / seen)
+
+
+@unknown(RATE)
+def rate_in_pairs_of_steps(step, total, warmup, peak):
+    if step < warmup:
+        return peak * step / warmup
+    return peak * cosine(2 * ((step - warmup) // 2) / (total - warmup))

@@ -120,7 +120,7 @@ def strips_blue_first(tokens, P, columns):
     return patchify(image_of(tokens, P, columns).flip(1), P).neg()
 
 
-@unknown(NAME)
+@known(NAME, "image_returned")
 def strips_to_images(tokens, P, columns):
     return image_of(tokens, P, columns)
 

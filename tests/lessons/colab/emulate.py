@@ -3,11 +3,16 @@
     python tests/lessons/colab/emulate.py notebooks/01_patches.ipynb \\
         --python python3.13 --constraints constraints.txt
     python tests/lessons/colab/emulate.py notebooks/01_patches.ipynb --quick
+    python tests/lessons/colab/emulate.py --all --table --venv DIR --constraints constraints.txt
 
 The first makes a virtual environment (several GB) that holds what a Colab runtime has of the
 package's needs, in the versions of the constraints file: a `pip freeze` of a runtime. Then it
 executes every cell, and compares `pip freeze` before and after: the one difference may be this
 package. --venv keeps the environment, so that the next run finds it there.
+
+--all takes every lesson, its student copy, and the other notebooks beside the lessons; --table
+writes data/results/colab.csv, a row for each, in place of the older row. A student copy is run
+through: it may raise what its unsolved exercises raise or lead to, and no other error.
 
 --quick needs neither network nor another Python: in this environment, with the package hidden, it
 runs the lesson's set-up cell twice and looks at what was installed. tests/lessons/test_colab.py
@@ -18,12 +23,14 @@ stub in both.
 """
 
 import argparse
+import datetime
 import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import nbformat
@@ -32,6 +39,7 @@ from nbclient import NotebookClient
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 STUB = HERE / "stub"
+TABLE = ROOT / "data" / "results" / "colab.csv"
 # The constraints file is a list without the GPU packages; Colab had these beside it (August 2026).
 GPU_PACKAGES = ["torch==2.11.*", "torchvision==0.26.*"]
 KERNEL_PACKAGES = ["ipykernel", "ipython", "ipywidgets", "jupyter_client"]
@@ -54,12 +62,17 @@ def find_setup(nb):
     return next(cell for cell in nb.cells if "setup" in cell.metadata.get("tags", []))
 
 
-def run_lone(nb, folder: Path, kernel: str, environment: dict):
-    """The notebook, executed alone in the empty `folder`. Raises at the first error."""
+def run_lone(nb, folder: Path, kernel: str, environment: dict, allow_errors: bool = False):
+    """The notebook, executed alone in the empty `folder`. Raises at the first error, unless
+    allow_errors: then outputs show it."""
     assert not any(folder.iterdir()), f"{folder} is not empty"
     nbformat.write(nb, folder / "lesson.ipynb")
     NotebookClient(
-        nb, timeout=600, kernel_name=kernel, resources={"metadata": {"path": str(folder)}}
+        nb,
+        timeout=600,
+        kernel_name=kernel,
+        allow_errors=allow_errors,
+        resources={"metadata": {"path": str(folder)}},
     ).execute(env=environment)
     return nb
 
@@ -78,6 +91,7 @@ sys.path[:] = [entry for entry in sys.path if not (Path(entry or ".") / package)
 
 # Between the two runs of the set-up cell: from here on, a second installation would fail.
 BETWEEN = """
+import os
 import vit_tutorial
 
 os.environ["VIT_TUTORIAL_SOURCE"] = "nowhere.whl"
@@ -195,12 +209,81 @@ def whole(notebook: Path, executable: Path, wheel: Path, work: Path) -> list[str
         "MPLBACKEND": INLINE,
     }
     before = freeze(executable)
-    nb = run_lone(nbformat.read(notebook, as_version=4), lone, "colab", environment)
+    nb = nbformat.read(notebook, as_version=4)
+    student = notebook.parent.name == "student"
+    run_lone(nb, lone, "colab", environment, allow_errors=student)
+    if wrong := [error for error in errors(nb) if not follows_from_exercises(error)]:
+        raise AssertionError(f"{notebook}: {wrong}")
     after = freeze(executable)
     print("".join(out.get("text", "") for out in find_setup(nb).outputs).rstrip())
     return [f"+ {line}" for line in sorted(after - before)] + [
         f"- {line}" for line in sorted(before - after)
     ]
+
+
+def errors(nb) -> list[tuple[str, str]]:
+    """(kind, message) of every error that the notebook's cells show, the set-up cell's first."""
+    return [
+        (out.ename, out.evalue)
+        for cell in nb.cells
+        for out in cell.get("outputs", [])
+        if out.output_type == "error"
+    ]
+
+
+def follows_from_exercises(error: tuple[str, str]) -> bool:
+    """Whether an error is what an unsolved exercise raises, or what comes of a name or a result
+    that it leaves out."""
+    return error[0] in ("NotImplementedError", "CheckFailed", "NameError", "TypeError")
+
+
+def cpu_name() -> str:
+    """The processor, as the package names it."""
+    sys.path.insert(0, str(ROOT))
+    from vit_tutorial.common.machine import cpu_name
+
+    return cpu_name()
+
+
+def every_notebook() -> list[Path]:
+    """The lessons and what lies beside them, each followed by its student copy."""
+    found = []
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        copy = path.parent / "student" / path.name
+        found += [path, copy] if copy.exists() else [path]
+    return found
+
+
+def place(notebook: Path) -> str:
+    """What the table calls a notebook: its path below notebooks/."""
+    return notebook.resolve().relative_to(ROOT / "notebooks").as_posix()
+
+
+def read_table() -> list[dict]:
+    sys.path.insert(0, str(ROOT))
+    from vit_tutorial.common.files import read_rows
+
+    return read_rows(TABLE)
+
+
+def write_table(rows: list[dict]) -> None:
+    """Put `rows` into data/results/colab.csv, in place of older ones of the same notebooks."""
+    new = {row["notebook"] for row in rows}
+    kept = [row for row in read_table() if row["notebook"] not in new]
+    from vit_tutorial.common.files import write_rows
+
+    write_rows(TABLE, sorted([*kept, *rows], key=lambda row: row["notebook"]))
+
+
+def facts(executable: Path) -> dict:
+    """What the emulated runtime is, for a row of the table."""
+    code = (
+        "import json, platform, importlib.metadata as m; print(json.dumps({'python': "
+        "platform.python_version()} | {n: m.version(n) for n in ('ipython', 'ipywidgets', "
+        "'torch', 'numpy')}))"
+    )
+    done = subprocess.run([str(executable), "-c", code], check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
 
 
 def compare(notebook: Path, folder: Path) -> bool:
@@ -233,7 +316,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("notebooks", nargs="+", type=Path)
+    parser.add_argument("notebooks", nargs="*", type=Path)
+    parser.add_argument("--all", action="store_true", help="every lesson and student copy")
+    parser.add_argument(
+        "--missing", action="store_true", help="with --all: only those that the table lacks"
+    )
+    parser.add_argument(
+        "--table", action="store_true", help="write data/results/colab.csv, a row a notebook"
+    )
     parser.add_argument(
         "--quick",
         action="store_true",
@@ -255,6 +345,12 @@ def main() -> int:
     if not args.quick and not args.constraints:
         parser.error("--constraints is needed, unless --quick")
 
+    if args.all:
+        there = {row["notebook"] for row in read_table()} if args.missing else set()
+        args.notebooks = [path for path in every_notebook() if place(path) not in there]
+    if not args.notebooks:
+        parser.error("name notebooks, or give --all")
+
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         wheel = build_wheel(work / "dist")
@@ -264,9 +360,10 @@ def main() -> int:
                 (args.venv or work / "venv").resolve(), args.python, args.constraints, work
             )
         failed = 0
-        for notebook in args.notebooks:
-            folder = work / notebook.stem
+        for number, notebook in enumerate(args.notebooks):
+            folder = work / f"{number}_{notebook.stem}"
             folder.mkdir()
+            begun = time.perf_counter()
             if args.quick:
                 changed = [f"+ {name}" for name in quick(notebook, wheel, folder)["installed"]]
             else:
@@ -275,7 +372,19 @@ def main() -> int:
             alone = bool(changed) and all(re.match(r"\+ vit[_-]tutorial", line) for line in changed)
             failed += not alone
             verdict = "only the package was added" if alone else "MORE THAN THE PACKAGE CHANGED"
-            print(f"{notebook.name}: executed; {verdict}: {changed}")
+            seconds = time.perf_counter() - begun
+            print(f"{notebook.name}: executed, {seconds:.0f} s; {verdict}: {changed}", flush=True)
+            if args.table and executable:
+                row = {"notebook": place(notebook)}
+                row |= {
+                    "seconds": f"{seconds:.0f}",
+                    "versions": "unchanged" if alone else "changed",
+                }
+                row |= facts(executable) | {
+                    "cpu": cpu_name(),
+                    "cores": len(os.sched_getaffinity(0)),
+                }
+                write_table([row | {"date": datetime.date.today().isoformat()}])
             if args.compare and not args.quick:
                 failed += not compare(notebook, folder / "compared")
     return 1 if failed else 0

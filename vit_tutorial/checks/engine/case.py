@@ -72,7 +72,8 @@ class Observation:
     """What came back from one call: named tensors, and facts that fit into JSON.
 
     The facts that any call may have: "error" and "line", "types" and "devices" by tensor,
-    "changed" (inputs that were written into), "detached" and "no_gradient", "backward_error".
+    "changed" (inputs that were written into), "detached" and "no_gradient", "backward_error",
+    "random" (libraries whose random numbers were drawn).
     "values" holds what a check itself records, such as a convolution's stride.
     """
 

@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 
 import torch
 
+from ..progress import passed_here
+from ..unlisted import NAMES, unlisted
 from .case import Case, CaseMaker, Observation
 from .errors import ERRORS
 from .mistake import Evidence, Mistake
 from .observe import call_once, observe, preserved_torch_state, record_output
 from .problem import problem
+from .session import learner_at_work, observe_quietly, sign_of_work
 from .verdict import CheckFailed, Verdict
 
 
@@ -52,7 +55,9 @@ class Check:
         """Try fn: print one line when it passes.
 
         Raises CheckFailed, with the mistake's name, when it does not pass, and TypeError when fn
-        cannot be called.
+        cannot be called. A function that is not written yet gets a line in a notebook, and
+        CheckFailed elsewhere and under nbgrader. Of what fn prints, the first case is shown and
+        the one that fails.
         """
         if not callable(fn):
             raise TypeError(
@@ -61,13 +66,23 @@ class Check:
             )
         with preserved_torch_state():  # a notebook may have made a GPU the default device
             cases = self.draw(seed=0)
-            verdict = self.judge(cases, self.observe(fn, cases))
-        if not verdict.passed:
-            # "from None": what the learner's code raised is in the message, with its line.
-            with preserved_torch_state():
-                inputs = cases[verdict.failing].build()
-            raise CheckFailed(verdict.message, self.name, verdict.mistake, inputs) from None
-        print(verdict.message)
+            with sign_of_work(self.name, len(cases)) as bar:
+                one = lambda case: self.observe_one(fn, case)
+                actual, printed = observe_quietly(one, cases, bar)
+                verdict = self.judge(cases, actual)
+        if verdict.passed:
+            passed_here().add(self.name)
+            print(verdict.message)
+            return
+        if verdict.mistake == "not_written" and learner_at_work():
+            print(verdict.message)  # "Run All" goes on to what comes behind
+            return
+        if printed[verdict.failing]:
+            print(f"What your function printed in the case that fails:\n{printed[verdict.failing]}")
+        # "from None": what the learner's code raised is in the message, with its line.
+        with preserved_torch_state():
+            inputs = cases[verdict.failing].build()
+        raise CheckFailed(verdict.message, self.name, verdict.mistake, inputs) from None
 
     def draw(self, seed: int) -> list[Case]:
         """The cases for a seed; another seed gives other numbers, and partly other sizes."""
@@ -89,6 +104,7 @@ class Check:
             return Verdict(True, None, f"{self.name}: passed, {len(cases)} cases")
         known = (*self.mistakes, *ERRORS)
         mistake = next((m for m in known if m.made_in(evidence, self.observe_one)), None)
+        mistake = mistake or unlisted(evidence, self.reference, self.observe_one)
         message = self._message(evidence, mistake, wrong)
         return Verdict(False, mistake.name if mistake else None, message, wrong[0])
 
@@ -99,7 +115,8 @@ class Check:
         case = evidence.cases[i]
         actual, expected = evidence.actual[i], evidence.expected[i]
         place = self.place(case, actual, expected) if case.has_values else ""
-        headline, detail = problem(case, actual, expected, place)
+        explained = mistake is not None and mistake.name in NAMES
+        headline, detail = problem(case, actual, expected, place, explained)
         about = f" ({case.about})" if case.about else ""
         verb = "is" if len(wrong) == 1 else "are"
         lines = [
@@ -107,6 +124,6 @@ class Check:
             mistake.explain(evidence) if mistake else "",
             detail,
             f"Tried with {case}{about}; {len(wrong)} of {len(evidence.cases)} cases {verb} wrong.",
-            f"Hint: {mistake.hint}" if mistake else f"Asked for: {self.signature}",
+            f"Hint: {mistake.hint}" if mistake and mistake.name else f"Asked for: {self.signature}",
         ]
         return "\n    ".join(line for line in lines if line)

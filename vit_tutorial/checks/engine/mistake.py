@@ -1,5 +1,6 @@
 """A known mistake, and the evidence by which it is recognised."""
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -26,7 +27,14 @@ class Evidence:
 
     def right(self, i: int) -> bool:
         """Case i came out right in every value and every fact."""
-        return problem(self.cases[i], self.actual[i], self.expected[i]) is None
+        return self._right[i]
+
+    @functools.cached_property
+    def _right(self) -> list[bool]:
+        """Asked for by every known mistake, and not for nothing."""
+        every = zip(self.cases, self.actual, self.expected)
+        # explained: no words are needed for how the values differ, and they take long to find
+        return [problem(*one, explained=True) is None for one in every]
 
     def values_right(self, i: int) -> bool:
         """Case i came out right in shape and values, whatever its dtype and side effects."""
@@ -69,7 +77,7 @@ class Mistake:
     of `buggy` or of one of the `variants`. With a `detect`, that decides, and then the `variants`.
     """
 
-    name: str  # short, in snake_case
+    name: str | None  # short, in snake_case; None for a remark that names nothing
     explanation: str | Callable[[Evidence], str]  # for the learner; a function can show numbers
     hint: str  # a question, or a place to look; never the solution
     buggy: Callable  # a function that makes the mistake
@@ -96,21 +104,35 @@ def matches(evidence: Evidence, of_mistake: Callable[[Case], Observation]) -> bo
     """The learner's function did on every case what the mistake does: equal values, or two errors.
 
     At least one case must show it by values that are wrong, or else any error would look like any
-    other. Where the mistake gives wrong values and the learner's function stops with an error, that
-    is a way to write it, too, as long as no more cases stop than show it. The mistake's function is
+    other. Where the mistake gives wrong values and the learner's function stops with an error, or
+    gives nan (the mean of nothing), that is a way to write it, too, as long as no more cases stop
+    than show it. The mistake's function is
     called case by case, and no longer once a case differs: most do in the first.
     """
     shown = stopped = 0
+    if all(mine.error for _, mine, _ in evidence.compared()):
+        return False
     for case, mine, expected in evidence.compared():
         theirs = of_mistake(case)
-        if mine.error and theirs.error:
-            continue
-        if mine.error and not same_values(theirs, expected):
+        if same_values(mine, theirs):
+            if set(mine.facts.get("changed", [])) != set(theirs.facts.get("changed", [])):
+                return False
+            shown += not same_values(mine, expected)
+        elif not _broken(mine, expected):
+            return False
+        elif not _broken(theirs, expected):
+            if same_values(theirs, expected):
+                return False
             stopped += 1
-            continue
-        if not same_values(mine, theirs):
-            return False
-        if set(mine.facts.get("changed", [])) != set(theirs.facts.get("changed", [])):
-            return False
-        shown += not same_values(mine, expected)
     return shown > 0 and stopped <= shown
+
+
+def _broken(mine: Observation, expected: Observation) -> bool:
+    """Stopped with an error, or gave nan or inf where a number is right."""
+    return mine.error is not None or any(
+        tensor.is_floating_point()
+        and not tensor.isfinite().all()
+        and bool(expected.tensors[name].isfinite().all())
+        for name, tensor in mine.tensors.items()
+        if name in expected.tensors
+    )

@@ -71,10 +71,11 @@ class AcrossTokens(nn.Module):
 
     "row": row t of a table (T, D) for token t. "image": row b for image b. "mean": the mean of all
     tokens. "ring": the token before it, the last one before the first. "mirror": the token as far
-    from the other end.
+    from the other end. "ends" is "row" with equal rows in front and equal rows at the end, "faint"
+    "row" with rows of a twentieth of the size.
     """
 
-    WAYS = ("row", "image", "mean", "ring", "mirror")
+    WAYS = ("row", "image", "mean", "ring", "mirror", "ends", "faint")
 
     def __init__(self, tokens: int, dim: int, way: str):
         super().__init__()
@@ -85,6 +86,11 @@ class AcrossTokens(nn.Module):
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         if self._way == "row":
             return z + self.table
+        if self._way == "ends":
+            rows = torch.arange(z.shape[1]).clamp(1, z.shape[1] - 2)
+            return z + self.table[rows]
+        if self._way == "faint":
+            return z + self.table / self.table.abs().amax() / 20
         if self._way == "image":
             return z + self.table[: len(z), None]
         if self._way == "mean":
@@ -117,6 +123,18 @@ class Reader(nn.Module):
         return torch.einsum("btcs,csd->btd", self.reads(b, t, c, s).to(x), self.projection(x))
 
 
+class AddsToTwo(nn.Module):
+    """Tokens (B, T, D) -> (B, T, D): the first two entries plus what all tokens of an image say."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.projection = nn.Linear(dim, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        said = self.projection(x).tanh().sum(dim=1, keepdim=True).expand(-1, x.shape[1], -1)
+        return torch.cat([said, torch.zeros_like(x[..., 2:])], dim=-1)
+
+
 class Watched(nn.Module):
     """A small classifier that logs its calls, and how many of them wait for their backward pass."""
 
@@ -139,8 +157,10 @@ class Watched(nn.Module):
 
 
 _KINDS = {
+    "Identity": nn.Identity,
     "Linear": nn.Linear,
     "LayerNorm": nn.LayerNorm,
+    "Conv2d": nn.Conv2d,
     "MultiHeadSelfAttention": MultiHeadSelfAttention,
     "MLP": MLP,
     "VisionTransformer": lambda **settings: PartsOnly(ViTConfig(**settings)),
@@ -148,7 +168,11 @@ _KINDS = {
     "ReadOut": ReadOut,
     "AcrossTokens": AcrossTokens,
     "Reader": Reader,
+    "AddsToTwo": AddsToTwo,
     "Watched": Watched,
+    "NormThenLinear": lambda in_features, out_features: nn.Sequential(
+        nn.BatchNorm1d(in_features), nn.Linear(in_features, out_features)
+    ),
 }
 
 

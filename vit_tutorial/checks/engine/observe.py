@@ -7,6 +7,7 @@ import random
 import re
 import sysconfig
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -102,14 +103,17 @@ def observe(record, fn, case: Case, call=call_once) -> Observation:
         try:
             # A seed of its own: a function that draws random numbers does so alike everywhere.
             torch.manual_seed(0)
+            drawn = _random_states()
             with contextlib.nullcontext() if case.has_values else MetaToCpuCopies():
                 value = call(fn, inputs)
+            drawn = [name for name, state in _random_states().items() if state != drawn[name]]
             tensors, facts = record(value, inputs)
             facts = facts | (_backward(tensors, inputs) if case.grad else {})
         except (Exception, SystemExit) as error:
             text = f"{type(error).__name__}: {error}"[:400]
             return Observation({}, {"error": text, "line": failing_line(fn, error)})
     facts = facts | {
+        "random": drawn,
         "devices": {name: tensor.device.type for name, tensor in tensors.items()},
         "detached": [
             name for name, tensor in tensors.items() if case.grad and not tensor.requires_grad
@@ -125,6 +129,16 @@ def observe(record, fn, case: Case, call=call_once) -> Observation:
     return Observation(
         {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}, facts
     )
+
+
+def _random_states() -> dict:
+    """Where the generators that all code shares stand: elsewhere means that numbers were drawn."""
+    name, keys, *rest = np.random.get_state()  # noqa: NPY002
+    return {
+        "torch": torch.random.get_rng_state().numpy().tobytes(),
+        "random": random.getstate(),
+        "numpy": (name, keys.tobytes(), *rest),
+    }
 
 
 class MetaToCpuCopies(TorchDispatchMode):
@@ -212,13 +226,26 @@ def as_number(value) -> torch.Tensor | None:
     return None
 
 
+def record_number(name: str) -> Callable:
+    """The record of one number, called `name`, to the digits of single precision."""
+
+    def record(value, inputs) -> tuple[dict, dict]:
+        number = as_number(value)
+        tensors = {} if number is None else {name: number.float()}
+        return tensors, {"types": {name: type_name(value)}, "form": "a number"}
+
+    return record
+
+
 def type_name(value) -> str:
     """A type as a learner knows it: "Tensor", "tuple of Tensor, int"."""
     kind = type(value)
+    if kind in (list, tuple) and not value:
+        return f"empty {kind.__name__}"
     if kind is tuple and len(value) < 5:
-        return (
-            f"tuple of {', '.join(type_name(part) for part in value)}" if value else "empty tuple"
-        )
+        return f"tuple of {', '.join(type_name(part) for part in value)}"
+    if kind in (list, tuple) and len({type(part) for part in value}) == 1:
+        return f"{kind.__name__} of {len(value)} {type_name(value[0])}"
     if kind.__module__ in ("builtins", "torch", "torch.nn.parameter"):
         return kind.__name__
     return f"{kind.__module__}.{kind.__name__}"

@@ -22,11 +22,16 @@ def same_values(one: Observation, two: Observation) -> bool:
 
 
 def problem(
-    case: Case, actual: Observation, expected: Observation, place: str = ""
+    case: Case,
+    actual: Observation,
+    expected: Observation,
+    place: str = "",
+    explained: bool = False,
 ) -> tuple[str, str] | None:
     """The first thing that is wrong in one case: (headline, detail). None when nothing is.
 
-    place: where the values first differ, in words that tell more than their numbers.
+    place: where the values first differ, in words that tell more than their numbers. explained: a
+    sentence beside this one says already what the difference is.
     """
     if not case.has_values:
         return _device_problem(actual)
@@ -38,7 +43,7 @@ def problem(
     if None not in values and values[0] != values[1]:  # a wrong stride explains a wrong shape
         return _values_problem(*values)
     for name in expected.tensors:
-        found = _tensor_problem(name, actual, expected, place)
+        found = _tensor_problem(name, actual, expected, place, explained)
         if found:
             return found
     if values[0] != values[1]:
@@ -59,7 +64,7 @@ def _device_problem(actual: Observation) -> tuple[str, str] | None:
 
 
 def _tensor_problem(
-    name: str, actual: Observation, expected: Observation, place: str = ""
+    name: str, actual: Observation, expected: Observation, place: str, explained: bool
 ) -> tuple[str, str] | None:
     right = expected.tensors[name]
     mine = actual.tensors.get(name)
@@ -74,7 +79,7 @@ def _tensor_problem(
         return f"{what} has the wrong shape.", f"{text} {place}".strip()
     if not close(mine, right, loose=True):
         wrong = "is not right" if form else "has the right shape, but not the right values"
-        return f"{what} {wrong}.", value_difference(mine, right, place)
+        return f"{what} {wrong}.", value_difference(mine, right, place, explained)
     if mine.dtype != right.dtype:
         return f"{what} has the wrong dtype.", f"It is {mine.dtype}, expected {right.dtype}."
     if not close(mine, right):
@@ -118,11 +123,16 @@ def _side_effect_problem(actual: Observation, expected: Observation) -> tuple[st
             f"The backward pass stops with: {facts['backward_error']}. "
             "The usual cause is a line that writes into a tensor.",
         )
-    reached_by_none = expected.facts.get("no_gradient", [])
-    unreached = [name for name in facts.get("no_gradient", []) if name not in reached_by_none]
-    if unreached:
+    missed = unreached(actual, expected)
+    if missed:
         return (
             "the gradient does not reach every input.",
-            f"No gradient reaches {listed(unreached)}: training could never change it.",
+            f"No gradient reaches {listed(missed)}: training could never change it.",
         )
     return None
+
+
+def unreached(actual: Observation, expected: Observation) -> list[str]:
+    """The inputs that no gradient reaches, and that one should reach."""
+    reached_by_none = expected.facts.get("no_gradient", [])
+    return [name for name in actual.facts.get("no_gradient", []) if name not in reached_by_none]

@@ -8,7 +8,8 @@ import torch
 from ..engine.case import Case, choice, numbers
 from ..engine.check import Check
 from ..engine.mistake import Evidence, Mistake
-from . import add_position
+from ..engine.named_tokens import which_row
+from . import added_positions
 from .general import general_mistakes
 
 
@@ -40,6 +41,13 @@ def add_rows_cases(generator: torch.Generator) -> list[Case]:
     ]
 
 
+def rows_by_name(inputs: dict) -> dict[str, torch.Tensor]:
+    """Each row of the table, and none."""
+    table = inputs["table"]
+    rows = {f"the token plus row {r} of the table": row for r, row in enumerate(table[0])}
+    return {**rows, "the token alone": torch.zeros_like(table[0, 0])}
+
+
 def shape(e: Evidence, name: str) -> tuple:
     return tuple(e.inputs[name].shape)
 
@@ -49,7 +57,7 @@ def longer(case: Case) -> bool:
 
 
 def first_rows(mistake: Mistake) -> Mistake:
-    """A mistake of check_add_position, made with the first T rows of the table."""
+    """A mistake with tokens and as many rows, made with the first T rows of the table."""
 
     def cut(fn: Callable) -> Callable:
         return lambda tokens, table: fn(tokens, table[:, : tokens.shape[1]])
@@ -80,7 +88,50 @@ def table_gets_no_gradient(e: Evidence) -> bool:
     return e.all_values_right() and unreached
 
 
+def from_one_where_there_is_one(tokens, table):
+    start = int(table.shape[1] > tokens.shape[1])
+    return tokens + table[:, start : start + tokens.shape[1]]
+
+
+def last_token_without(tokens, table):
+    """A slice that ends one row too early, on both sides of the sum."""
+    T = tokens.shape[1]
+    return torch.cat([tokens[:, : T - 1] + table[:, : T - 1], tokens[:, T - 1 :]], dim=1)
+
+
+def spread_out(tokens, table):
+    """As many rows as tokens, from the first row of the table to the last."""
+    return torch.linspace(0, table.shape[1] - 1, tokens.shape[1]).long().to(table.device)
+
+
+def equal(got, row) -> bool:
+    """Each of the rows (B, D) is this one."""
+    return torch.allclose(got.double(), row.double().expand_as(got), atol=1e-4)
+
+
+def rows_taken(e: Evidence) -> tuple[int, int] | None:
+    """(a token, another row than its own that it got); None unless each token got some row."""
+    found = None
+    for case, actual, _ in e.compared():
+        tokens, table = case.inputs["tokens"], case.inputs["table"][0]
+        if actual.output is None or actual.output.shape != tokens.shape:
+            return None
+        for t, got in enumerate((actual.output - tokens).unbind(1)):
+            near = [r for r, row in enumerate(table) if equal(got, row)]
+            if not near:
+                return None
+            if near[0] != t:
+                found = found or (t, near[0])
+    return found
+
+
 OWN = (
+    Mistake(
+        name="last_token_without_a_row",
+        explanation="The last token got no row of the table; all others are right.",
+        hint="Which index is the last one in x[:, : T - 1]?",
+        buggy=last_token_without,
+    ),
     Mistake(
         name="whole_table",
         explanation=lambda e: (
@@ -110,6 +161,7 @@ OWN = (
         hint="Where does your slice begin?",
         # a class token that is thought to have no position
         buggy=lambda tokens, table: tokens + table[:, 1 : tokens.shape[1] + 1],
+        variants=(from_one_where_there_is_one,),
     ),
     Mistake(
         name="position_by_image",
@@ -123,6 +175,7 @@ OWN = (
         ),
         # table[: tokens.size(0)] from code whose tokens are (T, B, D)
         buggy=lambda tokens, table: tokens + table[0, : len(tokens), None],
+        variants=(lambda x, table: x + table[0, : x.shape[1], None][: len(x)],),
     ),
     Mistake(
         name="position_detached",
@@ -138,8 +191,20 @@ OWN = (
         detect=table_gets_no_gradient,
     ),
 )
-NAMES = {mistake.name for mistake in OWN}
-SHARED = tuple(first_rows(m) for m in add_position.MISTAKES if m.name not in NAMES)
+OTHER = (
+    Mistake(
+        name="other_rows",
+        explanation=lambda e: (
+            f"Each token got a row of the table, but not its own: token {rows_taken(e)[0]} got row "
+            f"{rows_taken(e)[1]}."
+        ),
+        hint="Which numbers does your index hold for a table that is longer than the sequence?",
+        # table[:, T:], linspace over the whole table, F.interpolate
+        buggy=lambda tokens, table: tokens + table[:, spread_out(tokens, table)],
+        detect=lambda e: rows_taken(e) is not None,
+    ),
+)
+SHARED = tuple(map(first_rows, added_positions.MISTAKES))
 
 
 check_add_rows = Check(
@@ -150,5 +215,6 @@ check_add_rows = Check(
     ),
     cases=add_rows_cases,
     reference=add_rows,
-    mistakes=OWN + SHARED + general_mistakes(add_rows, without=()),
+    mistakes=OWN + SHARED + OTHER + general_mistakes(add_rows, without=()),
+    place=which_row(rows_by_name, less="tokens"),
 )

@@ -10,6 +10,7 @@ from ..engine.case import Case, choice, numbers
 from ..engine.check import Check
 from ..engine.compare import close
 from ..engine.mistake import Evidence, Mistake
+from ..engine.named_tokens import who_looks_at_whom
 from ..engine.observe import record_named
 from .general import general_mistakes
 
@@ -238,6 +239,12 @@ def about_rows(e: Evidence) -> str:
     if close(weights.sum(-1), torch.ones_like(weights.sum(-1)), loose=True):
         return "Each row adds to 1, so softmax runs over the right axis."
     return f"A row does not add to 1: the first adds to {weights.sum(-1).flatten()[0]:.4g}."
+
+
+def own_key_only(q, k, v):
+    """Scores (B, h, T, 1): each query with its own key; softmax over the tokens."""
+    weights = ((q * k).sum(dim=-1, keepdim=True) / math.sqrt(q.shape[3])).softmax(dim=-2)
+    return weights * v, weights
 
 
 MISTAKES = (
@@ -613,6 +620,36 @@ MISTAKES = (
     ),
     # What is left: which of the two results is wrong.
     Mistake(
+        name="weights_for_each_token_alone",
+        explanation=(
+            "Each query met its own key only: your scores are one number a token, and no token "
+            "reads another."
+        ),
+        hint="How many scores are there for T queries and T keys? Which product gives them all?",
+        # (q * k).sum(-1)
+        buggy=own_key_only,
+    ),
+    Mistake(
+        name="exponentials_not_divided",
+        explanation=(
+            "Your weights are exponentials that were not divided by their sum: the rows do not add "
+            "to 1."
+        ),
+        hint="What are the two steps of softmax?",
+        buggy=lambda q, k, v: by_weights(scores(q, k).exp(), v),
+    ),
+    Mistake(
+        name="divided_by_the_sum_of_everything",
+        explanation="The exponentials were divided by the sum of all, not by that of their row.",
+        hint="Along which axis do the weights of one query add to 1?",
+        buggy=lambda q, k, v: by_weights(scores(q, k).exp() / scores(q, k).exp().sum(), v),
+        variants=(
+            lambda q, k, v: by_weights(
+                scores(q, k).flatten(2).softmax(-1).view_as(scores(q, k)), v
+            ),
+        ),
+    ),
+    Mistake(
         name="mistake_in_the_output",
         explanation=(
             "Your weights are right in every case. The output is not their weighted sum of the "
@@ -645,4 +682,5 @@ check_attention = Check(
     reference=attention,
     mistakes=MISTAKES + general_mistakes(attention, result=0, without=()),
     record=record_pair,
+    place=who_looks_at_whom,
 )

@@ -88,16 +88,18 @@ def record_weights(value, inputs) -> tuple[dict, dict]:
 def checkpoint_cases(generator: torch.Generator) -> list[Case]:
     """A run is stopped early, late, and before its first step."""
 
-    def case(about, before, after, features=4, classes=3):
+    def case(about, before, after, features=4, classes=3, kind="Linear"):
         settings = {"in_features": features, "out_features": classes}
         state = {
-            name: numbers(generator, *value.shape)
-            for name, value in build_module("Linear", settings).state_dict().items()
+            name: numbers(generator, *value.shape).abs()
+            if "norm" in kind.lower()
+            else numbers(generator, *value.shape)
+            for name, value in build_module(kind, settings).state_dict().items()
         }
         return Case(
             about,
             {
-                "model": ModuleRecipe("Linear", settings, state),
+                "model": ModuleRecipe(kind, settings | {"training": True}, state),
                 "images": numbers(generator, 20, features),
                 "labels": torch.randint(classes, (20,), generator=generator),
                 "seed": choice(generator, 1, 2, 3),
@@ -111,6 +113,7 @@ def checkpoint_cases(generator: torch.Generator) -> list[Case]:
         case("stopped early", 2, 8),
         case("stopped late", 9, 3),
         case("another size", 5, 5, features=7, classes=5),
+        case("a model with a batch norm", 4, 4, kind="NormThenLinear"),
     ]
 
 
@@ -228,6 +231,33 @@ MISTAKES = (
             "generator": generator,
         },
         detect=names_missing,
+    ),
+    Mistake(
+        name="global_random_state",
+        explanation=(
+            "You saved the state of torch's own generator. The run draws its batches from the "
+            "generator that it hands to you."
+        ),
+        hint="Which of your function's inputs draws the batches, and which method gives its state?",
+        # torch.get_rng_state()
+        buggy=entries_of(generator=lambda model, optimizer, generator: torch.get_rng_state()),
+    ),
+    Mistake(
+        name="buffers_forgotten",
+        explanation=(
+            "The model's parameters were saved without its buffers, such as the running mean of a "
+            "batch norm."
+        ),
+        hint="What does state_dict() hold that named_parameters() does not?",
+        buggy=entries_of(
+            model=lambda model, optimizer, generator: {
+                name: p.detach().clone() for name, p in model.named_parameters()
+            }
+        ),
+        detect=lambda e: (
+            e.wrong_exactly_where(lambda case: case.inputs["model"].kind == "NormThenLinear")
+            and "Missing key(s)" in (e.observation.error or "")
+        ),
     ),
 )
 

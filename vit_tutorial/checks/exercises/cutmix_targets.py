@@ -88,6 +88,20 @@ def assigned_other_way(labels, partners, boxes, num_classes, side):
     return out
 
 
+def mean_share(labels, partners, boxes, K, side):
+    share = foreign(boxes, side).mean().expand(len(labels))
+    return shares(labels, partners, share, K)
+
+
+def for_every_image(labels, partners, boxes, K, side):
+    """target[:, labels] writes into the columns of all images."""
+    share = foreign(boxes, side)
+    target = torch.zeros(len(labels), K)
+    target[:, labels] = (1 - share).float()[:, None]
+    target[:, partners] += share.float()[:, None]
+    return target
+
+
 MISTAKES = (
     Mistake(
         name="not_clipped",
@@ -172,6 +186,41 @@ MISTAKES = (
         hint="What should the target be when the box covers 40 %?",
         buggy=with_share(lambda boxes, side: (foreign(boxes, side) > 0.5).double()),
         variants=(with_share(lambda boxes, side: foreign(boxes, side).round()),),
+    ),
+    Mistake(
+        name="clipped_one_pixel_too_early",
+        explanation="Edges are clipped at side - 1: a box at the border loses its last pixels.",
+        hint="bottom and right are the first row and column behind the box. How large can they be?",
+        buggy=with_share(lambda boxes, side: unclipped(boxes.clamp(0, side - 1), side)),
+    ),
+    Mistake(
+        name="one_share_for_all",
+        explanation="All pictures got the mean share of the batch.",
+        hint="Which axis does your mean or your lambda forget? Each picture has a box of its own.",
+        buggy=mean_share,
+        variants=(
+            lambda labels, partners, boxes, K, side: shares(
+                labels, partners, foreign(boxes, side)[:1].expand(len(labels)), K
+            ),
+        ),
+    ),
+    Mistake(
+        name="written_for_every_picture",
+        explanation=(
+            "target[:, labels] writes into these columns of every picture: each one got the labels "
+            "of all."
+        ),
+        hint="Which first index goes with labels[i]?",
+        buggy=for_every_image,
+    ),
+    Mistake(
+        name="partner_forgotten",
+        explanation="The partner's class got no share.",
+        hint="To what should the shares of a picture add up?",
+        buggy=lambda labels, partners, boxes, K, side: (
+            F.one_hot(labels, K) * (1 - foreign(boxes, side))[:, None]
+        ).float(),
+        variants=(lambda labels, partners, boxes, K, side: F.one_hot(labels, K).float(),),
     ),
 )
 

@@ -102,6 +102,13 @@ def from_zero(average, weights, decay):
     return mix(average, weights, decay, 1 - decay)
 
 
+def zeros_at_first(average, weights, decay):
+    """The first call returns zeros themselves."""
+    if average is None:
+        return {name: torch.zeros_like(w).detach() for name, w in weights.items()}
+    return mix(average, weights, decay, 1 - decay)
+
+
 def sharing(average, weights, decay):
     """The first average is the weights themselves, which move on."""
     if average is None:
@@ -171,6 +178,7 @@ MISTAKES = (
         explanation="Your average starts from zero, so it is too small in the first steps.",
         hint="What should you return when average is None?",
         buggy=from_zero,
+        variants=(zeros_at_first,),
     ),
     Mistake(
         name="rest_forgotten",

@@ -1,6 +1,7 @@
 """check_encoder_block: the pre-norm encoder block from its four parts."""
 
 import torch
+from torch import nn
 
 from ..engine.case import Case, choice, numbers
 from ..engine.check import Check
@@ -40,6 +41,23 @@ def encoder_block_cases(generator: torch.Generator) -> list[Case]:
         case("with gradient", 2, T, 8, 2, grad=True),
         case("another device", 2, T, 8, 2, device="meta"),
     ]
+
+
+def halves(read=None, path=None, read_on=None, path_on=None, last=None):
+    """The block, with what each half reads or what goes around it replaced.
+
+    read(x, n1, n2) and path(x, n1) belong to attention, read_on(z, x, n1, n2) and path_on(z, x, n2,
+    a) to the MLP, where z is what left the first half and a what attention gave. last: the end.
+    """
+
+    def block(x, n1, a, n2, m):
+        found = a(read(x, n1, n2) if read else n1(x))
+        z = found + (path(x, n1) if path else x)
+        seen = m(read_on(z, x, n1, n2) if read_on else n2(z))
+        end = seen + (path_on(z, x, n2, found) if path_on else z)
+        return last(end, x, n1, n2) if last else end
+
+    return block
 
 
 MISTAKES = (
@@ -163,7 +181,10 @@ MISTAKES = (
             "paper's figure 1?"
         ),
         buggy=lambda x, n1, a, n2, m: (z := x + m(n2(x))) + a(n1(z)),
-        variants=(lambda x, n1, a, n2, m: (z := x + m(n1(x))) + a(n2(z)),),
+        variants=(
+            lambda x, n1, a, n2, m: (z := x + m(n1(x))) + a(n2(z)),
+            lambda x, n1, a, n2, m: x + a(n1(m(n2(x)))),
+        ),
     ),
     Mistake(
         name="mlp_beside_attention",
@@ -183,6 +204,149 @@ MISTAKES = (
         explanation="Your block has no attention: no token reads from another.",
         hint="Which of your inputs are never used?",
         buggy=lambda x, n1, a, n2, m: x + m(n2(x)),
+    ),
+    Mistake(
+        name="first_path_of_the_normed",
+        explanation="Around attention goes norm1(x), where x itself should go. The MLP is right.",
+        hint="Does a name of yours hold the normalised tokens when the sum is made?",
+        # x = norm1(x); x = x + attention(x)
+        buggy=halves(path=lambda x, n1: n1(x)),
+    ),
+    Mistake(
+        name="second_path_of_the_normed",
+        explanation=(
+            "Around the MLP go the tokens after norm2; they should go around it as they left the "
+            "first half. Attention is right."
+        ),
+        hint="Does a name of yours hold the normalised tokens when the sum is made?",
+        buggy=halves(path_on=lambda z, x, n2, found: n2(z)),
+    ),
+    Mistake(
+        name="block_input_added_again",
+        explanation="At the end the block's input x is added once more.",
+        hint="Equation 3 has one sum. Which two things does it add?",
+        buggy=halves(last=lambda end, x, n1, n2: end + x),
+        variants=(halves(last=lambda end, x, n1, n2: end + n1(x)),),
+    ),
+    Mistake(
+        name="path_of_what_attention_gave",
+        explanation=(
+            "Around the MLP goes what attention gave, without the x that was added to it in the "
+            "first half."
+        ),
+        hint="Which of your names holds the sum of the first half?",
+        buggy=halves(path_on=lambda z, x, n2, found: found),
+    ),
+    Mistake(
+        name="mlp_reads_what_attention_gave",
+        explanation="The MLP reads what attention gave, without the x that was added to it.",
+        hint="What does norm2 get in equation 3: attention's result alone, or the sum?",
+        buggy=lambda x, n1, a, n2, m: x + (found := a(n1(x))) + m(n2(found)),
+    ),
+    Mistake(
+        name="first_norm_after_attention",
+        explanation=(
+            "norm1 comes after attention, and should come before it. The second half is right."
+        ),
+        hint="What should attention read: the tokens as they are, or normalised?",
+        buggy=lambda x, n1, a, n2, m: (z := x + n1(a(x))) + m(n2(z)),
+        variants=(lambda x, n1, a, n2, m: (z := n1(x + a(x))) + m(n2(z)),),
+    ),
+    Mistake(
+        name="second_norm_after_mlp",
+        explanation="norm2 comes after the MLP and should come before it. The first half is right.",
+        hint="What should the MLP read: the tokens as they are, or normalised?",
+        buggy=lambda x, n1, a, n2, m: (z := x + a(n1(x))) + n2(m(z)),
+        variants=(lambda x, n1, a, n2, m: n2((z := x + a(n1(x))) + m(z)),),
+    ),
+    Mistake(
+        name="norm_at_the_end",
+        explanation="Everything is right up to a norm at the end, which is one too many.",
+        hint="Where does the last LayerNorm of a ViT stand: in each block, or once after all?",
+        buggy=halves(last=lambda end, x, n1, n2: n2(end)),
+        variants=(halves(last=lambda end, x, n1, n2: n1(end)),),
+    ),
+    Mistake(
+        name="attention_twice",
+        explanation="Attention stands in both halves: the MLP is never called.",
+        hint="Which part does equation 3 call?",
+        buggy=lambda x, n1, a, n2, m: (z := x + a(n1(x))) + a(n2(z)),
+    ),
+    Mistake(
+        name="mlp_twice",
+        explanation="The MLP stands in both halves: attention is never called.",
+        hint="Which part does equation 2 call?",
+        buggy=lambda x, n1, a, n2, m: (z := x + m(n1(x))) + m(n2(z)),
+    ),
+    Mistake(
+        name="multiplied_in_the_path",
+        explanation="A part's result is multiplied by its input, where the two should be added.",
+        hint="What does the + of a residual path do to a gradient, and what would a * do?",
+        buggy=lambda x, n1, a, n2, m: (z := x * a(n1(x))) * m(n2(z)),
+        variants=(
+            lambda x, n1, a, n2, m: (z := x * a(n1(x))) + m(n2(z)),
+            lambda x, n1, a, n2, m: (z := x + a(n1(x))) * m(n2(z)),
+        ),
+    ),
+    Mistake(
+        name="parts_in_a_row",
+        explanation="Attention and the MLP follow one another, and x is added around both at once.",
+        hint="Count the sums: how many are there in equations 2 and 3 together?",
+        buggy=lambda x, n1, a, n2, m: x + m(n2(a(n1(x)))),
+    ),
+    Mistake(
+        name="norms_one_after_the_other",
+        explanation="Both norms are applied to the same tokens, one right after the other.",
+        hint="In front of which part does each of the two norms stand?",
+        buggy=lambda x, n1, a, n2, m: (z := x + a(n2(n1(x)))) + m(z),
+        variants=(
+            lambda x, n1, a, n2, m: (z := x + a(n1(x))) + m(n2(n1(z))),
+            lambda x, n1, a, n2, m: (z := x + a(n2(n1(x)))) + m(n2(z)),
+            lambda x, n1, a, n2, m: (z := x + a(x)) + m(n2(n1(z))),
+        ),
+    ),
+    Mistake(
+        name="subtracted_in_the_path",
+        explanation="A part's result is subtracted. It should be added.",
+        hint="Which sign do equations 2 and 3 have?",
+        buggy=lambda x, n1, a, n2, m: (z := x - a(n1(x))) - m(n2(z)),
+        variants=(
+            lambda x, n1, a, n2, m: (z := x - a(n1(x))) + m(n2(z)),
+            lambda x, n1, a, n2, m: (z := x + a(n1(x))) - m(n2(z)),
+            lambda x, n1, a, n2, m: (z := a(n1(x)) - x) + m(n2(z)),
+            lambda x, n1, a, n2, m: m(n2(z := x + a(n1(x)))) - z,
+        ),
+    ),
+    Mistake(
+        name="halved",
+        explanation="A sum is divided by two or by its root, as a mean. It should be a sum.",
+        hint="Which number stands in equations 2 and 3 beside the sums?",
+        buggy=lambda x, n1, a, n2, m: ((z := (x + a(n1(x))) / 2) + m(n2(z))) / 2,
+        variants=(
+            lambda x, n1, a, n2, m: (z := (x + a(n1(x))) / 2) + m(n2(z)),
+            lambda x, n1, a, n2, m: ((z := x + a(n1(x))) + m(n2(z))) / 2,
+            lambda x, n1, a, n2, m: (z := (x + a(n1(x))) / 2**0.5) + m(n2(z)),
+        ),
+    ),
+    Mistake(
+        name="activation_too_many",
+        explanation="What the MLP gave went through one more activation.",
+        hint="Where is the activation of an MLP: in it, or behind it?",
+        buggy=lambda x, n1, a, n2, m: (z := x + a(n1(x))) + torch.relu(m(n2(z))),
+        variants=(lambda x, n1, a, n2, m: (z := x + a(n1(x))) + nn.functional.gelu(m(n2(z))),),
+    ),
+    Mistake(
+        name="normed_path_of_the_start",
+        explanation="Around the MLP goes norm1(x), where the sum of the first half should go.",
+        hint="Which of your names holds the sum of the first half?",
+        buggy=lambda x, n1, a, n2, m: n1(x) + m(n2(x + a(n1(x)))),
+    ),
+    Mistake(
+        name="post_norm_with_another_sum",
+        explanation="The first norm comes after the first sum, as in the block of 2017.",
+        hint="What should attention read: the tokens as they are, or normalised?",
+        buggy=lambda x, n1, a, n2, m: (z := n1(x + a(x))) + n2(m(z)),
+        variants=(lambda x, n1, a, n2, m: (z := n1(x + a(x))) + m(n2(n1(z))),),
     ),
 )
 

@@ -80,6 +80,22 @@ def padded(table, old, new):
     return back(F.pad(image, (0, new[1] - old[1], 0, new[0] - old[0])))
 
 
+def turned(table, old, new):
+    """The picture with its sides exchanged on the way in."""
+    made = interpolated(picture(table, old).transpose(2, 3), new)
+    return back(made)
+
+
+def by_factor(table, old, new):
+    """A fixed factor of two, in place of the new size."""
+    return back(interpolated(picture(table, old), (2 * old[0], 2 * old[1])))
+
+
+def one_factor(table, old, new):
+    """The factor of the rows for the columns, too."""
+    return back(interpolated(picture(table, old), (new[0], old[1] * new[0] // old[0])))
+
+
 MISTAKES = (
     Mistake(
         name="axes_not_moved",
@@ -181,6 +197,37 @@ MISTAKES = (
         explanation="The values are right, but the first axis, of length 1, is gone.",
         hint="Which shape does a table have that is added to tokens (B, N, D)?",
         buggy=lambda table, old, new: enlarge_positions(table, old, new)[0],
+    ),
+    Mistake(
+        name="sides_of_the_picture_exchanged",
+        explanation="The picture is lying: its rows and columns changed places on the way in.",
+        hint="F.interpolate wants (1, D, rows, columns). In which order are your four axes?",
+        buggy=turned,
+    ),
+    Mistake(
+        name="fixed_factor",
+        explanation="Your grid is enlarged by two, whatever the new size is.",
+        hint="Which of F.interpolate's arguments takes the new sides?",
+        buggy=by_factor,
+    ),
+    Mistake(
+        name="area",
+        explanation="Interpolated with mode 'area', which averages and does not interpolate.",
+        hint="Which mode does the exercise name?",
+        buggy=lambda table, old, new: back(
+            F.interpolate(picture(table, old), size=tuple(new), mode="area")
+        ),
+    ),
+    Mistake(
+        name="one_factor_for_both_sides",
+        explanation="Both sides are enlarged by the same factor, that of one of them.",
+        hint="May the new grid have another shape than the old one? Which argument takes both?",
+        buggy=one_factor,
+        variants=(
+            lambda table, old, new: back(
+                interpolated(picture(table, old), (old[0] * new[1] // old[1], new[1]))
+            ),
+        ),
     ),
 )
 

@@ -37,6 +37,7 @@ def equivariant_cases(generator: torch.Generator) -> list[Case]:
         return case(about, "AcrossTokens", B, T, D, tokens=T, dim=D, way=way)
 
     T, D = choice(generator, 6, 7, 8), 12
+    # Tokens at opposite ends: of an even number, so that half a turn of the ring moves both alike.
     return [
         case("a LayerNorm", "LayerNorm", 2, T, D, normalized_shape=D),
         across("a table with one row for each place", "row", 2, T, D),
@@ -45,7 +46,9 @@ def equivariant_cases(generator: torch.Generator) -> list[Case]:
         across("each token plus the mean of all", "mean", 2, T, D),
         across("a table with one row for each image", "image", 3, T, D),
         across("each token plus the one before it, in a ring", "ring", 2, T, D),
-        across("each token plus the one at the other end", "mirror", 2, T, D),
+        across("each token plus the one at the other end", "mirror", 2, T + T % 2, D),
+        across("a table that is the same in its first two and last two places", "ends", 2, T, D),
+        across("a faint table with one row for each place", "faint", 2, T, D),
         across("one image, a table with one row for each place", "row", 1, T, D),
         case("float64", "LayerNorm", 2, T, D, torch.float64, normalized_shape=D),
     ]
@@ -78,6 +81,35 @@ def along(axis):
 def exact(f, tokens):
     order = torch.randperm(tokens.shape[1])
     return torch.equal(f(tokens[:, order]), f(tokens)[:, order])
+
+
+def swapped_pair(f, tokens, one=0, two=1):
+    order = torch.arange(tokens.shape[1])
+    order[[one, two]] = order[[two, one]]
+    return tried(f, tokens, order)
+
+
+def tried(f, tokens, order, same=None):
+    """The right experiment with another order, or with another comparison same(a, b) -> bool."""
+    one, two = f(tokens[:, order]), f(tokens)[:, order]
+    return bool(same(one, two)) if same else torch.allclose(one, two, rtol=1e-4, atol=1e-5)
+
+
+def judged_by(same):
+    return lambda f, tokens: tried(f, tokens, torch.randperm(tokens.shape[1]), same)
+
+
+def first_agreement(f, tokens):
+    """True as soon as one of the rings agrees."""
+    turns = (torch.arange(tokens.shape[1]).roll(k) for k in range(1, tokens.shape[1]))
+    return any(tried(f, tokens, order) for order in turns)
+
+
+def shuffled_among_images(f, tokens):
+    B, T, D = tokens.shape
+    order = torch.randperm(B * T)
+    mix = lambda x: x.reshape(B * T, D)[order].reshape(B, T, D)
+    return torch.allclose(f(mix(tokens)), mix(f(tokens)), rtol=1e-4, atol=1e-5)
 
 
 MISTAKES = (
@@ -158,6 +190,54 @@ MISTAKES = (
         hint="Which comparison of tensors allows for rounding?",
         # torch.equal, or == and all()
         buggy=exact,
+    ),
+    Mistake(
+        name="two_tokens_only",
+        explanation=(
+            "Only two neighbouring tokens change places in your experiment. A part that treats "
+            "these two alike and others not stays undiscovered."
+        ),
+        hint="Which orders could a part tell apart that an exchange of two tokens does not try?",
+        buggy=swapped_pair,
+        variants=(lambda f, tokens: swapped_pair(f, tokens, -2, -1),),
+    ),
+    Mistake(
+        name="compared_too_coarsely",
+        explanation="Your comparison calls things equal that differ a little.",
+        hint="How large is rounding in float32, and how large may a real difference be? Which "
+        "tolerance lies between them?",
+        # atol=0.5, or a mean of the differences
+        buggy=judged_by(lambda a, b: torch.allclose(a, b, atol=0.5)),
+        variants=tuple(
+            judged_by(lambda a, b, atol=atol: torch.allclose(a, b, atol=atol))
+            for atol in (0.1, 0.2, 0.3, 1.0)
+        ),
+    ),
+    Mistake(
+        name="one_equal_value_is_enough",
+        explanation=(
+            "Your function says True as soon as one of the values agrees. All of them have to."
+        ),
+        hint="What do any() and all() ask for?",
+        buggy=judged_by(lambda a, b: torch.isclose(a, b, atol=1e-4).any()),
+    ),
+    Mistake(
+        name="one_agreement_is_enough",
+        explanation=(
+            "Your function returns True as soon as one of its orders agrees. A single order that "
+            "does not agree decides."
+        ),
+        hint="Which answer can the first try give for sure: True or False?",
+        buggy=first_agreement,
+    ),
+    Mistake(
+        name="shuffled_among_images",
+        explanation=(
+            "Your shuffle moves tokens from one image into another: parts in which the tokens of "
+            "an image read each other then look as if they saw the order."
+        ),
+        hint="Should the tokens of an image stay in it? Along which axis do you shuffle?",
+        buggy=shuffled_among_images,
     ),
 )
 

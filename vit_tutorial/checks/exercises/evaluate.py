@@ -95,13 +95,13 @@ def evaluate_cases(generator: torch.Generator) -> list[Case]:
 
 
 def used_training_mode(e: Evidence) -> bool:
-    """In every case whose model arrives in training mode, it was also called in training mode."""
+    """In some case whose model arrives in training mode, it was also called in training mode."""
     modes = [
         actual.facts.get("values", {}).get("the model's mode at its calls") or []
         for case, actual in zip(e.cases, e.actual)
         if case.inputs["model"].settings["training"]
     ]
-    return all("training" in mode for mode in modes)
+    return any("training" in mode for mode in modes)
 
 
 def recorded_gradients(e: Evidence) -> bool:
@@ -140,6 +140,10 @@ def mean_over_batches(model, images, labels, batch_size):
 def last_dropped(model, images, labels, batch_size):
     kept = whole(labels, batch_size)
     return evaluate(model, images[:kept], labels[:kept], batch_size) if kept else 0.0
+
+
+def share_of(right, count) -> float:
+    return right / count if count else 0.0
 
 
 def whole(labels, batch_size) -> int:
@@ -194,6 +198,41 @@ def loss_by_batch(model, images, labels, batch_size):
     return sum(losses) / len(losses)
 
 
+def in_batches(model, images, labels, size, compared):
+    """The share, where compared(logits, start, end, labels) says what is right in one batch."""
+    model.eval()
+    right = 0
+    with torch.no_grad():
+        for start in range(0, len(images), size):
+            x = images[start : start + size]
+            right += compared(model(x), start, start + len(x), labels).sum().item()
+    return right / len(labels)
+
+
+def comparing(compared):
+    return lambda model, images, labels, size: in_batches(model, images, labels, size, compared)
+
+
+@torch.no_grad()
+def with_steps_of_one(model, images, labels, size):
+    model.eval()
+    starts = range(len(images) - size + 1) if len(images) >= size else range(0)
+    right = sum(
+        (model(images[i : i + size]).argmax(1) == labels[i : i + size]).sum().item() for i in starts
+    )
+    return right / len(labels)
+
+
+@torch.no_grad()
+def trained_after_the_first(model, images, labels, size):
+    right = 0
+    model.eval()
+    for x, y in zip(images.split(size), labels.split(size)):
+        right += (model(x).argmax(1) == y).sum().item()
+        model.train()
+    return right / len(labels)
+
+
 MISTAKES = (
     Mistake(
         name="left_in_training_mode",
@@ -208,7 +247,9 @@ MISTAKES = (
         buggy=lambda model, images, labels, size: (
             sum(right_in_batches(model.train(), images, labels, size)) / len(labels)
         ),
+        # model.train() too early, too: the first batch alone is in evaluation mode
         detect=used_training_mode,
+        variants=(trained_after_the_first,),
     ),
     Mistake(
         name="gradient_left_on",
@@ -276,10 +317,8 @@ MISTAKES = (
             sum(right_in_batches(model.eval(), images, labels, size)) / max(1, whole(labels, size))
         ),
         variants=(
-            lambda model, images, labels, size: (
-                sum(right_in_batches(model.eval(), images, labels, size)) / whole(labels, size)
-                if whole(labels, size)
-                else 0
+            lambda model, images, labels, size: share_of(
+                sum(right_in_batches(model.eval(), images, labels, size)), whole(labels, size)
             ),
         ),
     ),
@@ -391,6 +430,100 @@ MISTAKES = (
         # code taken from the training loop
         buggy=loss,
         variants=(loss_by_batch,),
+    ),
+    Mistake(
+        name="count_starts_again",
+        explanation=(
+            "Your number is the count of right answers in the last batch, divided by the number of "
+            "all images: the count starts from 0 in each batch."
+        ),
+        hint="Which line sets the count to 0, and how often does it run?",
+        buggy=lambda model, images, labels, size: (
+            right_in_batches(model.eval(), images, labels, size)[-1] / len(labels)
+        ),
+    ),
+    Mistake(
+        name="labels_of_the_first_batch",
+        explanation="The images of each batch were compared with the labels of the first batch.",
+        hint="Which labels belong to batch 2? Are the labels cut in the same way as the images?",
+        buggy=comparing(lambda logits, a, b, labels: logits.argmax(1) == labels[: b - a]),
+    ),
+    Mistake(
+        name="labels_of_the_last_images",
+        explanation="The images of each batch were compared with the last labels of all.",
+        hint="Which labels belong to batch 1?",
+        buggy=comparing(lambda logits, a, b, labels: logits.argmax(1) == labels[-(b - a) :]),
+    ),
+    Mistake(
+        name="smallest_logit",
+        explanation="Your function takes the class with the smallest logit.",
+        hint="What does a large logit say about a class?",
+        buggy=comparing(lambda logits, a, b, labels: logits.argmin(1) == labels[a:b]),
+    ),
+    Mistake(
+        name="logits_compared_with_labels",
+        explanation=(
+            "A logit was compared with a label. The label is the number of a class: compare it "
+            "with the place of the largest logit."
+        ),
+        hint="What is the difference between max and argmax?",
+        buggy=comparing(lambda logits, a, b, labels: logits.amax(1) == labels[a:b]),
+        variants=(
+            comparing(lambda logits, a, b, labels: logits.round().amax(1) == labels[a:b]),
+            comparing(lambda logits, a, b, labels: logits.amax(1).long() == labels[a:b]),
+        ),
+    ),
+    Mistake(
+        name="every_batch_counted_again",
+        explanation=(
+            "Your windows overlap: each one starts one image after the last, so most images are "
+            "counted many times."
+        ),
+        hint="By how many images should your loop step?",
+        buggy=with_steps_of_one,
+    ),
+    Mistake(
+        name="divided_by_batch_size",
+        explanation="You divided the number of right answers by the size of one batch.",
+        hint="By how many images do you divide?",
+        buggy=lambda model, images, labels, size: (
+            sum(right_in_batches(model.eval(), images, labels, size)) / size
+        ),
+    ),
+    Mistake(
+        name="shares_added_up",
+        explanation="Your number is the sum of the batches' shares: it is not divided by anything.",
+        hint="Can an accuracy be larger than 1?",
+        buggy=lambda model, images, labels, size: sum(
+            r / len(y)
+            for r, y in zip(
+                right_in_batches(model.eval(), images, labels, size), labels.split(size)
+            )
+        ),
+    ),
+    Mistake(
+        name="first_image_of_each_batch",
+        explanation="Only the first image of each batch was classified or counted.",
+        hint="Which index of yours picks one image where all are meant?",
+        buggy=comparing(lambda logits, a, b, labels: logits[:1].argmax(1) == labels[a : a + 1]),
+    ),
+    Mistake(
+        name="one_right_answer_a_batch",
+        explanation="Each batch counts as right or wrong as a whole.",
+        hint="What do .all() and .any() make of many comparisons? How do you count them?",
+        buggy=comparing(lambda logits, a, b, labels: (logits.argmax(1) == labels[a:b]).all()),
+        variants=(
+            comparing(lambda logits, a, b, labels: (logits.argmax(1) == labels[a:b]).any()),
+            lambda model, images, labels, size: (
+                sum(
+                    r == len(y)
+                    for r, y in zip(
+                        right_in_batches(model.eval(), images, labels, size), labels.split(size)
+                    )
+                )
+                / len(labels.split(size))
+            ),
+        ),
     ),
 )
 

@@ -4,7 +4,7 @@ import torch
 
 from ..engine.case import Case
 from ..engine.check import Check
-from ..engine.mistake import Mistake
+from ..engine.mistake import Evidence, Mistake
 from ..engine.observe import type_name
 from .general import general_mistakes
 
@@ -62,6 +62,10 @@ def holm_cases(generator: torch.Generator) -> list[Case]:
         case("a failure in the middle", 0.001, 0.02, 0.024, 0.045, 0.012, 0.7),
         case("a failure, and a large one that is below its own threshold", 0.03, 0.04, 0.045),
         case("equal values", 0.01, 0.01, 0.01, 0.01),
+        case("one that may be noise", 0.07),
+        case("in ascending order", 0.03, 0.04, shuffled=False),
+        case("in ascending order, both differ", 0.001, 0.03, shuffled=False),
+        case("in descending order", 0.6, 0.03, 0.02, 0.001, shuffled=False),
         case("ten", 0.0012, 0.0056, 0.0061, 0.0065, 0.0071, 0.3, 0.4, 0.5, 0.6, 0.7),
     ]
 
@@ -106,6 +110,29 @@ def reversed_steps(p_values):
             break
         found[place] = True
     return found
+
+
+def place_of_the_first(p_values):
+    """list.index: equal values share the first one's place."""
+    m = len(p_values)
+    found = [False] * m
+    for k, p in enumerate(sorted(p_values)):
+        if not p < 0.05 / (m - k):
+            break
+        found[p_values.index(p)] = True
+    return found
+
+
+def sorted_by_step(p_values):
+    """The comparisons in the order of the sorted p-values, and no stop."""
+    m = len(p_values)
+    return [p < 0.05 / (m - k) for k, p in enumerate(sorted(p_values))]
+
+
+def gives_places(e: Evidence) -> bool:
+    """Whole numbers came back where truth values were asked for."""
+    kinds = [actual.facts.get("types", {}).get("the list", "") for actual in e.actual]
+    return any(" int that holds more" in kind for kind in kinds)
 
 
 MISTAKES = (
@@ -153,10 +180,10 @@ MISTAKES = (
     ),
     Mistake(
         name="sorted_result",
-        explanation="Your answers are right, but they are in the order of the sorted p-values.",
+        explanation="Your answers stand in the order of the sorted p-values.",
         hint="Where did each p-value stand in the original list?",
         buggy=returned_sorted,
-        variants=(lambda p_values: sorted(holm(p_values)),),
+        variants=(lambda p_values: sorted(holm(p_values)), sorted_by_step),
     ),
     Mistake(
         name="not_sorted",
@@ -194,6 +221,56 @@ MISTAKES = (
         hint="Which p-value faces the strictest threshold?",
         # sorted(..., reverse=True)
         buggy=reversed_steps,
+    ),
+    Mistake(
+        name="equal_values_share_a_place",
+        explanation=(
+            "Where two p-values are equal, yours marks the first of them twice and the other one "
+            "never: index() finds the first place only."
+        ),
+        hint="Sort the places 0 ... m - 1 by their p-value: what do you need not look up then?",
+        buggy=place_of_the_first,
+    ),
+    Mistake(
+        name="thresholds_grow_stricter",
+        explanation=(
+            "Your thresholds run the wrong way: 0.05, 0.05/2, 0.05/3, ... The smallest p-value "
+            "faces the strictest one, 0.05/m."
+        ),
+        hint="What is the first p-value compared with when there are m of them?",
+        buggy=lambda p_values: stepwise(p_values, lambda k, m: 0.05 / (k + 1)),
+        variants=(lambda p_values: stepwise(p_values, lambda k, m: 0.05 / (k + 1), stop=False),),
+    ),
+    Mistake(
+        name="another_level",
+        explanation="Your thresholds are not made of 0.05.",
+        hint="Which share of false alarms does the exercise allow?",
+        buggy=lambda p_values: stepwise(p_values, lambda k, m: 0.01 / (m - k)),
+        variants=tuple(
+            lambda p_values, a=a: stepwise(p_values, lambda k, m: a / (m - k))
+            for a in (0.1, 0.025, 0.001)
+        ),
+    ),
+    Mistake(
+        name="one_failure_fails_all",
+        explanation="As soon as one p-value fails, yours takes all others back as well.",
+        hint="What happens to the smaller p-values when a larger one fails?",
+        buggy=lambda p_values: [all(holm(p_values))] * len(p_values),
+    ),
+    Mistake(
+        name="first_alone",
+        explanation="Only the smallest p-value can become True in yours: the steps end there.",
+        hint="After the smallest p has passed, which one is tried next?",
+        buggy=lambda p_values: [
+            t and place == p_values.index(min(p_values)) for place, t in enumerate(holm(p_values))
+        ],
+    ),
+    Mistake(
+        name="places_returned",
+        explanation="You return numbers. The exercise asks for True or False for each p-value.",
+        hint="How long should the list be for ten p-values of which two differ?",
+        buggy=lambda p_values: [place for place, truth in enumerate(holm(p_values)) if truth],
+        detect=gives_places,
     ),
 )
 

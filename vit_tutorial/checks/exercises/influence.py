@@ -54,7 +54,9 @@ def influence_cases(generator: torch.Generator) -> list[Case]:
         case("an MLP", 2, T, D, "MLP", dim=D, mlp_dim=2 * D),
         case("attention", 3, T, D, **attention),
         case("attention, as many images as tokens", 4, 4, D, **attention),
+        case("a part that changes nothing", 2, T, D, "Identity"),
         case("attention, one image", 1, T, D, **attention),
+        case("attention that changes two entries of a token", 2, T, D, "AddsToTwo", dim=D),
         *(case(f"reads {how}", 3, T, D, "Reader", how=how, dim=D) for how in READS),
     ]
 
@@ -95,6 +97,64 @@ def changes_pile_up(layer, x):
     return found
 
 
+def without_itself(layer, x):
+    found = influence(layer, x)
+    for b in range(len(x)):
+        found[b, range(x.shape[1]), b, range(x.shape[1])] = False
+    return found
+
+
+def compared_with_the_input(layer, x, changed=True):
+    """The output is compared with what went in."""
+    B, T, _ = x.shape
+    found = torch.zeros(B, T, B, T, dtype=torch.bool)
+    for c in range(B):
+        for s in range(T):
+            other = x.clone()
+            other[c, s] += disturbance(x[c, s])
+            found[:, :, c, s] = differs(layer(other), other if changed else x)
+    return found
+
+
+def compared_with_the_try_before(layer, x):
+    B, T, _ = x.shape
+    found, before = torch.zeros(B, T, B, T, dtype=torch.bool), layer(x)
+    for c in range(B):
+        for s in range(T):
+            other = x.clone()
+            other[c, s] += disturbance(x[c, s])
+            after = layer(other)
+            found[:, :, c, s] = differs(after, before)
+            before = after
+    return found
+
+
+def piles_up_in_the_input(layer, x):
+    B, T, _ = x.shape
+    before, found = layer(x).clone(), torch.zeros(B, T, B, T, dtype=torch.bool)
+    for c in range(B):
+        for s in range(T):
+            x[c, s] += disturbance(x[c, s])
+            found[:, :, c, s] = differs(layer(x), before)
+    return found
+
+
+def of_one_image(layer, x):
+    return influence(layer, x)[0, :, 0]
+
+
+def all_entries(layer, x):
+    """A token counts as changed where all of its entries changed."""
+    B, T, _ = x.shape
+    before, found = layer(x), torch.zeros(B, T, B, T, dtype=torch.bool)
+    for c in range(B):
+        for s in range(T):
+            other = x.clone()
+            other[c, s] += disturbance(x[c, s])
+            found[:, :, c, s] = (layer(other) - before).abs().amin(dim=-1) > 1e-6
+    return found
+
+
 MISTAKES = (
     Mistake(
         name="reader_and_read_exchanged",
@@ -116,10 +176,7 @@ MISTAKES = (
         ),
         hint="Which two things about a token does LayerNorm forget? Change something else.",
         buggy=lambda layer, x: tried(layer, x, lambda token: token + 1),
-        variants=(
-            lambda layer, x: tried(layer, x, lambda token: token + 10),
-            lambda layer, x: tried(layer, x, lambda token: 2 * token),
-        ),
+        variants=(lambda layer, x: tried(layer, x, lambda token: token + 10),),
     ),
     Mistake(
         name="changes_pile_up",
@@ -129,6 +186,7 @@ MISTAKES = (
         ),
         hint="Does every try start from the same x?",
         buggy=changes_pile_up,
+        variants=(piles_up_in_the_input,),
     ),
     Mistake(
         name="all_images_changed_at_once",
@@ -162,6 +220,68 @@ MISTAKES = (
         explanation="True and False are swapped: your result is True where nothing changed.",
         hint="What does torch.isclose say about two values that are equal?",
         buggy=lambda layer, x: ~influence(layer, x),
+    ),
+    Mistake(
+        name="true_everywhere",
+        explanation="Your result is True everywhere: every token seems to read every other one.",
+        hint="Which two outputs do you compare? Do they differ for a reason other than the change?",
+        buggy=lambda layer, x: torch.ones_like(influence(layer, x)),
+    ),
+    Mistake(
+        name="false_everywhere",
+        explanation="Your result is False everywhere: no token seems to read any, not even itself.",
+        hint="Does your change reach the copy that the layer gets? Which outputs do you compare?",
+        buggy=lambda layer, x: torch.zeros_like(influence(layer, x)),
+    ),
+    Mistake(
+        name="own_token_left_out",
+        explanation=(
+            "Everything is right but a token's influence on itself: it is False everywhere in "
+            "yours."
+        ),
+        hint="Does a token change when it is changed itself? What do you do where b, t is c, s?",
+        buggy=without_itself,
+    ),
+    Mistake(
+        name="compared_with_what_went_in",
+        explanation=(
+            "You compare what comes out with what went in. A layer changes every token; the "
+            "question is whether two outputs differ."
+        ),
+        hint="Which two calls of the layer have to be compared?",
+        buggy=compared_with_the_input,
+        variants=(lambda layer, x: compared_with_the_input(layer, x, changed=False),),
+    ),
+    Mistake(
+        name="compared_with_the_try_before",
+        explanation=(
+            "You compare each try with the one before it, so the token that was changed there "
+            "counts as well."
+        ),
+        hint="Which output should every try be compared with?",
+        buggy=compared_with_the_try_before,
+    ),
+    Mistake(
+        name="one_image_only",
+        explanation=(
+            "Your result is (T, T), as for one image. Asked for is who reads whom among all tokens "
+            "of all images, (B, T, B, T)."
+        ),
+        hint="Could a token of image 0 change when one of image 1 is changed? Where is that seen?",
+        buggy=of_one_image,
+        detect=lambda e: all(
+            actual.output is not None and actual.output.shape == (expected.output.shape[1],) * 2
+            for _, actual, expected in e.compared()
+        ),
+    ),
+    Mistake(
+        name="all_entries_must_change",
+        explanation=(
+            "A token counts as changed in yours where all of its entries changed. One entry is "
+            "enough."
+        ),
+        hint="Along the last axis of the difference: all, or any?",
+        buggy=all_entries,
     ),
 )
 

@@ -298,6 +298,34 @@ def written_with_gradients(linear, patch_size, channels):
     return conv
 
 
+def read_transposed(linear, P, C, axes, *shape):
+    """The weight transposed to (P*P*C, D), and poured into `shape` of D, P and C by name."""
+    sizes = {"D": linear.out_features, "P": P, "C": C}
+    poured = linear.weight.T.reshape([sizes[name] for name in shape]).permute(axes)
+    made = convolve(linear, P, C)
+    with torch.no_grad():
+        made.weight.copy_(poured)
+    return made
+
+
+def transposed_first(axes, *shape):
+    return lambda linear, P, C: read_transposed(linear, P, C, axes, *shape)
+
+
+def zero_bias(linear, P, C):
+    made = convolve(linear, P, C)
+    if made.bias is not None:
+        nn.init.zeros_(made.bias)
+    return made
+
+
+def other_setting(e: Evidence) -> str:
+    """The name of the first setting that is wrong in a wrong case; empty for none."""
+    mine, right = (side[e.first_wrong()].facts.get("values", {}) for side in (e.actual, e.expected))
+    settings = ("kernel_size", "stride", "padding", "dilation", "groups")
+    return next((s for s in settings if s in mine and mine[s] != right[s]), "")
+
+
 MISTAKES = (
     *general_of_modules(),
     Mistake(
@@ -508,6 +536,44 @@ MISTAKES = (
             linear, P, C, kernel=lambda w: w.permute(0, 3, 1, 2).flip(1)
         ),
         detect=kernels_rearranged,
+    ),
+    Mistake(
+        name="weight_transposed_first",
+        explanation=(
+            "The weight was transposed, and then reshaped as if its rows still stood for outputs: "
+            "each kernel mixes numbers of several outputs."
+        ),
+        hint="nn.Linear keeps its weight as (out, in). Which axis of the kernel is the first?",
+        # linear.weight.T.reshape(D, P, P, C)
+        buggy=transposed_first((0, 3, 1, 2), "D", "P", "P", "C"),
+        variants=(
+            transposed_first((0, 1, 2, 3), "D", "C", "P", "P"),
+            transposed_first((2, 3, 0, 1), "P", "P", "D", "C"),
+        ),
+    ),
+    Mistake(
+        name="weight_scaled",
+        explanation="The kernel is the right one times a factor: the numbers should only move.",
+        hint="A convolution adds up the same products as the linear layer. Is there a mean in it?",
+        buggy=lambda linear, P, C: convolve(linear, P, C, lambda w: w.permute(0, 3, 1, 2) / P**2),
+        variants=(
+            lambda linear, P, C: convolve(linear, P, C, lambda w: w.permute(0, 3, 1, 2) / C),
+            lambda linear, P, C: convolve(linear, P, C, lambda w: w.permute(0, 3, 1, 2) * P**2),
+            lambda linear, P, C: convolve(linear, P, C, lambda w: -w.permute(0, 3, 1, 2)),
+        ),
+    ),
+    Mistake(
+        name="bias_of_zeros",
+        explanation="The kernel is right, and the bias holds zeros: linear's bias was not copied.",
+        hint="Which two tensors does a linear layer have?",
+        buggy=zero_bias,
+    ),
+    Mistake(
+        name="other_setting",
+        explanation=lambda e: f"The {other_setting(e)} of your convolution is not that of patches.",
+        hint="Which side does a patch have, and by how many pixels does the next one begin later?",
+        buggy=lambda linear, P, C: convolve(linear, P, C, settings={"stride": max(1, P // 2)}),
+        detect=lambda e: bool(other_setting(e)),
     ),
 )
 

@@ -162,6 +162,62 @@ def qkv_in_each_head(x, w, b, h):
     )
 
 
+def packed(*layout):
+    """The rows of w_qkv read in another layout of (3, h, d), as "h", "3", "d" in some order."""
+
+    def parts(x, w, b, h):
+        B, T, D = x.shape
+        sizes = {"3": 3, "h": h, "d": D // h}
+        rows = (x @ w.T + b).reshape(B, T, *(sizes[name] for name in layout))
+        order = [2 + layout.index(name) for name in ("3", "h", "d")]
+        return tuple(rows.permute(order[0], 0, 1, order[1], order[2]).reshape(3, B, T, D))
+
+    return parts
+
+
+def projected_by_head(heads, w, b):
+    """Each head through its own block of w_out alone: (B, T, D) -> (B, T, D)."""
+
+    def project(z, w_out, b_out):
+        d = z.shape[-1] // heads
+        parts = [slice(i * d, (i + 1) * d) for i in range(heads)]
+        return torch.cat([z[..., s] @ w_out[s, s].T + b_out[s] for s in parts], dim=-1)
+
+    return project
+
+
+def own_block_of_w_out(x, w_qkv, b_qkv, w_out, b_out, h):
+    return steps(x, w_qkv, b_qkv, w_out, b_out, h, project=projected_by_head(h, w_out, b_out))
+
+
+def heads_reduced(to):
+    """One head made of all, by `to` (B, h, T, d) -> (B, 1, T, d), and repeated h times."""
+
+    def merge(z):
+        return joined(to(z).expand_as(z))
+
+    return changed(merge=merge)
+
+
+def width_and_number_exchanged(x, w_qkv, b_qkv, w_out, b_out, h):
+    return steps(x, w_qkv, b_qkv, w_out, b_out, x.shape[-1] // h)
+
+
+def attended(weights):
+    """weights(scores (B, h, T, T), already divided) -> the weights."""
+    return changed(attend=lambda q, k, v: weights(q @ k.mT / math.sqrt(q.shape[3])) @ v)
+
+
+def bias_before_the_projection(x, w_qkv, b_qkv, w_out, b_out, h):
+    return steps(x, w_qkv, b_qkv, w_out, b_out, h, project=lambda z, w, b: (z + b) @ w.T)
+
+
+def one_head_scaled_as_many(x, w_qkv, b_qkv, w_out, b_out, h):
+    """Heads forgotten, but the scores divided as in a head."""
+    q, k, v = three(x, w_qkv, b_qkv, h)
+    return scaled(q, k, v, math.sqrt(x.shape[-1] // h)) @ w_out.T + b_out
+
+
 MISTAKES = (
     Mistake(
         name="heads_merged_without_permute",
@@ -435,6 +491,118 @@ MISTAKES = (
         hint="Does this layer add x, or does the block?",
         # code that was taken from a whole block
         buggy=lambda x, *rest: x + multi_head(x, *rest),
+    ),
+    Mistake(
+        name="packing_read_otherwise",
+        explanation=(
+            "The rows of w_qkv were read in another layout: they are all queries, all keys, all "
+            "values, and in each third the heads one after the other."
+        ),
+        hint="In w_qkv, which of the three counts slowest: query-key-value, head, entry?",
+        buggy=changed(parts=packed("h", "d", "3")),
+        variants=tuple(
+            changed(parts=packed(*layout)) for layout in (("d", "h", "3"), ("d", "3", "h"))
+        ),
+    ),
+    Mistake(
+        name="width_and_number_of_heads_exchanged",
+        explanation=lambda e: (
+            f"num_heads was taken for the width of a head: here you have "
+            f"{sizes(e)[0] // sizes(e)[1]} heads of {sizes(e)[1]} entries, and it should be the "
+            "other way round."
+        ),
+        hint="Which of the two numbers in your reshape is h, and which is D / h?",
+        # view(B, T, D // h, h)
+        buggy=width_and_number_exchanged,
+    ),
+    Mistake(
+        name="heads_averaged",
+        explanation=(
+            "The heads were averaged or added up, and the result stands h times side by side. They "
+            "should stand side by side themselves."
+        ),
+        hint="How many numbers does a token have after the merge, and how many does a head give?",
+        buggy=heads_reduced(lambda z: z.mean(dim=1, keepdim=True)),
+        variants=(
+            heads_reduced(lambda z: z.sum(dim=1, keepdim=True)),
+            heads_reduced(lambda z: z.amax(dim=1, keepdim=True)),
+        ),
+    ),
+    Mistake(
+        name="one_head_for_all",
+        explanation="One head stands in the place of all heads, h times side by side.",
+        hint="What in your loop over the heads depends on the number of the head?",
+        buggy=heads_reduced(lambda z: z[:, :1]),
+        variants=(heads_reduced(lambda z: z[:, -1:]),),
+    ),
+    Mistake(
+        name="projection_of_each_head_alone",
+        explanation=(
+            "Each head went through its own square of w_out. The projection should mix the heads: "
+            "every output reads all of them."
+        ),
+        hint="What should be joined first: the heads, or what the projection makes of each?",
+        buggy=own_block_of_w_out,
+    ),
+    Mistake(
+        name="softmax_forgotten",
+        explanation="There is no softmax: the values are added with the scores as weights.",
+        hint="What makes positive weights of the scores, that add to 1 for each query?",
+        buggy=attended(lambda scores: scores),
+        variants=(attended(lambda scores: scores / scores.sum(dim=-1, keepdim=True)),),
+    ),
+    Mistake(
+        name="scaled_after_softmax",
+        explanation="The division by the root comes after softmax, where it should come before.",
+        hint="What does the division do to the scores that softmax reads?",
+        buggy=changed(
+            attend=lambda q, k, v: (q @ k.mT).softmax(dim=-1) / math.sqrt(q.shape[3]) @ v
+        ),
+    ),
+    Mistake(
+        name="causal_mask",
+        explanation="Each token reads only itself and the tokens before it.",
+        hint="May patch 0 not know what is in patch 5?",
+        buggy=attended(
+            lambda s: s.masked_fill(
+                ~torch.ones_like(s[0, 0], dtype=torch.bool).tril(), -math.inf
+            ).softmax(dim=-1)
+        ),
+    ),
+    Mistake(
+        name="weights_transposed",
+        explanation="The weights were transposed before they met the values.",
+        hint="Which axis of the weights has to meet the tokens of the values?",
+        buggy=attended(lambda scores: scores.softmax(dim=-1).mT),
+    ),
+    Mistake(
+        name="bias_inside_the_projection_twice",
+        explanation="A bias was added twice.",
+        hint="Does F.linear, or a layer of yours, add the bias already?",
+        buggy=changed(project=lambda z, w, b: z @ w.T + 2 * b),
+        variants=(changed(parts=lambda x, w, b, h: three(x, w, 2 * b, h)),),
+    ),
+    Mistake(
+        name="output_bias_before_the_projection",
+        explanation="b_out is added before the product with w_out; it comes after.",
+        hint="In which order does nn.Linear do the two?",
+        buggy=bias_before_the_projection,
+    ),
+    Mistake(
+        name="other_values_read",
+        explanation="What the heads read are not the values: queries or keys stand in their place.",
+        hint="Which of your three names meets the weights?",
+        buggy=changed(attend=lambda q, k, v: attention(q, k, q)[0]),
+        variants=(changed(attend=lambda q, k, v: attention(q, k, k)[0]),),
+    ),
+    Mistake(
+        name="heads_forgotten",
+        explanation=(
+            "The scores are divided as in one head, and the whole width was compared at once: the "
+            "heads were never split."
+        ),
+        hint="Which shape do queries have in each head?",
+        buggy=one_head_scaled_as_many,
     ),
 )
 

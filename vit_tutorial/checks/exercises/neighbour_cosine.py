@@ -6,7 +6,7 @@ from torch.nn import functional as F
 from ..engine.case import Case, choice, numbers
 from ..engine.check import Check
 from ..engine.mistake import Evidence, Mistake
-from ..engine.observe import as_number, type_name
+from ..engine.observe import record_number
 from .general import general_mistakes
 
 
@@ -26,13 +26,6 @@ def edges(table, grid, rows_too=True, columns_too=True):
 def neighbour_cosine(table, grid):
     """The right number; `inspection.similarity` has it for models, too (a test compares both)."""
     return edges(table, grid).mean().item()
-
-
-def record_cosine(value, inputs) -> tuple[dict, dict]:
-    """The mean cosine, if it is a number; to the digits of single precision."""
-    cosine = as_number(value)
-    tensors = {} if cosine is None else {"mean cosine": cosine.float()}
-    return tensors, {"types": {"mean cosine": type_name(value)}, "form": "a number"}
 
 
 def neighbour_cosine_cases(generator: torch.Generator) -> list[Case]:
@@ -115,6 +108,12 @@ def by_direction(table, grid):
     return torch.stack([part.mean() for part in found if len(part)]).mean().item()
 
 
+def by_direction_or_nan(table, grid):
+    """As by_direction; the mean of no pair at all is nan."""
+    beside = edges(table, grid, columns_too=False).mean()
+    return ((beside + edges(table, grid, rows_too=False).mean()) / 2).item()
+
+
 def one_direction(table, grid, **which):
     found = edges(table, grid, **which)
     return found.mean().item()  # nan where there is none
@@ -144,6 +143,24 @@ def counts(e: Evidence) -> tuple[int, int]:
     """Pairs that share an edge, and pairs that touch only at a corner, in the first wrong case."""
     rows, cols = grid_of(e)
     return rows * (cols - 1) + cols * (rows - 1), 2 * (rows - 1) * (cols - 1)
+
+
+def diagonals_only(table, grid):
+    x = unit(table).view(*grid, -1)
+    return (x[1:, 1:] * x[:-1, :-1]).sum(-1).mean().item()
+
+
+def over(count):
+    """The sum of the right cosines divided by count(rows, columns)."""
+    return lambda table, grid: (edges(table, grid).sum() / max(1, count(*grid))).item()
+
+
+def last_row_and_column_skipped(table, grid):
+    """Both neighbours of a patch in one loop, which must end before either is outside."""
+    x = unit(table).view(*grid, -1)
+    inner = x[:-1, :-1]
+    found = [(inner * x[:-1, 1:]).sum(-1).flatten(), (inner * x[1:, :-1]).sum(-1).flatten()]
+    return torch.cat(found).mean().item()
 
 
 MISTAKES = (
@@ -246,6 +263,7 @@ MISTAKES = (
         hint="How many pairs of each kind does this grid have?",
         # (a.mean() + b.mean()) / 2
         buggy=by_direction,
+        variants=(by_direction_or_nan,),
     ),
     Mistake(
         name="dot_products",
@@ -296,6 +314,42 @@ MISTAKES = (
         # sum() without a division
         buggy=lambda table, grid: edges(table, grid).sum().item(),
     ),
+    Mistake(
+        name="diagonals_only",
+        explanation="You compare patches with the one below and to the right: they share a corner.",
+        hint="In how many axes does your index move at once?",
+        buggy=diagonals_only,
+    ),
+    Mistake(
+        name="divided_by_another_number",
+        explanation="The right cosines are added up, but not divided by the number of pairs.",
+        hint="How many pairs are there in a row, and how many rows? The same for the columns.",
+        buggy=over(lambda rows, cols: rows * cols),
+        variants=(
+            over(lambda rows, cols: 2 * rows * cols),
+            over(lambda rows, cols: (rows - 1) * (cols - 1)),
+            over(lambda rows, cols: 2 * (rows - 1) * (cols - 1)),
+            over(lambda rows, cols: 2),
+            over(lambda rows, cols: rows * cols - 1),
+            over(lambda rows, cols: 4 * rows * cols),
+        ),
+    ),
+    Mistake(
+        name="median_for_mean",
+        explanation="You return the median, the largest or the smallest cosine, not the mean.",
+        hint="What does the exercise ask for?",
+        buggy=lambda table, grid: edges(table, grid).median().item(),
+        variants=(
+            lambda table, grid: edges(table, grid).max().item(),
+            lambda table, grid: edges(table, grid).min().item(),
+        ),
+    ),
+    Mistake(
+        name="last_row_and_column_skipped",
+        explanation="The pairs inside the last row and inside the last column are missing.",
+        hint="How many pairs lie side by side in the last row? Does your loop reach them?",
+        buggy=last_row_and_column_skipped,
+    ),
 )
 
 
@@ -309,5 +363,5 @@ check_neighbour_cosine = Check(
     reference=neighbour_cosine,
     mistakes=MISTAKES
     + general_mistakes(neighbour_cosine, without=("wrong_dtype", "wrong_device", "detached")),
-    record=record_cosine,
+    record=record_number("mean cosine"),
 )

@@ -60,6 +60,14 @@ def from_columns(grid):
     return number(row[:, None] - row, column[:, None] - column, grid)
 
 
+def counted_along_rows(grid):
+    """The place of a patch by the number of rows, where the length of a row is meant."""
+    rows, cols = grid
+    n = torch.arange(rows * cols)
+    row, column = n // rows, n % rows
+    return number(row[:, None] - row, column[:, None] - column, grid)
+
+
 def without_distances(grid):
     """Distances instead of offsets: up counts as down."""
     down, right = steps(grid)
@@ -81,6 +89,11 @@ def with_width(width):
         return (down + rows - 1) * width(rows, cols) + right + cols - 1
 
     return buggy
+
+
+def one_line(grid):
+    n = torch.arange(grid[0] * grid[1])
+    return n[:, None] - n
 
 
 def on_the_grid(grid):
@@ -179,6 +192,7 @@ MISTAKES = (
         hint="Offsets are numbered row by row. How long is a row of offsets, 2R - 1 or 2C - 1?",
         # times 2 R - 1
         buggy=with_width(lambda rows, cols: 2 * rows - 1),
+        variants=(counted_along_rows,),
     ),
     Mistake(
         name="grid_turned",
@@ -221,6 +235,10 @@ MISTAKES = (
         hint="Should a patch treat the patch above it and the patch below it alike?",
         # abs()
         buggy=without_distances,
+        variants=(
+            lambda grid: steps(grid)[0].abs() * grid[1] + steps(grid)[1].abs(),
+            lambda grid: steps(grid)[0].abs() * (2 * grid[1] - 1) + steps(grid)[1].abs(),
+        ),
     ),
     Mistake(
         name="steps_added",
@@ -251,6 +269,35 @@ MISTAKES = (
         explanation="Your numbers start at 1. The exercise counts from 0.",
         hint="What is the lowest number in your result?",
         buggy=lambda grid: offset_numbers(grid) + 1,
+    ),
+    Mistake(
+        name="not_the_smallest_shift",
+        explanation=(
+            "The offsets are shifted by the sides of the grid, one more than needed: your numbers "
+            "do not begin at 0."
+        ),
+        hint="The lowest step is -(rows - 1). What must be added to make it 0?",
+        buggy=lambda grid: number(steps(grid)[0] + 1, steps(grid)[1] + 1, grid),
+        variants=(lambda grid: number(steps(grid)[0] + 1, steps(grid)[1], grid),),
+    ),
+    Mistake(
+        name="negative_steps_wrapped_round",
+        explanation="Steps below 0 were wrapped round with %, so the lowest does not come first.",
+        hint="In which order should the steps -2, -1, 0, 1, 2 be numbered?",
+        buggy=lambda grid: (
+            steps(grid)[0] % (2 * grid[0] - 1) * (2 * grid[1] - 1)
+            + steps(grid)[1] % (2 * grid[1] - 1)
+        ),
+    ),
+    Mistake(
+        name="difference_of_the_numbers",
+        explanation="You subtract the numbers of the patches. An offset has a row and a column.",
+        hint="Patches 0 and 4 on a grid with rows of 4, and patches 3 and 7: where do they lie?",
+        buggy=one_line,
+        variants=(
+            lambda grid: one_line(grid).T,
+            lambda grid: one_line(grid).abs(),
+        ),
     ),
 )
 

@@ -18,7 +18,11 @@ T += (2.16,)
 
 def paired_interval(one, other):
     """Dicts {seed: value} -> (mean of one - other over common seeds, half width)."""
-    return interval_of([one[seed] - other[seed] for seed in one.keys() & other.keys()])
+    return interval_of(in_pairs(one, other))
+
+
+def in_pairs(one, other):
+    return [one[seed] - other[seed] for seed in one.keys() & other.keys()]
 
 
 def interval_of(differences, spread=statistics.stdev, freedom=-1, root=True):
@@ -36,12 +40,12 @@ def as_dicts(fn, inputs):
     return fn(one, other)
 
 
-def record_two_numbers(value, inputs) -> tuple[dict, dict]:
-    """The mean and the half width, if a pair of numbers came back."""
-    facts = {"types": {"the mean": type_name(value)}, "form": "the first of two numbers"}
+def record_two_numbers(value, inputs, first="the mean") -> tuple[dict, dict]:
+    """The mean, called `first`, and the half width, if a pair of numbers came back."""
+    facts = {"types": {first: type_name(value)}, "form": "the first of two numbers"}
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         return {}, facts
-    found = dict(zip(("the mean", "the half width"), map(as_number, value)))
+    found = dict(zip((first, "the half width"), map(as_number, value)))
     facts["types"] = {name: type_name(part) for name, part in zip(found, value)}
     facts["form"] = "a number"
     return {name: number for name, number in found.items() if number is not None}, facts
@@ -80,15 +84,24 @@ def in_order(one, other):
 
 
 def by_hand(**options):
-    return lambda one, other: interval_of(
-        [one[seed] - other[seed] for seed in one.keys() & other.keys()], **options
-    )
+    return lambda one, other: interval_of(in_pairs(one, other), **options)
 
 
 def scaled(factor):
     def fn(one, other):
         mean, half = paired_interval(one, other)
         return mean, half * factor(len(one.keys() & other.keys()))
+
+    return fn
+
+
+def as_groups_with(freedom):
+    """as_groups with Student's t for freedom(n) degrees of freedom."""
+
+    def fn(one, other):
+        mean, half = as_groups(one, other)
+        n = len(one.keys() & other.keys())
+        return mean, half / T[n - 1] * T[min(freedom(n), len(T) - 1)]
 
     return fn
 
@@ -100,6 +113,22 @@ def as_groups(one, other):
     a, b = ([values[seed] for seed in common] for values in (one, other))
     error = math.sqrt((statistics.variance(a) + statistics.variance(b)) / n)
     return statistics.fmean(a) - statistics.fmean(b), T[n - 1] * error
+
+
+def of_differences(mean=statistics.fmean, change=lambda d: d, half=None):
+    """The right interval of change(differences), with another mean or half(differences)."""
+
+    def fn(one, other):
+        d = list(map(change, in_pairs(one, other)))
+        right, width = interval_of(d)
+        return (right if mean is None else mean(d)), (half(d) if half else width)
+
+    return fn
+
+
+def swapped(one, other):
+    mean, half = paired_interval(one, other)
+    return half, mean
 
 
 MISTAKES = (
@@ -127,6 +156,12 @@ MISTAKES = (
         ),
         hint="In 15.3, from which n numbers is the standard deviation computed?",
         buggy=as_groups,
+        variants=(
+            as_groups_with(lambda n: 2 * n - 2),
+            as_groups_with(lambda n: n),
+            as_groups_with(lambda n: 2 * n - 1),
+            as_groups_with(lambda n: 2 * n),
+        ),
     ),
     Mistake(
         name="partners_missing",
@@ -206,6 +241,45 @@ MISTAKES = (
         buggy=lambda one, other: (
             paired_interval(one, other)[0] - paired_interval(one, other)[1],
             sum(paired_interval(one, other)),
+        ),
+    ),
+    Mistake(
+        name="sum_for_mean",
+        explanation="Your mean is the sum of the differences.",
+        hint="How many differences are there?",
+        buggy=of_differences(mean=sum),
+    ),
+    Mistake(
+        name="median_for_mean",
+        explanation="Your first number is the median of the differences, not their mean.",
+        hint="What does the exercise ask for?",
+        buggy=of_differences(mean=statistics.median),
+    ),
+    Mistake(
+        name="signs_lost",
+        explanation="Your differences have lost their signs.",
+        hint="If one is better for some seeds and worse for others, should that not cancel out?",
+        buggy=of_differences(change=abs),
+    ),
+    Mistake(
+        name="numbers_exchanged",
+        explanation="The half width comes first in yours, and the mean second.",
+        hint="In which order does the exercise name them?",
+        buggy=swapped,
+    ),
+    Mistake(
+        name="root_of_one_less",
+        explanation="You divide by the root of another number than n, the number of differences.",
+        hint="n - 1 stands in the standard deviation. What stands below it in the standard error?",
+        buggy=scaled(lambda n: math.sqrt(n / (n - 1))),
+        variants=(scaled(lambda n: math.sqrt(n / (n + 1))),),
+    ),
+    Mistake(
+        name="standard_error_squared",
+        explanation="Your half width misses a root: the variance over n stands there, times t.",
+        hint="What is the unit of a variance?",
+        buggy=of_differences(
+            mean=None, half=lambda d: T[len(d) - 1] * statistics.variance(d) / len(d)
         ),
     ),
 )

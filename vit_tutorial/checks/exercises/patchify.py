@@ -145,6 +145,18 @@ def mixed_in(e: Evidence) -> str:
     return ""
 
 
+def ends_too_early(e: Evidence) -> bool:
+    """Right but for the last row and column, wherever they leave a patch; of none, no stack."""
+    pairs = [
+        (actual.output, without_the_end(*case.inputs.values())) for case, actual, _ in e.compared()
+    ]
+    pairs = [(mine, left) for mine, left in pairs if left.numel()]
+    return bool(pairs) and all(
+        mine is not None and mine.shape == left.shape and torch.allclose(mine.to(left), left)
+        for mine, left in pairs
+    )
+
+
 def run(images: torch.Tensor, P: int) -> int:
     return P * P * images.shape[1]
 
@@ -235,6 +247,34 @@ def square_images_assumed(images, P):
     return (
         images.reshape(B, C, side, P, side, P).permute(0, 2, 4, 3, 5, 1).reshape(B, side * side, -1)
     )
+
+
+def without_the_end(images, P):
+    """A loop over range(0, H - P, P): the last row and the last column of the grid are lost."""
+    x = split(images, P).permute(0, 2, 4, 3, 5, 1).flatten(3)
+    return x[:, :-1, :-1].flatten(1, 2)
+
+
+def counted_in_pixels(images, P):
+    """Patch (r, c) cut at pixel (r, c), where (r * P, c * P) is meant."""
+    _, _, H, W = images.shape
+    windows = overlapping_patches(images, P).unflatten(1, (H - P + 1, W - P + 1))
+    return windows[:, : H // P, : W // P].flatten(1, 2)
+
+
+def less(what):
+    """Each pixel less something: what(images) -> the same shape, or one that fits."""
+    return lambda images, P: patchify(images - what(images), P)
+
+
+def into_many(images, P):
+    """torch.chunk(images, P): P pieces along each side, in place of pieces of P pixels."""
+    pieces = [
+        piece.permute(0, 2, 3, 1).flatten(1)
+        for strip in images.chunk(P, dim=2)
+        for piece in strip.chunk(P, dim=3)
+    ]
+    return torch.stack(pieces, dim=1)
 
 
 MISTAKES = (
@@ -569,6 +609,49 @@ MISTAKES = (
         ),
         buggy=lambda images, P: patchify(images, P).flip(1).flip(2),
         detect=lambda e: arrangement(e) == "both",
+    ),
+    Mistake(
+        name="last_row_and_column_lost",
+        explanation=(
+            "The last row and the last column of patches are missing: your loops end one patch too "
+            "early."
+        ),
+        hint="What does range(0, 8 - 4, 4) count, and what should it count?",
+        buggy=without_the_end,
+        detect=ends_too_early,
+    ),
+    Mistake(
+        name="patches_cut_at_neighbouring_pixels",
+        explanation=(
+            "Your patches overlap: each begins one pixel after the last one, where it should begin "
+            "P pixels later."
+        ),
+        hint="At which pixel does patch 1 begin? What do you multiply its number by?",
+        # images[:, :, r : r + P, c : c + P] for r in range(H // P)
+        buggy=counted_in_pixels,
+    ),
+    Mistake(
+        name="pixels_changed",
+        explanation=(
+            "The patches are cut right, and their numbers are no longer those of the image: the "
+            "mean or the smallest value was taken off."
+        ),
+        hint="Which line changes numbers? Cutting only moves them.",
+        buggy=less(lambda images: images.mean()),
+        variants=(
+            less(lambda images: images.min()),
+            less(lambda images: images.mean(dim=(1, 2, 3), keepdim=True)),
+            less(lambda images: images.mean(dim=(2, 3), keepdim=True)),
+        ),
+    ),
+    Mistake(
+        name="patch_size_taken_for_a_number_of_pieces",
+        explanation=(
+            "patch_size was taken for the number of pieces along a side. It is the side of a "
+            "patch in pixels."
+        ),
+        hint="Which of torch.chunk and torch.split is told a size, and which a number?",
+        buggy=into_many,
     ),
 )
 

@@ -3,9 +3,11 @@
 import re
 
 import torch
+import torch.nn.functional as F
 
 from ..engine.check import Check
 from ..engine.mistake import Evidence, Mistake
+from ..engine.named_tokens import which_row
 from .general import general_mistakes
 from .inputs import token_cases
 
@@ -13,6 +15,17 @@ from .inputs import token_cases
 def prepend(tokens: torch.Tensor, class_token: torch.Tensor) -> torch.Tensor:
     """(B, N, D) and (1, 1, D) -> (B, N+1, D)."""
     return torch.cat([class_token.expand(len(tokens), -1, -1), tokens], dim=1)
+
+
+def rows_by_name(inputs: dict) -> dict[str, torch.Tensor]:
+    """The class token, and each patch of each image."""
+    tokens = inputs["tokens"]
+    patches = {
+        f"patch {n} of image {b}": row
+        for b, image in enumerate(tokens)
+        for n, row in enumerate(image)
+    }
+    return {"the class token": inputs["class_token"][0, 0], **patches}
 
 
 def batch(e: Evidence) -> int:
@@ -90,6 +103,29 @@ def expects_another_batch(e: Evidence) -> bool:
         and not any(
             actual.output is not None and not e.values_right(i) for i, actual in enumerate(e.actual)
         )
+    )
+
+
+def front(make):
+    """make(tokens, class token) -> what stands in front, (B, 1, D)."""
+    return lambda tokens, cls: torch.cat([make(tokens, cls).expand(len(tokens), -1, -1), tokens], 1)
+
+
+def flat_cat(tokens, cls):
+    """All class tokens, then all patches, poured into (B, N + 1, D)."""
+    B, N, D = tokens.shape
+    return torch.cat([spread(tokens, cls).flatten(), tokens.flatten()]).reshape(B, N + 1, D)
+
+
+def of_the_mean(e: Evidence) -> bool:
+    """Row 0 is other than class_token by the mean of the tokens, and the patches are right."""
+    return patches_right(e) and all(
+        torch.allclose(
+            (actual.output[:, 0] - expected.output[:, 0]).double(),
+            case.inputs["tokens"].double().mean(dim=1),
+            atol=1e-4,
+        )
+        for case, actual, expected in e.compared()
     )
 
 
@@ -215,6 +251,14 @@ MISTAKES = (
         buggy=lambda tokens, cls: tokens + cls,
     ),
     Mistake(
+        name="made_of_the_patches",
+        explanation="The mean of the patches went into row 0, which is for the class token alone.",
+        hint="Should the class token know anything of an image before the first block?",
+        buggy=front(lambda tokens, cls: tokens.mean(dim=1, keepdim=True) + cls),
+        variants=(front(lambda tokens, cls: tokens.mean(dim=1, keepdim=True)),),
+        detect=of_the_mean,
+    ),
+    Mistake(
         name="class_token_sized_by_batch",
         explanation=(
             "Row 0 differs from image to image: your class token has one row for each image of the "
@@ -261,6 +305,51 @@ MISTAKES = (
         buggy=lambda tokens, cls: prepend_detached(tokens, cls),
         detect=lambda e: e.all_values_right() and token_unused(e),
     ),
+    Mistake(
+        name="stacked_on_a_new_axis",
+        explanation=(
+            "Class token and patches were stacked along a new axis: your result has four axes, and "
+            "each patch got a class token of its own."
+        ),
+        hint="Which function joins along an axis that is there, and which makes a new one?",
+        buggy=lambda tokens, cls: torch.stack([cls.expand_as(tokens), tokens], dim=1),
+        variants=tuple(
+            lambda tokens, cls, dim=dim: torch.stack([cls.expand_as(tokens), tokens], dim=dim)
+            for dim in (0, 2, 3)
+        ),
+    ),
+    Mistake(
+        name="joined_before_it_is_cut_into_images",
+        explanation=(
+            "All class tokens stand in front of all patches of the batch, and the row was cut into "
+            "images then: the first image got the class tokens of the others."
+        ),
+        hint="Which axis does your cat join along, and is it there for each image?",
+        buggy=flat_cat,
+    ),
+    Mistake(
+        name="at_both_ends",
+        explanation="The class token stands in front and at the end.",
+        hint="How many rows should the result have for N patches?",
+        buggy=lambda tokens, cls: torch.cat(
+            [spread(tokens, cls), tokens, spread(tokens, cls)], dim=1
+        ),
+    ),
+    Mistake(
+        name="class_token_changed",
+        explanation="Row 0 holds the class token times a factor, or with a softmax or norm on it.",
+        hint="Which line changes the numbers of class_token? Joining only moves them.",
+        buggy=front(lambda tokens, cls: 2 * cls),
+        variants=(
+            front(lambda tokens, cls: cls / 2),
+            front(lambda tokens, cls: -cls),
+            front(lambda tokens, cls: cls.softmax(dim=-1)),
+            front(lambda tokens, cls: F.layer_norm(cls, cls.shape[-1:])),
+            front(lambda tokens, cls: F.normalize(cls, dim=-1)),
+            front(lambda tokens, cls: cls / len(tokens)),
+            front(lambda tokens, cls: cls * cls.shape[-1] ** 0.5),
+        ),
+    ),
 )
 
 
@@ -273,4 +362,5 @@ check_prepend_class_token = Check(
     cases=lambda generator: token_cases(generator, "class_token", rows=1),
     reference=prepend,
     mistakes=MISTAKES + general_mistakes(prepend, without=()),
+    place=which_row(rows_by_name),
 )

@@ -70,6 +70,10 @@ def only(normalised):
     return similar
 
 
+def by_distance(keys, memory, strength):
+    return by_cosine(keys, memory, strength, similar=lambda k, m: -torch.cdist(k, m))
+
+
 MISTAKES = (
     Mistake(
         name="dot_product",
@@ -155,6 +159,44 @@ MISTAKES = (
         hint="Which product comes after softmax?",
         buggy=lambda keys, memory, strength: (strength[:, None] * cosine(keys, memory)).softmax(
             dim=-1
+        ),
+    ),
+    Mistake(
+        name="distance_for_cosine",
+        explanation="The places are weighed by their distance from the key, not by the cosine.",
+        hint="Which of the two does not change when a key becomes twice as long?",
+        buggy=by_distance,
+        variants=(
+            lambda keys, memory, strength: by_cosine(
+                keys, memory, strength, similar=lambda k, m: -torch.cdist(k, m).square()
+            ),
+        ),
+    ),
+    Mistake(
+        name="places_returned",
+        explanation="You return the number of the place for each key, not what stands there.",
+        hint="How wide is a row of the result?",
+        buggy=lambda keys, memory, strength: cosine(keys, memory).argmax(dim=-1),
+        variants=(
+            lambda keys, memory, strength: (strength[:, None] * cosine(keys, memory)).argmax(-1),
+        ),
+    ),
+    Mistake(
+        name="root_of_the_width",
+        explanation=(
+            "The cosines are multiplied or divided by the root of D, as in attention. Here each "
+            "reader has its own strength in that place."
+        ),
+        hint="Which input says how sharply a reader reads?",
+        buggy=lambda keys, memory, strength: by_cosine(
+            keys, memory, torch.full_like(strength, keys.shape[1] ** 0.5)
+        ),
+        variants=(
+            lambda keys, memory, strength: by_cosine(keys, memory, strength / keys.shape[1] ** 0.5),
+            lambda keys, memory, strength: by_cosine(keys, memory, strength * keys.shape[1] ** 0.5),
+            lambda keys, memory, strength: by_cosine(
+                keys, memory, torch.full_like(strength, keys.shape[1] ** -0.5)
+            ),
         ),
     ),
 )

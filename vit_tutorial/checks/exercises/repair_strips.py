@@ -1,8 +1,11 @@
 """check_repair_strips: patches out of tokens that a wrong permutation made into strips."""
 
+import itertools
+
 import torch
 
-from ..engine.case import Case, choice, numbers
+from ..engine.address import coordinates, reading, sources
+from ..engine.case import Case, Observation, choice, numbers
 from ..engine.check import Check
 from ..engine.mistake import Evidence, Mistake
 from .general import general_mistakes
@@ -45,6 +48,27 @@ def repair_strips_cases(generator: torch.Generator) -> list[Case]:
     ]
 
 
+def address(case: Case, actual: Observation, expected: Observation) -> str:
+    """What the first wrong patch reads, by strip and number in it."""
+    tokens, mine, right = case.inputs["tokens"], actual.output, expected.output
+    if mine is None or mine.shape != right.shape:
+        return ""
+    of_mine, of_right = sources(mine, tokens), sources(right, tokens)
+    if of_mine is None or of_right is None:
+        return ""
+    wrong = (of_mine != of_right).any(dim=2).nonzero()
+    if not len(wrong):
+        return ""
+    b, n = wrong[0].tolist()
+
+    def name(index: int) -> str:
+        image, strip, place = coordinates(index, tokens.shape)
+        return ("" if image == b else f"image{image}:") + f"{strip}:{place}"
+
+    read = reading(of_mine[b, n].tolist(), of_right[b, n].tolist(), name)
+    return f"Named by strip and number in it, patch {n} of image {b} {read}."
+
+
 def grid_exchanged(tokens, P, columns):
     B, N, L = tokens.shape
     return rearranged(tokens, P, N // columns, 0, 1, 4, 2, 5, 3)
@@ -66,6 +90,29 @@ def not_square(e: Evidence) -> bool:
         return case.inputs["tokens"].shape[1] != case.inputs["columns"] ** 2
 
     return e.wrong_exactly_where(of)
+
+
+# The orders of (rows, P, C, columns, P) that are right, nothing, or a mistake with its own name.
+NAMED = ((1, 4, 2, 5, 3), (1, 2, 3, 4, 5), (1, 4, 3, 2, 5), (1, 4, 5, 2, 3), (4, 1, 2, 5, 3))
+
+
+def taken_for(*shape, order):
+    """The tokens read as other axes, named by B, rows, columns, P and C, then moved."""
+
+    def buggy(tokens, P, columns):
+        B, N, L = tokens.shape
+        sizes = {"rows": N // columns, "columns": columns, "P": P, "C": L // P**2}
+        x = tokens.reshape(B, *(sizes[name] for name in shape))
+        return x.permute(0, *order).reshape(B, N, L)
+
+    return buggy
+
+
+def as_images(tokens, P, columns):
+    """The image itself (B, C, H, W), not yet cut."""
+    B, N, L = tokens.shape
+    x = tokens.reshape(B, N // columns, P, L // P**2, columns, P)
+    return x.permute(0, 3, 1, 2, 4, 5).flatten(4, 5).flatten(2, 3)
 
 
 MISTAKES = (
@@ -117,6 +164,49 @@ MISTAKES = (
         buggy=grid_is_square,
         detect=not_square,
     ),
+    Mistake(
+        name="image_returned",
+        explanation="You put the image together and return it. Patches are asked for.",
+        hint="Which call cuts an image (B, C, H, W) into patches?",
+        buggy=as_images,
+    ),
+    Mistake(
+        name="read_as_patches_already",
+        explanation=(
+            "You read the strips as if they held patches: first the grid, then the numbers of a "
+            "patch. They hold whole lines of the image."
+        ),
+        hint="In which order do the strips hold the axes rows, P, C, columns, P?",
+        buggy=taken_for("rows", "columns", "C", "P", "P", order=(1, 2, 4, 5, 3)),
+        variants=(
+            taken_for("rows", "columns", "P", "P", "C", order=(1, 2, 4, 3, 5)),
+            taken_for("rows", "columns", "C", "P", "P", order=(1, 2, 5, 4, 3)),
+            taken_for("rows", "columns", "P", "C", "P", order=(1, 2, 3, 5, 4)),
+        ),
+    ),
+    Mistake(
+        name="read_as_an_image",
+        explanation=(
+            "You read the strips as if they held the image channel by channel. They hold it line "
+            "by line: the channel comes between the line and the columns."
+        ),
+        hint="In which order do the strips hold the axes rows, P, C, columns, P?",
+        buggy=taken_for("C", "rows", "P", "columns", "P", order=(2, 4, 3, 5, 1)),
+        variants=(taken_for("C", "rows", "columns", "P", "P", order=(2, 3, 4, 5, 1)),),
+    ),
+    Mistake(
+        name="strip_axes_in_another_order",
+        explanation=(
+            "Your permute puts the axes of a strip into another order than rows, columns, P, P, C."
+        ),
+        hint="Write down what each number in your permute stands for. In which order must they be?",
+        buggy=lambda tokens, P, columns: rearranged(tokens, P, columns, 0, 1, 4, 3, 5, 2),
+        variants=tuple(
+            lambda tokens, P, columns, order=order: rearranged(tokens, P, columns, 0, *order)
+            for order in itertools.permutations(range(1, 6))
+            if order not in NAMED
+        ),
+    ),
 )
 
 
@@ -129,4 +219,5 @@ check_repair_strips = Check(
     cases=repair_strips_cases,
     reference=repair_strips,
     mistakes=MISTAKES + general_mistakes(repair_strips),
+    place=address,
 )

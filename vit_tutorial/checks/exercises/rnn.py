@@ -102,14 +102,17 @@ MISTAKES = (
     Mistake(
         name="tanh_on_the_old_state",
         explanation=(
-            "tanh is applied to the state before the product with u, and not to the sum that "
-            "becomes the new state."
+            "tanh is applied to a part of the formula, and not to the whole sum that becomes the "
+            "new state."
         ),
         hint="What is inside tanh in the formula?",
         buggy=changed(step=lambda x, h, w, u, b: x @ w.T + torch.tanh(h) @ u.T + b),
         variants=(
             changed(step=lambda x, h, w, u, b: x @ w.T + torch.tanh(h @ u.T) + b),
             changed(step=lambda x, h, w, u, b: torch.tanh(x @ w.T + b) + h @ u.T),
+            changed(step=lambda x, h, w, u, b: torch.tanh(x @ w.T) + h @ u.T + b),
+            changed(step=lambda x, h, w, u, b: torch.tanh(x @ w.T) + torch.tanh(h @ u.T) + b),
+            changed(step=lambda x, h, w, u, b: torch.tanh(x @ w.T) + torch.tanh(h @ u.T + b)),
         ),
     ),
     Mistake(
@@ -178,6 +181,37 @@ MISTAKES = (
         hint="x has the axes (B, T, D). Which of them is the sequence?",
         # nn.RNN without batch_first
         buggy=swapped_axes,
+    ),
+    Mistake(
+        name="first_token_at_every_step",
+        explanation="Every step reads the first token: the number of the token does not grow.",
+        hint="Which index of x depends on the step?",
+        buggy=lambda x, w, u, b: rnn(x[:, :1].expand_as(x), w, u, b),
+    ),
+    Mistake(
+        name="bias_outside_of_tanh",
+        explanation="b is added after tanh. In the formula it is inside.",
+        hint="Which bracket closes behind b in the formula?",
+        buggy=changed(step=lambda x, h, w, u, b: torch.tanh(x @ w.T + h @ u.T) + b),
+    ),
+    Mistake(
+        name="token_not_read",
+        explanation="The states do not depend on the tokens: w or x is not used.",
+        hint="Which input of the function does your code never read?",
+        buggy=changed(step=lambda x, h, w, u, b: torch.tanh(h @ u.T + b)),
+    ),
+    Mistake(
+        name="initial_state_included",
+        explanation="Your result starts with the state before the first token: T + 1 states.",
+        hint="How many states are there for T tokens?",
+        buggy=lambda x, w, u, b: torch.cat([x.new_zeros(len(x), 1, len(b)), rnn(x, w, u, b)], 1),
+    ),
+    Mistake(
+        name="tanh_twice",
+        explanation="tanh is applied twice.",
+        hint="How often does the formula name tanh?",
+        buggy=lambda x, w, u, b: rnn(x, w, u, b).tanh(),
+        variants=(changed(step=lambda x, h, w, u, b: torch.tanh(one_step(x, h, w, u, b))),),
     ),
 )
 

@@ -90,6 +90,13 @@ def columns_first(table, grid):
     return row_plus_column(table, (grid[1], grid[0]))
 
 
+def left_over_of_the_raw(table, grid):
+    """1 - what is left over, without the mean taken off anywhere."""
+    x = table.unflatten(0, tuple(grid))
+    row, column = x.mean(1, keepdim=True), x.mean(0, keepdim=True)
+    return 1 - (x - row - column).square().sum() / x.square().sum()
+
+
 MISTAKES = (
     Mistake(
         name="mean_left_in",
@@ -174,6 +181,12 @@ MISTAKES = (
         ),
         hint="Sum before you divide, or divide before you average: which is a share of the whole?",
         buggy=lambda table, grid: per_entry(table, grid),
+    ),
+    Mistake(
+        name="mean_never_taken_off",
+        explanation="The mean over all patches was not taken off before the shares were formed.",
+        hint="Of which numbers is a variance the mean square?",
+        buggy=left_over_of_the_raw,
     ),
 )
 

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 from ..engine.case import Case, numbers
 from ..engine.check import Check
 from ..engine.mistake import Evidence, Mistake
-from ..engine.observe import as_number, type_name
+from ..engine.observe import record_number
 from .general import general_mistakes
 from .neighbour_cosine import neighbour_cosine
 
@@ -20,13 +20,6 @@ def shuffle_test(table, grid, orders):
     """The share of the orders (K, N) whose rows are at least as alike as those of `table`."""
     own = neighbour_cosine(table, grid)
     return (values(table, grid, orders) >= own).float().mean().item()
-
-
-def record_share(value, inputs) -> tuple[dict, dict]:
-    """The share, if it is a number; to the digits of single precision."""
-    share = as_number(value)
-    tensors = {} if share is None else {"share": share.float()}
-    return tensors, {"types": {"share": type_name(value)}, "form": "a number"}
 
 
 def shuffle_test_cases(generator: torch.Generator) -> list[Case]:
@@ -244,6 +237,23 @@ MISTAKES = (
         # all pairs, or the order applied to both sides of the comparison
         buggy=all_pairs,
     ),
+    Mistake(
+        name="divided_by_one_more",
+        explanation="You divide by K + 1 and count the K orders alone.",
+        hint="How many orders do you divide by, and how many were counted?",
+        buggy=lambda table, grid, orders: (
+            shuffle_test(table, grid, orders) * len(orders) / (len(orders) + 1)
+        ),
+        detect=lambda e: share_of(e, lambda share, K: share * K / (K + 1)),
+    ),
+    Mistake(
+        name="divided_by_the_patches",
+        explanation="You divide by the number of patches. The share is one of the orders.",
+        hint="Of how many orders is it the share?",
+        buggy=lambda table, grid, orders: (
+            shuffle_test(table, grid, orders) * len(orders) / len(table)
+        ),
+    ),
 )
 
 
@@ -257,5 +267,5 @@ check_shuffle_test = Check(
     reference=shuffle_test,
     mistakes=MISTAKES
     + general_mistakes(shuffle_test, without=("wrong_dtype", "wrong_device", "detached")),
-    record=record_share,
+    record=record_number("share"),
 )

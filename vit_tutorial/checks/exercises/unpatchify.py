@@ -130,6 +130,31 @@ def square_images_assumed(patches, P, size):
     return unpatchify(patches, P, side * P)
 
 
+def one_patch_for_a_row(patches, P, size):
+    """A counter that grows in the outer loop only: patch r everywhere in row r of the grid."""
+    columns = size[1] // P
+    rows = torch.arange(size[0] // P).repeat_interleave(columns)
+    return unpatchify(patches[:, rows], P, size)
+
+
+def tiles_joined_wrongly(patches, P, size):
+    """Tiles joined below each other to columns, which are then joined side by side."""
+    x = split(patches, P, size).permute(0, 5, 1, 2, 3, 4)  # (B, C, rows, columns, P, P)
+    lines = x.flatten(3, 4)  # (B, C, rows, columns * P, P)
+    return lines.permute(0, 1, 3, 2, 4).flatten(3)  # (B, C, columns * P, rows * P)
+
+
+def placed_at_neighbouring_pixels(patches, P, size):
+    """Patch (r, c) written at pixel (r, c), where (r * P, c * P) is meant."""
+    right = unpatchify(patches, P, size)
+    made = torch.zeros_like(right)
+    for r in range(size[0] // P):
+        for c in range(size[1] // P):
+            rows, columns = slice(r * P, r * P + P), slice(c * P, c * P + P)
+            made[:, :, r : r + P, c : c + P] = right[:, :, rows, columns]
+    return made
+
+
 MISTAKES = (
     Mistake(
         name="channel_first",
@@ -320,6 +345,34 @@ MISTAKES = (
         hint="Mend one at a time: first the places of the patches, then the order inside them.",
         buggy=lambda patches, P, size: unpatchify(patches.flip(1).flip(2), P, size),
         detect=lambda e: arrangement(e) == "both",
+    ),
+    Mistake(
+        name="one_patch_for_a_row",
+        explanation=(
+            "Each row of the grid shows one patch again and again: the number of the patch grows "
+            "from row to row only."
+        ),
+        hint="Which of your two loops should count the patches on?",
+        buggy=one_patch_for_a_row,
+    ),
+    Mistake(
+        name="tiles_joined_along_the_wrong_axis",
+        explanation=(
+            "The patches of one row of the grid stand below each other, and the rows side by side. "
+            "It should be the other way round."
+        ),
+        hint="Of an image (B, C, H, W), along which axis are two patches of one row joined?",
+        # torch.cat(tiles, dim=2), then torch.cat(lines, dim=3)
+        buggy=tiles_joined_wrongly,
+    ),
+    Mistake(
+        name="placed_at_neighbouring_pixels",
+        explanation=(
+            "Your patches overlap: each was written one pixel after the last one, where it should "
+            "be P pixels later."
+        ),
+        hint="At which pixel does patch 1 begin? What do you multiply its number by?",
+        buggy=placed_at_neighbouring_pixels,
     ),
 )
 

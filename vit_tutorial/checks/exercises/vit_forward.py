@@ -103,6 +103,59 @@ def position_summed(images, model):
     return model.head(model.norm(model.encoder(z + model.position(z)))[:, 0])
 
 
+def finished(tokens, model):
+    return model.head(model.norm(tokens)[:, 0])
+
+
+def read_by(read):
+    """The right tokens, and read(normed tokens (B, 1 + N, D)) in place of those of the class."""
+    return lambda images, model: model.head(read(model.norm(model.encoder(stem(images, model)))))
+
+
+def with_blocks(order):
+    """The blocks in another order: order(blocks) -> the blocks that are called."""
+
+    def buggy(images, model):
+        z = stem(images, model)
+        for block in order(list(model.encoder.blocks)):
+            z = block(z)
+        return finished(z, model)
+
+    return buggy
+
+
+def class_token_added(images, model):
+    x = model.patch_embedding(images) + model.class_token
+    x = x + model.position.table[:, : x.shape[1]]
+    return finished(model.encoder(x), model)
+
+
+def without_class_token(images, model, first=0):
+    x = model.patch_embedding(images)
+    x = x + model.position.table[:, first : first + x.shape[1]]
+    return finished(model.encoder(x), model)
+
+
+def position_multiplied(images, model):
+    z = joined(images, model, position=False)
+    return finished(model.encoder(z * model.position.table), model)
+
+
+def position_alone(images, model):
+    z = joined(images, model, position=False)
+    return finished(model.encoder(model.position(0 * z)), model)
+
+
+def pooled_first(pool):
+    """pool(tokens of the encoder) before the norm."""
+    return lambda images, model: model.head(model.norm(pool(model.encoder(stem(images, model)))))
+
+
+def class_token_without_position(images, model):
+    z = joined(images, model, position=False)
+    return finished(model.encoder(torch.cat([z[:, :1], model.position(z)[:, 1:]], dim=1)), model)
+
+
 MISTAKES = (
     Mistake(
         name="whole_model_called",
@@ -165,6 +218,7 @@ MISTAKES = (
         buggy=lambda images, model: model.head(
             model.norm(model.encoder(stem(images, model))).mean(dim=1)
         ),
+        variants=(pooled_first(lambda z: z.mean(dim=1)),),
     ),
     Mistake(
         name="mean_of_patches",
@@ -176,6 +230,7 @@ MISTAKES = (
         buggy=lambda images, model: model.head(
             model.norm(model.encoder(stem(images, model)))[:, 1:].mean(dim=1)
         ),
+        variants=(pooled_first(lambda z: z[:, 1:].mean(dim=1)),),
     ),
     Mistake(
         name="position_forgotten",
@@ -308,6 +363,108 @@ MISTAKES = (
         ),
         # Every call starts from the same random state, so a rate written in the code can be tried.
         variants=tuple(always_dropping(rate) for rate in (0.1, 0.5)),
+    ),
+    Mistake(
+        name="logits_of_all_tokens",
+        explanation=(
+            "The head was called on every token: your result has logits for each of them. The "
+            "class token's are asked for."
+        ),
+        hint="Which row of the tokens should go to the head?",
+        buggy=read_by(lambda z: z),
+        variants=(
+            lambda images, model: model.head(model.encoder(stem(images, model))),
+            read_by(lambda z: z[:, 1:]),
+        ),
+    ),
+    Mistake(
+        name="first_image_taken_for_the_class_token",
+        explanation=(
+            "z[0] is image 0 with all its tokens. The class token of every image is z[:, 0]."
+        ),
+        hint="z has the axes (image, token, entry). Which of them should your index pick from?",
+        buggy=lambda images, model: model.head(model.norm(model.encoder(stem(images, model))[0])),
+        variants=(
+            read_by(lambda z: z[0]),
+            read_by(lambda z: z[0, 0]),
+            read_by(lambda z: z[0, 0][None]),
+            lambda images, model: model.head(model.encoder(stem(images, model))[0]),
+        ),
+    ),
+    Mistake(
+        name="summed_or_largest",
+        explanation=(
+            "The head reads the sum or the largest value over all tokens. This model reads its "
+            "class token."
+        ),
+        hint="model.config.pool says what the head was trained on. What is it?",
+        buggy=read_by(lambda z: z.sum(dim=1)),
+        variants=(
+            read_by(lambda z: z.amax(dim=1)),
+            read_by(lambda z: z[:, 1:].sum(dim=1)),
+            read_by(lambda z: z[:, 1:].amax(dim=1)),
+        ),
+    ),
+    Mistake(
+        name="class_token_added_to_the_patches",
+        explanation="The class token was added to each patch. It should join them as a token.",
+        hint="How many tokens should the encoder get for N patches?",
+        buggy=class_token_added,
+    ),
+    Mistake(
+        name="class_token_forgotten",
+        explanation="There is no class token: the head reads the first patch.",
+        hint="Which of the model's parts does your code never read?",
+        buggy=without_class_token,
+        variants=(lambda images, model: without_class_token(images, model, first=1),),
+    ),
+    Mistake(
+        name="encoder_twice",
+        explanation="The tokens went through the encoder twice.",
+        hint="model.encoder holds all blocks. How often do you call it?",
+        buggy=lambda images, model: finished(
+            model.encoder(model.encoder(stem(images, model))), model
+        ),
+    ),
+    Mistake(
+        name="blocks_in_another_order",
+        explanation="The blocks were not all called once, from the first one to the last.",
+        hint="What does your loop over model.encoder.blocks start with, and where does it end?",
+        buggy=with_blocks(lambda blocks: blocks[:-1]),
+        variants=(
+            with_blocks(lambda blocks: blocks[1:]),
+            with_blocks(lambda blocks: blocks[::-1]),
+            with_blocks(lambda blocks: [block for b in blocks for block in (b, b)]),
+            with_blocks(lambda blocks: [blocks[0]] * len(blocks)),
+        ),
+    ),
+    Mistake(
+        name="norm_twice",
+        explanation="The last LayerNorm was called twice; one of the two calls is in its place.",
+        hint="Where does equation 4 put it? Which other place of your code calls it?",
+        buggy=lambda images, model: finished(model.encoder(model.norm(stem(images, model))), model),
+        variants=(
+            lambda images, model: finished(model.norm(model.encoder(stem(images, model))), model),
+        ),
+    ),
+    Mistake(
+        name="position_multiplied",
+        explanation="The tokens were multiplied by the table of positions. They should be added.",
+        hint="What does model.position do with the tokens that it gets?",
+        buggy=position_multiplied,
+    ),
+    Mistake(
+        name="position_alone",
+        explanation="The encoder got the positions alone: the tokens themselves are lost.",
+        hint="What do you hand to the encoder: the table, or the sum?",
+        # z = model.position.table, or z = model.position(zeros)
+        buggy=position_alone,
+    ),
+    Mistake(
+        name="class_token_without_position",
+        explanation="The class token got no position; the patches have theirs.",
+        hint="How many rows does the table have, and whose is row 0?",
+        buggy=class_token_without_position,
     ),
 )
 

@@ -71,6 +71,28 @@ def changed(rise=None, after=None):
     return lambda step, total, warmup, peak: curve(step, total, warmup, peak, rise, after)
 
 
+def falls(share, floor=0.0):
+    """The right warm-up; then a cosine at share(step, total, warmup), down to `floor` of peak."""
+
+    def buggy(step, total, warmup, peak):
+        if step < warmup:
+            return peak * step / warmup
+        half = 0.5 * (1 + math.cos(math.pi * share(step, total, warmup)))
+        return peak * (floor + (1 - floor) * half)
+
+    return buggy
+
+
+def floored(floor):
+    """A lowest rate, as a share of the peak."""
+    return falls(lambda s, t, w: (s - w) / (t - w), floor)
+
+
+def changed_step(angle):
+    """The right warm-up, then half of 1 + cos(angle(step, total, warmup))."""
+    return lambda s, t, w, p: p * s / w if s < w else p * 0.5 * (1 + math.cos(angle(s, t, w)))
+
+
 MISTAKES = (
     Mistake(
         name="warmup_one_step_early",
@@ -243,6 +265,113 @@ MISTAKES = (
                 "ZeroDivisionError" in (actual.error or "") or not finite(actual)
                 for actual in e.actual
             )
+        ),
+    ),
+    Mistake(
+        name="end_one_step_off",
+        explanation=(
+            "Your cosine ends one step beside the right one: it should be 0 at step total_steps."
+        ),
+        hint="At which step is (step - warmup_steps) / (total_steps - warmup_steps) equal to 1?",
+        # total_steps - 1, since range(total_steps) ends there
+        buggy=falls(lambda s, t, w: (s - w) / max(1, t - w - 1)),
+        variants=(
+            falls(lambda s, t, w: min(1.0, (s - w) / max(1, t - w - 1))),
+            falls(lambda s, t, w: (s - w) / (t - w + 1)),
+        ),
+    ),
+    Mistake(
+        name="cosine_one_step_ahead",
+        explanation="Your cosine begins one step early: at step warmup_steps it is past its top.",
+        hint="How much of the cosine should be done at step warmup_steps?",
+        buggy=falls(lambda s, t, w: (s - w + 1) / (t - w)),
+        variants=(
+            falls(lambda s, t, w: min(1.0, (s - w + 1) / (t - w))),
+            falls(lambda s, t, w: (s - w + 1) / (t - w + 1)),
+        ),
+    ),
+    Mistake(
+        name="lowest_rate_kept",
+        explanation=(
+            "Your rate does not fall to 0: a lowest rate is left at the end of the run, which this "
+            "exercise does not ask for."
+        ),
+        hint="What should the rate be at step total_steps?",
+        # min_lr of nanoGPT's get_lr
+        buggy=floored(0.1),
+        variants=tuple(map(floored, (0.01, 0.05, 0.001, 0.2, 0.5))),
+    ),
+    Mistake(
+        name="share_in_whole_numbers",
+        explanation=(
+            "After the warm-up your rate stays at the peak and drops to 0 at the last step: the "
+            "division drops the fraction."
+        ),
+        hint="What is 3 // 5? Which of the two divisions do you need here?",
+        buggy=falls(lambda s, t, w: (s - w) // (t - w)),
+    ),
+    Mistake(
+        name="curved_warmup",
+        explanation="Your warm-up is a curve. The exercise asks for a straight line.",
+        hint="By how much should the rate rise from each step to the next?",
+        buggy=changed(rise=lambda s, w, p: p * 0.5 * (1 - math.cos(math.pi * s / w))),
+        variants=(
+            changed(rise=lambda s, w, p: p * (s / w) ** 2),
+            changed(rise=lambda s, w, p: p * (s / w) ** 0.5),
+            changed(rise=lambda s, w, p: p * math.sin(math.pi / 2 * s / w)),
+            changed(rise=lambda s, w, p: p * (1 - math.cos(math.pi / 2 * s / w))),
+        ),
+    ),
+    Mistake(
+        name="warmup_upside_down",
+        explanation="Your warm-up falls: it starts at the peak and ends at 0.",
+        hint="What should the rate be at step 0?",
+        buggy=changed(rise=lambda s, w, p: p * (1 - s / w)),
+        variants=(changed(rise=lambda s, w, p: p * (w - s) / w),),
+    ),
+    Mistake(
+        name="warmup_over_the_whole_run",
+        explanation=(
+            "Your warm-up rises as if it went on to the end of the run: it divides by total_steps."
+        ),
+        hint="After how many steps should the rate be at its peak?",
+        buggy=lambda s, t, w, p: p * s / t if s < w else curve(s, t, w, p),
+        variants=(lambda s, t, w, p: p * s / (t - w) if s < w else curve(s, t, w, p),),
+    ),
+    Mistake(
+        name="steps_as_an_angle",
+        explanation=(
+            "Your cosine gets the number of the step, not a share of the way: it goes up and down "
+            "with every step."
+        ),
+        hint="Which number should run from 0 to 1 while the rate falls?",
+        buggy=changed_step(lambda s, t, w: math.pi * (s - w)),
+        variants=(
+            changed_step(lambda s, t, w: s - w),
+            changed_step(lambda s, t, w: math.pi * s),
+            changed_step(lambda s, t, w: s),
+        ),
+    ),
+    Mistake(
+        name="peak_in_one_half_only",
+        explanation="One of your two halves is not multiplied by peak.",
+        hint="Read both lines that return: which of them contains peak?",
+        buggy=changed(after=lambda done, p: 0.5 * (1 + math.cos(math.pi * done))),
+        variants=(changed(rise=lambda s, w, p: s / w),),
+    ),
+    Mistake(
+        name="falls_in_another_curve",
+        explanation="After the warm-up your rate falls along a curve that is no half cosine.",
+        hint="Half a cosine is level at both ends and steepest in the middle. Is yours?",
+        buggy=changed(after=lambda done, p: p * (1 - done) ** 2),
+        variants=(
+            changed(after=lambda done, p: p * (1 - done**2)),
+            changed(after=lambda done, p: p * (1 - math.sin(math.pi / 2 * done))),
+            changed(after=lambda done, p: p * math.exp(-done)),
+            changed(after=lambda done, p: p * math.exp(-5 * done)),
+            changed(after=lambda done, p: p * (0.5 * (1 + math.cos(math.pi * done))) ** 2),
+            changed(after=lambda done, p: p * (1 - done) ** 0.5),
+            lambda s, t, w, p: p * s / w if s < w else p * (max(w, 1) / max(s, 1)) ** 0.5,
         ),
     ),
 )

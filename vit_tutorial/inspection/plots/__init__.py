@@ -17,9 +17,12 @@ from .attention import (
 from .base import COLORS, save
 from .block import encoder_block
 from .blocks import similarity_blocks
+from .explore import explore_strip
 from .images import image_grid, most_confident_errors, patches
 from .kinds import position_kinds
 from .learning import confusion, curves, intervals
+from .map_tables import clouds, lines, map_table
+from .maps import map_panels
 from .plateau import plateau
 from .positions import attention_map, position_similarity
 from .scaling import scaling

@@ -8,7 +8,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 
-from .base import COLORS, DIVERGING, GREEN, ORANGE, as_tensor, draw_image, new_figure
+from .base import COLORS, DIVERGING, GREEN, ORANGE, as_tensor, draw_image, sharp_figure
 
 WEIGHTS = LinearSegmentedColormap.from_list("weights", ["white", "0.25"])  # grey, as all weights
 HEADS = ("#9AD1F2", "#F6C667", "#8FD5BB", "#E8B3D1")  # light, so that numbers stay readable
@@ -21,7 +21,7 @@ def weight_tables(tables: Mapping[str, torch.Tensor], icons: torch.Tensor, *, ti
         drawn beside its row and above its column. On the right of each row stands what its token
         reads, as a picture: the average of the icons by the row's weights.
     """
-    figure = _sharp(0.4 + 3.25 * len(tables), 4.1, title)
+    figure = sharp_figure(0.4 + 3.25 * len(tables), 4.1, title)
     for axes, (name, weights) in zip(
         figure.subplots(1, len(tables), squeeze=False)[0], tables.items()
     ):
@@ -58,7 +58,7 @@ def reading(
     parts: "query" (d,), "keys" (T, d), "scores" (T,), "weights" (T,), "values" (T, d) and
         "output" (d,). Vectors are strips of d coloured cells, on one scale.
     """
-    figure = _sharp(6.9, 4.4, title)
+    figure = sharp_figure(6.9, 4.4, title)
     axes = figure.add_subplot()
     parts = {name: values.detach().cpu() for name, values in parts.items()}
     T = len(icons)
@@ -114,7 +114,7 @@ def split_and_merge(tokens: int, heads: int, *, title: str):
     by_head = [(h, t) for h in range(heads) for t in range(tokens)]
     wrong = [by_head[i : i + heads] for i in range(0, len(by_head), heads)]
     columns = [[[(h, t)] for t in range(tokens)] for h in range(heads)]
-    figure = _sharp(6.9, 3.2, title)
+    figure = sharp_figure(6.9, 3.2, title)
     axes = figure.add_subplot()
     gap, left = 1.7, 0.0
     axes.axis("off")
@@ -156,7 +156,7 @@ def ring(weights: torch.Tensor, lengths: torch.Tensor, *, title: str):
     """
     T = len(lengths)
     most = weights.argmax(dim=-1).tolist()
-    figure = _sharp(6.9, 3.5, title)
+    figure = sharp_figure(6.9, 3.5, title)
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
     # Place 0 on top, then clockwise: the left neighbour of a place is the one before it.
     at = [(math.sin(2 * math.pi * t / T), math.cos(2 * math.pi * t / T)) for t in range(T)]
@@ -208,7 +208,7 @@ def map_rows(
         for `top`, or for each map's own largest value where `top` is None.
     """
     n = len(images)
-    figure = _sharp(6.9, 1.25 * (len(rows) + 1) + 0.4, title)
+    figure = sharp_figure(6.9, 1.25 * (len(rows) + 1) + 0.4, title)
     grid = figure.subplots(len(rows) + 1, n, squeeze=False)
     grid[0, 0].set_ylabel("image", fontsize=9)
     for axes, image in zip(grid[0], images):
@@ -229,7 +229,7 @@ def path_lengths(icons: torch.Tensor, *, title: str):
     icons: a small picture for each token, (T, C, h, w). The way of the first token is orange.
     """
     T = len(icons)
-    figure = _sharp(6.9, 2.9, title)
+    figure = sharp_figure(6.9, 2.9, title)
     panels = figure.subplots(1, 2)
     for axes, name in zip(
         panels, ("recurrent: one state after the other", "attention: all at once")
@@ -256,13 +256,6 @@ def _step(axes, start, end, lit: bool) -> None:
     style = dict(color=ORANGE, lw=2.4, zorder=3) if lit else dict(color="0.7", lw=1.2)
     arrow = dict(arrowstyle="-|>", mutation_scale=12, shrinkA=0, shrinkB=0)
     axes.add_patch(FancyArrowPatch(start, end, **arrow, **style))
-
-
-def _sharp(width: float, height: float, title: str):
-    """An empty figure whose small numbers stay crisp on fine screens."""
-    figure = new_figure(width, height, title)
-    figure.sharpness = 2
-    return figure
 
 
 def _icon(axes, icon: torch.Tensor, place: tuple[float, float], zoom: float = 4.5) -> None:

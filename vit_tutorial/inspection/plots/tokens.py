@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from .base import DIVERGING, draw_image, new_figure
+from .base import DIVERGING, draw_image, sharp_figure
 
 
 def token_rows(
@@ -21,7 +21,7 @@ def token_rows(
     Returns a Figure.
     """
     first = 0 if patches is None else 1
-    figure = new_figure(7, 2.6 * len(runs) + 0.5, title)
+    figure = sharp_figure(7, 2.6 * len(runs) + 0.5, title)
     widths = [0.16] * first + [1] * len(labels)
     grid = figure.subplots(len(runs), len(widths), squeeze=False, width_ratios=widths)
     for number, (line, (name, depths)) in enumerate(zip(grid, runs.items())):
@@ -52,5 +52,4 @@ def token_rows(
             for i in range(1, len(patches)):
                 line[0].axhline(side * i - 0.5, color="white", linewidth=1.5)
             line[0].set_frame_on(False)
-    figure.sharpness = 2
     return figure

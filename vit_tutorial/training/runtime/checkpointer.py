@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...common.files import atomic_write
 from . import checkpoint
+from .activations import is_out_of_memory
 from .progress import report
 
 # What a run leaves behind, if it exists.
@@ -50,8 +51,24 @@ class Checkpointer:
             return None
         if note:
             report(note)
-        self.last = f"step {state['history']['steps']}"
+        with self.restoring():
+            self.last = f"step {state['history']['steps']}"
         return state
+
+    @contextlib.contextmanager
+    def restoring(self):
+        """A context in which a state that does not hold what it should is a ValueError."""
+        try:
+            yield
+        except (KeyError, TypeError, AttributeError, IndexError, RuntimeError) as error:
+            if is_out_of_memory(error):
+                raise
+            trouble = " ".join(str(error).split())[:200]
+            raise ValueError(
+                f"the checkpoint in {self.folder} cannot be restored ({type(error).__name__}: "
+                f"{trouble}): it is damaged, or another version of vit_tutorial made it. Resume it "
+                "with that version, use a copy, or begin again"
+            ) from error
 
     def save(self, state: dict, label: str) -> None:
         """Save `state`, or report why that failed."""

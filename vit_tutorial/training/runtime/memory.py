@@ -18,7 +18,8 @@ MAX_FILL = (
 # Images at once; fewer leave a GPU idle, and then activation checkpointing is the smaller loss.
 MIN_MICRO_BATCH = 16
 WORKSPACE = 64 * 2**20  # bytes that libraries for matrix products reserve, on a CPU and on a GPU
-COPIES = {"adamw": 2, "muon": 1}  # of each parameter, kept by an optimizer: two moments, or one
+# Of each parameter, kept by an optimizer: two moments, or one.
+COPIES = {"adamw": 2, "muon": 1, "sgd": 1}
 _ADVICE = (
     "use a smaller model, smaller images or larger patches, or close programs that hold memory"
 )
@@ -63,7 +64,8 @@ def step_bytes(
     size = lambda parameters: sum(p.numel() * p.element_size() for p in parameters)
     gradients = size(p for p in model.parameters() if p.requires_grad)
     by_muon = size(muon_matrices(model)) if optimizer == "muon" else 0
-    states = COPIES["adamw"] * (gradients - by_muon) + COPIES["muon"] * by_muon
+    others = "adamw" if optimizer == "muon" else optimizer
+    states = COPIES[others] * (gradients - by_muon) + COPIES["muon"] * by_muon
     moving = activations.bytes_for(images)
     moving = gradients + moving if accumulated else max(gradients, moving)
     return math.ceil(parameter_bytes(model) * (2 if ema else 1) + states + moving + WORKSPACE)

@@ -64,7 +64,7 @@ def cpu_bf16_units() -> str:
     no public call for it that all versions since 2.6 share. On other systems: "", the safe answer.
     """
     try:
-        flags = set(Path("/proc/cpuinfo").read_text().split())
+        flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
     except OSError:
         return ""
     if "amx_bf16" in flags:

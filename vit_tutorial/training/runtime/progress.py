@@ -14,6 +14,25 @@ def report(message: str) -> None:
         tqdm.write(message, file=sys.stderr)
 
 
+class CountedBatches:
+    """A split whose `iter_batches` shows, after two seconds, how many images are done and the time
+    left. For `evaluate`: nothing else of a split is there."""
+
+    def __init__(self, split, what: str):
+        self.split, self.what = split, what
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def iter_batches(self, batch_size: int):
+        seen = sys.stderr.isatty() or "ipykernel" in sys.modules
+        how = dict(total=len(self), desc=self.what, unit=" images", delay=2, leave=False, ncols=88)
+        with tqdm(**how, file=sys.stderr, disable=not seen) as bar:
+            for images, labels in self.split.iter_batches(batch_size):
+                yield images, labels
+                bar.update(len(labels))
+
+
 class ProgressBar:
     """A context that shows how much of a run is done, the time left, and what `show` was given.
 

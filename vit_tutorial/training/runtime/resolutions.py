@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ...common.validation import require_int
+from ...common.validation import require_int, shortened
 from ...model import ViTConfig
 from ...model.resize import require_dynamic
 
@@ -38,10 +38,16 @@ def format_stages(stages: Stages) -> str:
 
 def check_stages(stages) -> Stages:
     """`stages`, from lists or tuples, as tuples. ValueError for numbers that cannot be stages."""
+    listed = isinstance(stages, list | tuple)
+    if not listed or not all(isinstance(s, list | tuple) and len(s) == 2 for s in stages):
+        raise ValueError(
+            f"resolutions is {shortened(stages)}: it must be pairs of a share of the run and a "
+            "side in pixels, such as ((0.3, 12), (0.4, 16))"
+        )
     stages = tuple((share, side) for share, side in stages)
     for share, side in stages:
         require_int("a side in resolutions", side)
-        if not 0 < share < 1:
+        if not isinstance(share, int | float) or not 0 < share < 1:
             raise ValueError(
                 f"resolutions: a share of {share} at {side} pixels: it must lie between 0 and 1"
             )

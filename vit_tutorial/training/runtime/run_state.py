@@ -5,6 +5,7 @@ from collections import Counter
 
 import torch
 
+from ...common.validation import shortened
 from .fit import data_identity
 
 OF_HISTORY = ("rows", "steps", "steps_by_side", "epochs", "minutes")
@@ -30,13 +31,22 @@ def get_run_state(run) -> dict:
     }
 
 
+def _checked(name: str, value, before):
+    """`value` if it is of the type that it replaces, or TypeError."""
+    kinds = {float: (int, float), Counter: dict}
+    fits = isinstance(value, kinds.get(type(before), type(before)))
+    if not fits or (name == "rows" and not all(isinstance(row, dict) for row in value)):
+        raise TypeError(f"{name} is {shortened(value)}")
+    return value
+
+
 def restore_run_state(run, state: dict) -> None:
     """Bring `run`, newly made with the same settings, to where `state` was taken."""
     run.step.restore(state["step"])
     run.batches.restore(state["batches"])
     for target, part in ((run.history, state["history"]), (run, state["run"])):
-        for name, value in part.items():
-            setattr(target, name, value)
+        for name in OF_HISTORY if target is run.history else OF_RUN:
+            setattr(target, name, _checked(name, part[name], getattr(target, name)))
     device = run.data.device
     run.history.steps_by_side = Counter(run.history.steps_by_side)
     run.loss_sum = run.loss_sum.to(device)

@@ -1,18 +1,10 @@
-"""check_add_position: add the position to the tokens."""
+"""Mistakes with tokens and a table of positions, for check_add_rows: the table as long as they."""
 
 from collections.abc import Callable
 
 import torch
 
-from ..engine.check import Check
 from ..engine.mistake import Evidence, Mistake
-from .general import general_mistakes
-from .inputs import token_cases
-
-
-def add(tokens: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
-    """(B, T, D) and (1, T, D) -> (B, T, D)."""
-    return tokens + position
 
 
 def everywhere(e: Evidence, condition: Callable) -> bool:
@@ -91,11 +83,6 @@ def first_image_only(tokens, position):
     return result
 
 
-def by_image_in_a_loop(tokens, position):
-    """Where there are more images than rows, an index is too large."""
-    return torch.stack([image + position[0, i] for i, image in enumerate(tokens)])
-
-
 MISTAKES = (
     Mistake(
         name="patches_only",
@@ -141,20 +128,6 @@ MISTAKES = (
         # a transpose to make shapes fit
         buggy=lambda tokens, position: tokens + position.mT,
         variants=(entry_by_entry,),
-    ),
-    Mistake(
-        name="position_by_image",
-        explanation=(
-            "Each image got one row of the position, added to all of its tokens. The row must "
-            "follow the token, not the image."
-        ),
-        hint=(
-            "Write the two shapes below each other. Along which axis should the position be "
-            "the same?"
-        ),
-        # x[i] + position[0, i] in a loop over the batch
-        buggy=lambda tokens, position: tokens + position[0, : len(tokens), None],
-        variants=(by_image_in_a_loop,),
     ),
     Mistake(
         name="rows_counted_by_images",
@@ -245,33 +218,4 @@ MISTAKES = (
             e, lambda x, p, y: near(y - p, fit(y - p, x) * x) and abs(fit(y - p, x)) > 1e-3
         ),
     ),
-    Mistake(
-        name="position_detached",
-        explanation=(
-            "The values are right, and the tokens get their gradient. The position gets none: it "
-            "would never be learned."
-        ),
-        hint=(
-            "Which call takes the numbers and drops the gradient: .data, .detach(), "
-            "torch.tensor(...), .numpy()?"
-        ),
-        # position.data; right only for a fixed table
-        buggy=lambda tokens, position: tokens + position.detach(),
-        detect=lambda e: (
-            e.all_values_right()
-            and any("position" in actual.facts.get("no_gradient", []) for actual in e.actual)
-        ),
-    ),
-)
-
-
-check_add_position = Check(
-    name="check_add_position",
-    signature=(
-        "fn(tokens (B, T, D), position (1, T, D)) -> (B, T, D), each token with its own row, "
-        "the same rows for each image"
-    ),
-    cases=lambda generator: token_cases(generator, "position", rows=None),
-    reference=add,
-    mistakes=MISTAKES + general_mistakes(add, without=()),
 )

@@ -1,0 +1,1 @@
+"""Everything that reads what a learner sent, each piece in a limited child (docs/security.md)."""
