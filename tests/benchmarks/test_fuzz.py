@@ -36,6 +36,10 @@ def test_damaged_inputs_are_read_or_refused_with_our_own_errors(fuzz, name):
     trials = fuzz.run_all(name, list(range(20_000, 20_000 + INPUTS[name])))
     assert len(trials) == INPUTS[name]
     faults = [trial for trial in trials if trial.outcome not in ("accepted", "refused")]
+    # The limit is by the clock, and other tests use this machine: a hang hangs a second time.
+    slow = [trial.number for trial in faults if trial.outcome == "hang"]
+    faults = [trial for trial in faults if trial.outcome != "hang"]
+    faults += [trial for trial in fuzz.run_all(name, slow) if trial.outcome == "hang"]
     assert not faults, faults[:3]
     assert {"accepted", "refused"} == {trial.outcome for trial in trials}
 

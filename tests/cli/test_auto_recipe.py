@@ -201,7 +201,7 @@ def test_a_run_says_and_stores_what_was_chosen_and_is_resumed_without_timing(
 ):
     monkeypatch.setattr(auto_recipe, "LEAST_IMAGES", 1000)  # so that `shapes` is like CIFAR-10
     monkeypatch.setattr(auto_recipe, "seconds_a_step", lambda *_: 0.5)
-    words = ["--model", "CIFAR-32x1/4", "--minutes", "0.03", "--device", "cpu", "--quiet"]
+    words = ["--model", "CIFAR-32x1/4", "--minutes", "0.1", "--device", "cpu", "--quiet"]
     assert main(["train", *words, "--out", str(tmp_path / "run")]) == 0
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["recipe"] == "auto" and record["settings"]["resolutions"] == [
