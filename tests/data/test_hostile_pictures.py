@@ -126,6 +126,13 @@ def test_parts_of_unknown_names_are_not_silently_taken_for_classes(tmp_path):
     assert found.class_names == ("part_1", "part_2")
 
 
+def test_parts_with_one_class_more_are_not_silently_taken_for_classes(tmp_path):
+    fill(tmp_path / "fold_1", "cat", "dog", count=3)
+    fill(tmp_path / "fold_2", "cat", "dog", "emu", count=3)
+    with pytest.warns(UserWarning, match=r"fold_1 and fold_2 are read as .*\(cat, dog\)"):
+        data.load(tmp_path, image_size=4)
+
+
 def test_nested_folders_that_differ_are_no_parts(tmp_path, recwarn):
     for name, inside in (("cat", ("day 1", "day 2")), ("dog", ("day 1", "day 3"))):
         fill(tmp_path / name, *inside)
