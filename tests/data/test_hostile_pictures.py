@@ -244,3 +244,22 @@ def test_an_archive_writes_nothing_outside_its_folder(kind, tmp_path):
         cifar10.fetch(root, download=False, dataset=Evil)
     assert [path.name for path in root.iterdir() if not path.name.startswith(".")] == ["x.tar.gz"]
     assert [path.name for path in tmp_path.iterdir()] == ["deep"]
+
+
+@pytest.mark.parametrize(
+    ("begin", "words"),
+    [
+        (b"", "it is empty"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100), "HEIC photograph.*as JPEG"),
+        (b"\0\0\0\x18ftypmp42" + bytes(100), "a video"),
+        (b"\n <!DOCTYPE html><html>404", "a web page: the download went wrong"),
+        (b"<?xml version='1.0'?>\n<svg width='3'/>", "an SVG drawing: export it as PNG"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "git lfs pull"),
+        (b"%PDF-1.4", "a PDF document"),
+        (b"PK\x03\x04", "a zip archive"),
+    ],
+)
+def test_a_file_of_another_kind_is_called_by_it(begin, words, tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(begin)
+    with pytest.raises(OSError, match=words):
+        decode.read_image(tmp_path / "photo.jpg", (4, 4))
