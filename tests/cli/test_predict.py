@@ -1,7 +1,6 @@
 """`predict` names what is on pictures; `evaluate` looks at all of a new folder; rectangles."""
 
 import csv
-import dataclasses
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from PIL import Image
 
 from vit_tutorial import VisionTransformer, ViTConfig, training
 from vit_tutorial.cli.main import main
-from vit_tutorial.data import folder, load
+from vit_tutorial.data import folder
 from vit_tutorial.inspection.classify import classify, load_classifier
 from vit_tutorial.inspection.models import load_by_name
 
@@ -196,13 +195,10 @@ def test_what_was_meant_is_said(argv, words, tmp_path, capsys):
     assert words.format(d=tmp_path) in capsys.readouterr().err
 
 
-def test_a_model_of_a_folder_is_not_measured_on_other_images_by_default(tmp_path, capsys):
-    data = dataclasses.replace(load("shapes"), class_names=("cat", "dog"))
-    model = VisionTransformer(ViTConfig(image_size=16, patch_size=8, num_classes=2, dim=8, depth=1))
-    training.save_model(tmp_path / "model.safetensors", model, data)
-    assert main(["evaluate", str(tmp_path), "--device", "cpu"]) == 2
+def test_a_model_of_a_folder_is_not_measured_on_other_images_by_default(model_file, capsys):
+    assert main(["evaluate", str(model_file), "--device", "cpu"]) == 2
     said = capsys.readouterr().err
-    assert "trained on the classes cat, dog" in said and "--data" in said
+    assert "trained on the classes black, white" in said and "--data" in said
     assert "image_size" not in said
 
 
