@@ -263,6 +263,7 @@ def page() -> str:
     parts += [results_relatives.distillation(), results_relatives.masked_autoencoder()]
     parts += [results_detection.detection(), results_patterns.attention_patterns()]
     parts += [results_files.little_data()] if results_files.little_is_complete() else []
+    parts += [results_files.photographs()]
     parts += [checks_table(), classroom(), results_files.fuzzing(), results_training.faults()]
     parts += [results_training.steps(), results_training.loops(), times(), versions()]
     return "\n\n".join(parts).replace(", 1 threads", ", 1 thread") + "\n"

@@ -65,6 +65,29 @@ def little_data() -> str:
     )
 
 
+def photographs() -> str:
+    """What `predict` says of three files that no training of ours has seen."""
+    rows = read("predict_photographs.csv")
+    table = []
+    for row in rows:
+        named = (
+            f"{row[f'class_{rank}']} {float(row[f'probability_{rank}']):.0%}" for rank in (1, 2, 3)
+        )
+        file = f"{row['photograph']} (`{row['file']}`)"
+        table.append([f"`{row['model']}`", file, *named])
+    first = rows[0]
+    return (
+        "## `predict` on three photographs\n\n"
+        "The files as scikit-image ships them, given to `python -m vit_tutorial predict`. Both "
+        "models were trained on the training images of CIFAR-10; they differ only in how their "
+        "position embeddings started. The horse is a black silhouette. A rocket is none of the ten "
+        "classes, and a model can only choose among those: a high probability is no sign that the "
+        "right class is among them.\n\n"
+        f"{grid(['model', 'picture', 'first', 'second', 'third'], table)}\n\n"
+        f"`{first['command']}` ({first['hardware']}, {first['versions']}, {first['date']})."
+    )
+
+
 def fuzzing() -> str:
     """Damaged inputs for each parser, and what became of them."""
     rows = read("fuzz.csv")

@@ -1,6 +1,7 @@
 """check_accumulate and check_checkpoint: every mistake named, every style accepted."""
 
 import copy
+import dataclasses
 import io
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from checks_common import is_accepted, is_named, mistake_id, mistakes, rejects_both, verdict
 
+from vit_tutorial import checks
 from vit_tutorial.checks.exercises.accumulate import accumulate, one_backward, parts
 from vit_tutorial.checks.exercises.checkpoint import checkpoint, entries_of
 
@@ -105,3 +107,21 @@ def test_messages_show_their_numbers():
     assert "the entry 'model' holds a torch.nn.modules.linear.Linear" in found.message
     found = verdict("check_checkpoint", lambda *states: tuple(checkpoint(*states).values()))
     assert found.mistake == "tuple_returned" and "must be a dict" in found.message
+
+
+def test_an_unknown_mistake_in_a_checkpoint_takes_no_longer_than_a_known_one():
+    """The run's own numbers, such as the step at which it stops, are no input of the function."""
+    rounds = []
+
+    def larger(model, optimizer, generator):
+        rounds.append(1)
+        saved = checkpoint(model, optimizer, generator)
+        return saved | {"model": {name: 1.01 * value for name, value in saved["model"].items()}}
+
+    check = checks.check_checkpoint
+    tried = []
+    watched = dataclasses.replace(check, call=lambda *args: tried.append(1) or check.call(*args))
+    with pytest.raises(checks.CheckFailed) as caught:
+        watched(larger)
+    assert "`before`" not in str(caught.value) and "`seed`" not in str(caught.value)
+    assert len(rounds) == 5 and len(tried) < 80

@@ -11,6 +11,7 @@ from vit_tutorial import VisionTransformer, ViTConfig, training
 from vit_tutorial.cli.main import main
 from vit_tutorial.data import folder
 from vit_tutorial.inspection.classify import classify, load_classifier
+from vit_tutorial.inspection.models import load_by_name
 
 NAMES = ("black", "white")
 
@@ -171,3 +172,41 @@ def test_show_patches_reads_pictures_as_training_does(tmp_path, capsys):
     (tmp_path / "broken.png").write_bytes((tmp_path / "grey.png").read_bytes()[:60])
     assert main(["show-patches", str(tmp_path / "broken.png"), *out]) == 2
     assert "broken.png cannot be read as an image" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["predict", "vit_tiny_patch16_224", "{d}"], "did you mean timm:vit_tiny_patch16_224?"),
+        (["predict", "timmm:vit_tiny_patch16_224", "{d}"], "did you mean timm:vit_tiny"),
+        (["predict", "hf_hub:timm/a", "{d}"], "timm loads it as timm:hf_hub:timm/a"),
+        (["evaluate", "timm:vit_tiny_patch16_224"], "takes models that were trained here"),
+        (["predict", "{d}/photo.png", "weights:shapes"], "the model comes first"),
+        (["predict", "weights:shapes", "{d}", "--csv", "{d}"], "is a folder: give the name"),
+        (["train", "--data", "CIFAR10X"], "did you mean 'cifar10'?"),
+        (["train", "--resume", "{d}/run/model.safetensors"], "did you mean --resume {d}/run?"),
+    ],
+)
+def test_what_was_meant_is_said(argv, words, tmp_path, capsys):
+    Image.new("RGB", (8, 8)).save(tmp_path / "photo.png")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("{}")
+    assert main([word.format(d=tmp_path) for word in argv]) == 2
+    assert words.format(d=tmp_path) in capsys.readouterr().err
+
+
+def test_a_model_of_a_folder_is_not_measured_on_other_images_by_default(model_file, capsys):
+    assert main(["evaluate", str(model_file), "--device", "cpu"]) == 2
+    said = capsys.readouterr().err
+    assert "trained on the classes black, white" in said and "--data" in said
+    assert "image_size" not in said
+
+
+def test_untrained_models_of_torchvision_download_nothing(monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", lambda *a, **k: asked.append(a))
+    monkeypatch.setattr(
+        "torchvision.models._api.load_state_dict_from_url", lambda *a, **k: asked.append(a)
+    )
+    load_by_name("torchvision:lraspp_mobilenet_v3_large", pretrained=False)
+    assert not asked

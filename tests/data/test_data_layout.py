@@ -33,7 +33,21 @@ def values(split) -> list[int]:
 
 @pytest.mark.parametrize(
     ("train", "test"),
-    [("train", "test"), ("Training", "Testing"), ("TRAIN", "Test"), ("training_set", "test_set")],
+    [
+        *[
+            ("train", "test"),
+            ("Training", "Testing"),
+            ("TRAIN", "Test"),
+            ("training_set", "test_set"),
+        ],
+        # alone they could be classes; together they differ in the name of the split only
+        *[
+            ("train_images", "test_images"),
+            ("seg_train", "seg_test"),
+            ("TrainImages", "TestImages"),
+        ],
+        *[("pets-training", "pets-test"), ("train2017", "test2017"), ("01 Train", "01 Test")],
+    ],
 )
 def test_splits_are_known_by_their_usual_names(train, test, tmp_path):
     data = folder.load(fill(tmp_path, train, test))
@@ -42,7 +56,58 @@ def test_splits_are_known_by_their_usual_names(train, test, tmp_path):
     assert len(data.train) + len(data.validation) == 10
 
 
-@pytest.mark.parametrize("name", ["val", "valid", "Validation", "dev"])
+def test_one_name_with_a_split_in_it_is_a_class(tmp_path, recwarn):
+    names = ("high_speed_train", "crash test", "tramway", "valid ticket")
+    found = folder.load(fill(tmp_path, ".", classes=names))
+    assert found.class_names == tuple(sorted(names))
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("inner", ["{}", "images", "Data"])
+def test_a_folder_that_only_wraps_the_classes_of_a_split_is_entered(inner, tmp_path):
+    for split, value in (("train", 0), ("test", 100)):
+        root = tmp_path / split / inner.format(split)
+        draw(root / "cat", value)
+        draw(root / "dog", value + 50)
+    data = folder.load(tmp_path)
+    assert data.class_names == ("cat", "dog")
+    assert values(data.test) == [*range(100, 105), *range(150, 155)]
+
+
+def test_a_class_is_no_wrapper(tmp_path):
+    for split in ("train", "test"):
+        fill(tmp_path / split, "cat", classes=("front", "back"))
+    with pytest.raises(ValueError, match=r"found only 'cat'"):
+        folder.load(tmp_path)
+
+
+@pytest.mark.parametrize("splits", [("train", "test"), ("Training", "val", "test")])
+def test_splits_inside_the_classes_are_refused(splits, tmp_path):
+    fill(tmp_path, "cat", "dog", classes=splits)
+    with pytest.raises(
+        ValueError, match=f"each of cat, dog has {splits[0]}/ .*move cat/{splits[0]}"
+    ):
+        folder.load(tmp_path)
+
+
+def test_classes_that_read_as_one_are_reported(tmp_path):
+    fill(tmp_path, ".", classes=("Cat", "cat", "dog"))
+    with pytest.warns(UserWarning, match="Cat and cat .*differ in upper and lower case only"):
+        folder.load(tmp_path)
+
+
+def test_two_forms_of_unicode_are_reported_within_a_split_and_between_two(tmp_path):
+    one, two = "Caf\u00e9", "Cafe\u0301"
+    fill(tmp_path / "a", ".", classes=(one, two))
+    with pytest.warns(UserWarning, match="differ only in spaces or in how Unicode"):
+        folder.load(tmp_path / "a")
+    fill(tmp_path / "b", "train", classes=(one, "tea"))
+    fill(tmp_path / "b", "test", classes=(two, "tea"))
+    with pytest.raises(ValueError, match="how Unicode writes the same letters: rename one"):
+        folder.load(tmp_path / "b")
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "Validation", "dev", "eval"])
 def test_a_validation_folder_is_the_validation_split(name, tmp_path):
     data = folder.load(fill(tmp_path, "train", name, "test"))
     assert values(data.validation) == [*range(100, 105), *range(150, 155)]

@@ -126,6 +126,13 @@ def test_parts_of_unknown_names_are_not_silently_taken_for_classes(tmp_path):
     assert found.class_names == ("part_1", "part_2")
 
 
+def test_parts_with_one_class_more_are_not_silently_taken_for_classes(tmp_path):
+    fill(tmp_path / "fold_1", "cat", "dog", count=3)
+    fill(tmp_path / "fold_2", "cat", "dog", "emu", count=3)
+    with pytest.warns(UserWarning, match=r"fold_1 and fold_2 are read as .*\(cat, dog\)"):
+        data.load(tmp_path, image_size=4)
+
+
 def test_nested_folders_that_differ_are_no_parts(tmp_path, recwarn):
     for name, inside in (("cat", ("day 1", "day 2")), ("dog", ("day 1", "day 3"))):
         fill(tmp_path / name, *inside)
@@ -237,3 +244,22 @@ def test_an_archive_writes_nothing_outside_its_folder(kind, tmp_path):
         cifar10.fetch(root, download=False, dataset=Evil)
     assert [path.name for path in root.iterdir() if not path.name.startswith(".")] == ["x.tar.gz"]
     assert [path.name for path in tmp_path.iterdir()] == ["deep"]
+
+
+@pytest.mark.parametrize(
+    ("begin", "words"),
+    [
+        (b"", "it is empty"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100), "HEIC photograph.*as JPEG"),
+        (b"\0\0\0\x18ftypmp42" + bytes(100), "a video"),
+        (b"\n <!DOCTYPE html><html>404", "a web page: the download went wrong"),
+        (b"<?xml version='1.0'?>\n<svg width='3'/>", "an SVG drawing: export it as PNG"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "git lfs pull"),
+        (b"%PDF-1.4", "a PDF document"),
+        (b"PK\x03\x04", "a zip archive"),
+    ],
+)
+def test_a_file_of_another_kind_is_called_by_it(begin, words, tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(begin)
+    with pytest.raises(OSError, match=words):
+        decode.read_image(tmp_path / "photo.jpg", (4, 4))

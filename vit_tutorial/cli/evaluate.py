@@ -28,12 +28,13 @@ def run_evaluate(args) -> int:
     """Print the results; the exit status."""
     from .. import training
     from ..common import machine
+    from ..data import sources
     from ..inspection.models import model_file
     from ..training.runtime.progress import CountedBatches
 
     path = model_file(args.model)
     model, meta = training.load_model(path, device=machine.pick_device(args.device))
-    if args.image_size is None:
+    if args.image_size is None and args.data not in sources():
         args.image_size = model.config.image_size  # resize a folder's images to what it takes
     data = images_for(args, meta.get("data"))
     training.check_fit(model, data)

@@ -44,6 +44,8 @@ def run_predict(args: argparse.Namespace) -> int:
 
     require_int("top", args.top)
     files = pictures(args.pictures)
+    if args.csv and args.csv.is_dir():  # now, not after an hour of pictures
+        raise IsADirectoryError(f"{args.csv} is a folder: give the name of a file with --csv")
     classifier = load_classifier(
         args.model, pretrained=not args.untrained, device=machine.pick_device(args.device)
     )
@@ -86,7 +88,9 @@ def pictures(paths: list[Path]) -> list[Path]:
     found = []
     for path in paths:
         if not path.exists():
-            raise FileNotFoundError(f"there is no picture or folder at {path}")
+            model = str(path).startswith(("weights:", "timm:", "torchvision:"))
+            order = ": the model comes first, then the pictures" if model else ""
+            raise FileNotFoundError(f"there is no picture or folder at {path}{order}")
         found += files(path) if path.is_dir() else [path]
     if not found:
         raise ValueError(f"{', '.join(map(str, paths))}: no files found")

@@ -64,6 +64,8 @@ def resume_run(
     """
     out = Path(out)
     path = out / "run.json"
+    if not path.is_file() and out.with_name(path.name).is_file():
+        raise ValueError(f"{out} is not the folder of a run: did you mean --resume {out.parent}?")
     if not path.is_file():
         raise ValueError(
             f"there is no run in {out}: looked for {path.name}. Begin one with train --out {out}"

@@ -17,9 +17,14 @@ class GpuFailedError(RuntimeError):
 def nearest(name: str, names, count: int = 1, cutoff: float = 0.4) -> list[str]:
     """Up to `count` of `names` that are spelled most like `name`, the best first.
 
+    Upper and lower case count as the same.
     cutoff: from 0 (any name) to 1 (an identical name), as in difflib.
     """
-    return difflib.get_close_matches(str(name), list(names), n=count, cutoff=cutoff)
+    spelled = {}
+    for known in names:
+        spelled.setdefault(str(known).casefold(), known)
+    near = difflib.get_close_matches(str(name).casefold(), list(spelled), n=count, cutoff=cutoff)
+    return [spelled[known] for known in near]
 
 
 def require_choice(what: str, value, choices) -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
+
+from ..common.file_kind import kind_of
 
 # What `open_upright` raises for files that are broken, too large, or no images.
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
@@ -58,6 +60,10 @@ def opened(path: str | Path | BinaryIO) -> Iterator[Image.Image]:
     try:
         with Image.open(path, formats=_formats()) as image:
             yield image
+    except UnidentifiedImageError as error:
+        if hasattr(path, "read") or not (kind := kind_of(path)):
+            raise
+        raise OSError(kind) from error
     except UNREADABLE:
         raise
     except MemoryError as error:  # a part of the file says that it is gigabytes long

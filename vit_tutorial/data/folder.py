@@ -44,7 +44,7 @@ def load(
     """The images under `path` as ImageData on `device`; classes are the folder names, sorted.
 
     Three layouts: PATH/train/CLASS/... with PATH/test/CLASS/..., PATH/val/CLASS/... or both;
-    PATH/CLASS/... alone. Splits may have other usual names, such as Training (`layout.SPLITS`).
+    PATH/CLASS/... alone. Splits may have other usual names, such as Training (`split_names`).
     Without test images of its own, one image in five of each class is for testing. These are the
     same for every `seed` as long as the files stay the same, so no seed trains on images that
     another is tested on.

@@ -7,12 +7,8 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
-# Names that data sets in the wild give their splits; upper and lower case are the same.
-SPLITS = {
-    "train": ("train", "training", "train_set", "trainset", "training_set"),
-    "validation": ("val", "valid", "validation", "dev", "val_set", "validation_set"),
-    "test": ("test", "testing", "test_set", "testset"),
-}
+from .split_names import WRAPPERS, as_read, how_alike, split_folders
+
 # What file managers, archivers and cameras' cards leave beside the folders of a data set.
 LEFTOVERS = ("__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found")
 
@@ -34,10 +30,11 @@ def find_layout(path: Path) -> Layout:
     """The layout of the folder `path`.
 
     Raises ValueError, with what was found, where there are fewer than two classes, splits without
-    one for training, two folders for one split, or splits with different classes.
+    one for training, two folders for one split, splits inside the classes, or splits with different
+    classes.
     """
     names = folders(path)
-    found = {split: [n for n in names if n.casefold() in SPLITS[split]] for split in SPLITS}
+    found = split_folders(names)
     splits = {split: path / there[0] for split, there in found.items() if there}
     for split, there in found.items():
         if len(there) > 1:
@@ -60,9 +57,11 @@ def find_layout(path: Path) -> Layout:
             f"{path}: only {used} are read; not used: {', '.join(f'{n}/' for n in others)}",
             stacklevel=4,
         )
-    roots = splits or {"train": path}
+    roots = {split: _unwrapped(root) for split, root in splits.items()} or {"train": path}
     class_names = _classes(roots["train"])
+    _warn_of_one_name(roots["train"], class_names)
     if not splits:
+        _refuse_splits_in_classes(path, class_names)
         _warn_of_same_folders(path, class_names)
     for split, root in roots.items():
         _require_same_classes(path, roots["train"], class_names, split, root)
@@ -71,8 +70,21 @@ def find_layout(path: Path) -> Layout:
 
 def has_splits(path: Path) -> bool:
     """Whether the folder `path` has a folder named like a split, such as train/."""
-    names = [name for split in SPLITS.values() for name in split]
-    return any(folder.casefold() in names for folder in folders(path))
+    return any(split_folders(folders(path)).values())
+
+
+def _unwrapped(root: Path) -> Path:
+    """The folder with the classes of a split: the one folder in `root` where that only wraps it.
+
+    Archives are often unpacked into a folder of their own name: train/train/cat.
+    """
+    inside = folders(root)
+    if len(inside) != 1 or _loose(root):
+        return root
+    inner = root / inside[0]
+    if inner.name.casefold() not in (root.name.casefold(), *WRAPPERS) or len(folders(inner)) < 2:
+        return root
+    return inner
 
 
 def folders(path: Path) -> list[str]:
@@ -102,8 +114,7 @@ def _advice(path: Path, classes: list[str]) -> str:
     deeper = path / classes[0] if classes else path
     if classes and len(there := folders(deeper)) > 1:
         return f". {deeper} has {', '.join(there[:5])}: is that the folder to give?"
-    loose = sum(entry.is_file() and not _left_out(entry.name) for entry in path.iterdir())
-    if loose:
+    if loose := _loose(path):
         return (
             f"; {loose} files are in no folder of their own. The class of a file is the folder "
             "that it is in: move each into a folder with the name of its class (only predict takes "
@@ -112,21 +123,53 @@ def _advice(path: Path, classes: list[str]) -> str:
     return ""
 
 
-def _warn_of_same_folders(path: Path, class_names: list[str]) -> None:
-    """Warn when all classes hold the same folders and no files: splits or parts of unknown names.
+def _loose(path: Path) -> int:
+    """How many files are in the folder `path` itself, not in a folder of it."""
+    return sum(entry.is_file() and not _left_out(entry.name) for entry in path.iterdir())
 
-    As in images/train with labels/train, or part_1/cat with part_2/cat.
+
+def _refuse_splits_in_classes(path: Path, class_names: list[str]) -> None:
+    """Raise ValueError when each class is split by itself, as in cat/train with cat/test.
+
+    Read as one class, the images for testing would be mixed with those for training.
     """
-    inside = [sorted(folders(path / name)) for name in class_names]
-    if len(inside[0]) < 2 or any(other != inside[0] for other in inside):
+    for name in class_names:
+        found = {
+            split: there for split, there in split_folders(folders(path / name)).items() if there
+        }
+        if len(found) < 2 or "train" not in found:
+            return
+    train = found["train"][0]
+    raise ValueError(
+        f"{path}: each of {', '.join(class_names[:5])} has {train}/ and "
+        f"{' and '.join(f'{there[0]}/' for split, there in found.items() if split != 'train')} in "
+        f"it. Splits belong outside of the classes: move {class_names[0]}/{train} to "
+        f"{train}/{class_names[0]}, and so on"
+    )
+
+
+def _warn_of_one_name(path: Path, class_names: list[str]) -> None:
+    """Warn of classes whose names a person would read as one: Cat and cat."""
+    seen: dict[str, str] = {}
+    for name in class_names:
+        other = seen.setdefault(as_read(name), name)
+        if other != name:
+            warnings.warn(
+                f"{path}: {other} and {name} are read as two classes, and "
+                f"{how_alike({other}, {name})}. If they are one class, move their images into one "
+                "folder",
+                stacklevel=5,
+            )
+
+
+def _warn_of_same_folders(path: Path, class_names: list[str]) -> None:
+    """Warn when all classes hold folders of the same names and no files: splits or parts of unknown
+    names, as in images/train with labels/train, or part_1/cat with part_2/cat.
+    """
+    shared = set.intersection(*(set(folders(path / name)) for name in class_names))
+    if len(shared) < 2 or any(_loose(path / name) for name in class_names):
         return
-    if any(
-        entry.is_file() and not _left_out(entry.name)
-        for n in class_names
-        for entry in (path / n).iterdir()
-    ):
-        return
-    shown = ", ".join(inside[0][:5])
+    shown = ", ".join(sorted(shared)[:5])
     warnings.warn(
         f"{path}: {' and '.join(class_names[:5])} are read as the classes, and each holds the same "
         f"folders ({shown}). If those are the classes, give a folder with them in it, or call the "
@@ -141,12 +184,11 @@ def _require_same_classes(
     there = class_names if split == "train" else folders(root) or _classes(root)
     if there != class_names:
         more, fewer = set(there) - set(class_names), set(class_names) - set(there)
-        case = {name.casefold() for name in more} == {name.casefold() for name in fewer}
         raise ValueError(
             f"{path}: {root.name}/ and {train.name}/ need the same folders of images; "
             f"only in {root.name}/: {', '.join(sorted(more)) or 'none'}; "
             f"only in {train.name}/: {', '.join(sorted(fewer)) or 'none'}"
-            + (". They differ in upper and lower case only: rename one of them" if case else "")
+            + (f". They {how}: rename one of them" if (how := how_alike(more, fewer)) else "")
         )
 
 

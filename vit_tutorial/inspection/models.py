@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import importlib
+import inspect
 import re
 from pathlib import Path
 
@@ -48,9 +49,7 @@ def load_by_name(name: str, pretrained: bool = True) -> nn.Module:
                     f"timm has no weights {model!r}: there are {', '.join(tagged) or 'none'}"
                 )
         if library == "torchvision":
-            make = functools.partial(
-                module.get_model, model, weights="DEFAULT" if pretrained else None
-            )
+            make = functools.partial(module.get_model, model, **_weights(module, model, pretrained))
         else:
             make = functools.partial(module.create_model, model, pretrained=pretrained)
         try:
@@ -61,10 +60,18 @@ def load_by_name(name: str, pretrained: bool = True) -> nn.Module:
                 raise ValueError(f"{name} cannot be built ({reason})") from error
             raise ValueError(
                 f"the weights of {name} could not be downloaded ({reason}): "
-                "--untrained shows the random start"
+                "--untrained shows the random start (not in train: random weights teach it nothing)"
             ) from error
     model = load_model(model_file(name))[0]
     return model if pretrained else random_start(model)
+
+
+def _weights(module, model: str, pretrained: bool) -> dict:
+    """The arguments of torchvision's get_model: its best weights, or none, not even of a part."""
+    if pretrained:
+        return {"weights": "DEFAULT"}
+    parameters = inspect.signature(module.get_model_builder(model)).parameters
+    return {name: None for name in ("weights", "weights_backbone") if name in parameters}
 
 
 def random_start(model: VisionTransformer, seed: int = 0) -> VisionTransformer:
@@ -83,7 +90,33 @@ def model_file(path: str | Path) -> Path:
     if str(path).startswith(WEIGHTS):
         return packed(str(path).removeprefix(WEIGHTS))
     path = Path(path)
-    return path / "model.safetensors" if path.is_dir() else path
+    path = path / "model.safetensors" if path.is_dir() else path
+    if not path.is_file():
+        raise FileNotFoundError(f"no model file at {path}{_meant(str(path))}")
+    return path
+
+
+def _meant(name: str) -> str:
+    """What a name may mean that is no file: a model of a library, written without its prefix."""
+    library, _, rest = name.partition(":")
+    if library in ("timm", "torchvision"):
+        return f": this command takes models that were trained here. train --from {name} makes one"
+    if re.match(r"hf[-_]hub$", library) and rest:
+        return f": timm loads it as timm:{name}"
+    if rest and (near := nearest(library, ("timm", "torchvision", "weights"))):
+        return f": did you mean {near[0]}:{rest}?"
+    if "/" in name or name.endswith(SUFFIX):
+        return ""
+    for library in ("timm", "torchvision"):
+        try:
+            known = importlib.import_module(
+                "torchvision.models" if library == "torchvision" else library
+            ).list_models()
+        except ImportError:
+            continue
+        if name.split(".")[0] in known:
+            return f": did you mean {library}:{name}?"
+    return ""
 
 
 def packed(name: str) -> Path:

@@ -34,6 +34,9 @@ class Check:
     call: Callable = field(default=call_once)  # (fn, inputs) -> the value; most call fn once
     # (case, actual, expected) -> where the numbers of the result come from, in words
     place: Callable = field(default=lambda case, actual, expected: "")
+    hidden: tuple[
+        str, ...
+    ] = ()  # inputs of a case that `call` keeps to itself: fn does not get them
 
     def __post_init__(self):
         # help(checks.check_attention) and checks.check_attention? show these.
@@ -104,7 +107,7 @@ class Check:
             return Verdict(True, None, f"{self.name}: passed, {len(cases)} cases")
         known = (*self.mistakes, *ERRORS)
         mistake = next((m for m in known if m.made_in(evidence, self.observe_one)), None)
-        mistake = mistake or unlisted(evidence, self.reference, self.observe_one)
+        mistake = mistake or unlisted(evidence, self.reference, self.observe_one, self.hidden)
         message = self._message(evidence, mistake, wrong)
         return Verdict(False, mistake.name if mistake else None, message, wrong[0])
 

@@ -69,7 +69,7 @@ def stop_and_resume(fn, inputs):
     saved = fn(first.model, first.optimizer, first.generator)
     if not isinstance(saved, dict):
         return saved
-    first.train(inputs["after"])  # the run goes on: what was saved must not notice
+    first.train(1)  # the run goes on: what was saved must not notice
     with torch.no_grad():
         for parameter in stranger.parameters():
             parameter.fill_(0.1)
@@ -109,11 +109,11 @@ def checkpoint_cases(generator: torch.Generator) -> list[Case]:
         )
 
     return [
-        case("stopped in the middle", 6, 6),
-        case("stopped early", 2, 8),
-        case("stopped late", 9, 3),
-        case("another size", 5, 5, features=7, classes=5),
-        case("a model with a batch norm", 4, 4, kind="NormThenLinear"),
+        case("stopped in the middle", 4, 4),
+        case("stopped early", 1, 5),
+        case("stopped late", 5, 2),
+        case("another size", 3, 3, features=7, classes=5),
+        case("a model with a batch norm", 2, 2, kind="NormThenLinear"),
     ]
 
 
@@ -277,4 +277,5 @@ check_checkpoint = Check(
     ),
     record=record_weights,
     call=stop_and_resume,
+    hidden=("images", "labels", "seed", "before", "after"),
 )

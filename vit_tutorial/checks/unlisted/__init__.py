@@ -85,17 +85,19 @@ NAMES = (  # that these modules give
 )
 
 
-def unlisted(e: Evidence, reference: Callable, observe_one: Callable) -> Mistake | None:
+def unlisted(
+    e: Evidence, reference: Callable, observe_one: Callable, hidden: tuple[str, ...] = ()
+) -> Mistake | None:
     """The mistake with the words for it, or None. observe_one(fn, case): what fn gives on a case.
 
-    reference: the right function.
+    reference: the right function. hidden: inputs of a case that a function does not get.
     """
     return (
         returned.found(e)
         or returned.less_precise(e)
         or patterns.telling(e)
         or factors.found(e)
-        or as_if.found(e, reference, observe_one)
+        or as_if.found(e, reference, observe_one, hidden)
         or patterns.vague(e)
         or effects.found(e)
         or in_cases.found(e)

@@ -15,11 +15,16 @@ from .changes import Change, changes
 from .pattern import seen
 
 
-def found(e: Evidence, reference: Callable, observe_one: Callable) -> Mistake | None:
-    """The change of the inputs that explains every case, as a mistake with its own words."""
+def found(
+    e: Evidence, reference: Callable, observe_one: Callable, hidden: tuple[str, ...] = ()
+) -> Mistake | None:
+    """The change of the inputs that explains every case, as a mistake with its own words.
+
+    hidden: inputs that a function does not get, so that it cannot have read them wrongly.
+    """
     if not _tell_apart(e) or all(mine.error for _, mine, _ in e.compared()):
         return None
-    for change in changes(e.inputs):
+    for change in changes({n: value for n, value in e.inputs.items() if n not in hidden}):
         if _explains(change, e, reference, observe_one):
             text = f"Your result is what a correct function would return if {change.words}."
             return seen(change.name, text, change.hint)

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
+from ...common.file_kind import kind_of
 from ...common.machine import free_bytes
 from ...common.validation import shortened
 from ...model import VisionTransformer, ViTConfig
@@ -52,7 +53,7 @@ def _other_kind(path: Path) -> str:
             "trust it, load it into the model that it belongs to (torch.load with "
             "weights_only=True), and write that one with save_model"
         )
-    return "cut short, or of another kind?"
+    return kind_of(path) or "cut short, or of another kind?"
 
 
 def _read_header(path: Path, text: str) -> tuple[dict, ViTConfig]:
