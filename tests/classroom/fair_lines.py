@@ -6,6 +6,7 @@ FREE = {
     "inline": "%matplotlib inline\n!pip install -q einops\n!nvidia-smi\n",
     "time": "%%time\n",
     "capture": "%%capture\n",
+    "measured": "import time\n%timeit time.sleep(1.5)\nt = %timeit -o time.sleep(1.5)\n",
     "skipped": "%matplotlib widget\n%load_ext tensorboard\n%nosuch\nexit()\n",
 }
 # These stop the cell, so the answer is cut out and tried alone. With what the note says.

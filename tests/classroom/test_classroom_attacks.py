@@ -17,7 +17,7 @@ import nbformat
 import pytest
 from classroom_lesson import lesson, solved
 from nbformat.v4 import new_code_cell
-from small_course import FULL, NAME, hand_in, reasons, result, run, scores
+from small_course import FULL, LOOPS, NAME, hand_in, reasons, result, run, scores
 
 from vit_classroom.collect import collect
 from vit_classroom.course import student
@@ -245,6 +245,18 @@ TAKEN = {
     "the class": "from vit_tutorial import PatchEmbedding, ViTConfig\n"
     "def my_patchify(images, patch_size):\n"
     "    return __import__('vit_tutorial').model.patchify(images, patch_size)",
+    "the smallest ViT's": "from vit_tutorial.model.plain_vit import cut as my_patchify",
+    "a copy of its code": "import types\nfrom vit_tutorial import patchify\n"
+    "my_patchify = types.FunctionType(patchify.__code__, patchify.__globals__)",
+    "its code put back": OWN.replace("\ndef", "\nkept = patchify.__code__\ndef").replace(
+        "    return", "    patchify.__code__ = kept\n    return"
+    ),
+    "its text": "import inspect\nfrom vit_tutorial.model import patches\n"
+    "exec(inspect.getsource(patches.patchify), vars(patches), space := {})\n"
+    "my_patchify = space['patchify']",
+    "loaded again": "import importlib\nfrom vit_tutorial.model import patches\n"
+    "def my_patchify(images, patch_size):\n"
+    "    return importlib.reload(patches).patchify(images, patch_size)",
     "catalogue": "from vit_tutorial import checks\n"
     "my_patchify = checks.get('check_patchify').reference",
     "file": "import importlib\n"
@@ -265,13 +277,37 @@ TAKEN = {
 def test_the_packages_own_solution_earns_nothing_and_is_told(small_course, isolated):
     for name, answer in TAKEN.items():
         hand_in(small_course, name, a=answer)
-    hand_in(small_course, "honest", extra="from vit_tutorial import patchify")
+    honest = "import torch\nfrom vit_tutorial import patchify\nx = torch.ones(1, 3, 4, 4)\n"
+    below = "\nassert torch.equal(my_patchify(x, 2), patchify(x, 2))"
+    hand_in(small_course, "honest", a=LOOPS + below, extra=honest + "patchify(x, 2)")
     run(small_course)
     assert scores(small_course, "honest") == FULL and result(small_course, "honest")["events"] == []
     for name in TAKEN:
         assert scores(small_course, name) == [0, 1, 3], (name, result(small_course, name))
     told = {name for name in TAKEN if "own solution" in str(result(small_course, name)["events"])}
-    assert told == set(TAKEN) - {"imported", "catalogue", "file", "frames"}, told
+    assert told == set(TAKEN) - {"catalogue", "file", "frames"}, told
+
+
+@pytest.mark.slow
+def test_code_that_looks_into_the_grader_is_listed(small_course, isolated):
+    """It can find what is in the process's memory, so the teacher is told. Points stay."""
+    off = (
+        "import vit_classroom.sandbox.{} as m\n{}\nfrom vit_tutorial import patchify as my_patchify"
+    )
+    patches = "import contextlib\nm.own_solutions_refused = lambda check: contextlib.nullcontext()"
+    cells = {
+        "patches": off.format("worker", patches),
+        "empties": off.format("own_solutions", "m.OWN_SOLUTIONS.clear()"),
+        "searches": f"import gc\nfound = gc.get_objects()\n{LOOPS}",
+    }
+    for name, cell in cells.items():
+        hand_in(small_course, name, a=cell)
+    hand_in(small_course, "honest", extra="import gc\ngc.collect()")
+    run(small_course)
+    assert result(small_course, "honest")["events"] == []
+    for name in cells:
+        assert "can look into the grader" in str(result(small_course, name)["events"]), name
+    assert scores(small_course, "searches") == FULL
 
 
 NOT_GRADED = {

@@ -6,6 +6,7 @@ Every file is accounted for.
 import io
 import json
 import os
+import signal
 import zipfile
 from pathlib import Path
 
@@ -438,3 +439,21 @@ def test_no_folder_and_no_course_are_told(course, tmp_path):
 def test_an_empty_folder_is_no_error(course, tmp_path):
     (tmp_path / "in").mkdir()
     assert run(course, tmp_path, {}).entries == []
+
+
+def test_a_pipe_or_a_link_stops_nothing(course, tmp_path):
+    """Opened, a pipe would be waited for without end."""
+    folder = put(tmp_path / "in", {"ann/x.ipynb": one()})
+    os.mkfifo(folder / "ann" / "pipe.ipynb")
+    os.mkfifo(folder / "work.zip")
+    (folder / "ann" / "link.ipynb").symlink_to("/dev/zero")
+    signal.alarm(60)
+    try:
+        done = collect.collect(course, folder)
+    finally:
+        signal.alarm(0)
+    assert len(done.entries) == 4
+    reasons = {each["original"]: each["reason"] for each in done.entries}
+    assert all(
+        "not followed" in reasons[n] for n in ("ann/pipe.ipynb", "work.zip", "ann/link.ipynb")
+    )

@@ -26,7 +26,7 @@ from vit_classroom.course import plan
 from vit_classroom.grade import grade, submissions
 from vit_classroom.grading import desk
 from vit_classroom.report import gradebook
-from vit_classroom.sandbox import isolation, watcher
+from vit_classroom.sandbox import execute, isolation, watcher
 from vit_classroom.sandbox.outputs import sanitize_outputs
 from vit_classroom.sandbox.watcher import Outcome
 
@@ -268,3 +268,26 @@ def test_relative_course_while_nbgrader_changes_the_folder(course, isolated, tmp
     monkeypatch.setattr(gradebook, "record", lambda *_: os.chdir(tmp_path / "elsewhere"))
     run(Path(course.name), jobs=2)
     assert reasons(course, "ada", "bob") == [None, None]
+
+
+def test_a_cell_is_not_blamed_for_hidden_tests(monkeypatch):
+    """A cell that ends the second run alone, as on a busy machine, is left out there. What is said
+    of it comes from the first run."""
+    cell = plan.CellPart("run", "x = 1", cell=1)
+    check = plan.CellPart("inside", "assert x", cell=2, part=0, hidden=True)
+    ended = watcher.Outcome(None, "time limit: it ran for 9 s", False, "", 9.0)
+    fine = watcher.Outcome(0, None, False, "", 1.0)
+    runs = iter(
+        [
+            execute._Run(fine, records={0: b"{}"}, started=0, done=True),
+            execute._Run(ended, started=0),
+            execute._Run(fine, records={0: b"{}"}, started=0, done=True),
+        ]
+    )
+    monkeypatch.setattr(execute, "_run_process", lambda *given: next(runs))
+    found = execute.execute(None, [cell, check], {}, execute.Settings())
+    assert found.ended == {} and set(found.records) == {cell.key, check.key}
+    first = execute._Run(fine, records={0: b"{}"}, started=0, done=True)
+    runs = iter([first, *[execute._Run(ended, started=0)] * 2])
+    found = execute.execute(None, [cell, check], {}, execute.Settings())
+    assert found.ended == {check.key: execute.HIDDEN_ENDED}

@@ -586,6 +586,31 @@ def test_exercise_whose_observing_needs_the_answer_is_refused(tmp_path):
         package.observing_modules(tmp_path)
 
 
+def test_the_text_of_own_solutions_is_not_in_the_sandbox(tmp_path):
+    """Each is a call of observing.own, and works in a process that was given its text."""
+    from vit_classroom.sandbox import observing, own_solutions
+
+    package.observing_package(tmp_path)
+    texts = package.own_solutions()
+    assert set(texts) == {p for places in own_solutions.OWN_SOLUTIONS.values() for p in places}
+    for place, text in texts.items():
+        copy = tmp_path / package._file(place)
+        node = package._definition(ast.parse(copy.read_text("utf-8")), place)
+        body = [each for each in node.body if not isinstance(each, ast.Expr)]
+        assert len(body) == 2 and "observing import own" in ast.unparse(body[0]), place
+        assert "super()" not in text and "__class__" not in text, place
+    observing.give_back(texts)
+    try:
+        cut = observing.own("vit_tutorial.model.plain_vit:cut")
+        import torch
+
+        assert cut(torch.zeros(1, 3, 4, 4), 2).shape == (1, 4, 12)
+    finally:
+        observing._originals.clear()
+    with pytest.raises(observing.OwnSolutionError):
+        observing.own("vit_tutorial.model.plain_vit:cut")
+
+
 OWN = {
     "check_patchify": "from vit_tutorial import patchify as f",
     "check_unpatchify": "from vit_tutorial.model.patches import unpatchify as f",
@@ -594,6 +619,10 @@ OWN = {
     "check_warmup_cosine": "from vit_tutorial.training import learning_rate as f",
     "check_evaluate": "from vit_tutorial.training.evaluation import evaluate\n"
     "f = lambda m, i, l, b: evaluate(m, i, l, batch_size=b)",
+    "check_neighbour_cosine": "from vit_tutorial.inspection import similarity\n"
+    "f = similarity.neighbour_cosine",
+    "check_neighbour_mean": "from vit_tutorial.relatives import masked_autoencoder\n"
+    "f = masked_autoencoder.neighbour_mean",
 }
 
 

@@ -277,6 +277,51 @@ def test_a_pattern_that_fits_nothing_is_told(course, tmp_path):
     assert not (course / "collected.json").exists() and submitted(course) == {}
 
 
+@pytest.mark.parametrize("class_of", ["{}/x.ipynb", "{}-01_numbers.ipynb"])
+def test_a_table_beside_submissions_is_nobody(course, tmp_path, class_of):
+    """Neither with folders nor with names in file names: a roster is no student called Roster."""
+    beside = {"roster.csv": b"Name", "Marks 2026.xlsx": b"PK", "index.html": b"<html>"}
+    files = {class_of.format(name): one() for name in ("ann lee", "bob li")}
+    done = run(
+        course, tmp_path, files | beside | {class_of.format("cy").replace("ipynb", "rar"): b"Rar!"}
+    )
+    students = {each["original"]: each["student"] for each in done.entries}
+    assert [students[name] for name in beside] == [None] * 3
+    assert sorted(filter(None, students.values())) == ["ann_lee", "bob_li", "cy"]
+
+
+ALIKE = {  # two people each, whom only a part that is easily lost tells apart
+    "vowels of Hindi": ["रवि/x.ipynb", "रवी/x.ipynb"],
+    "vowels of Tamil": ["கவி/x.ipynb", "கவு/x.ipynb"],
+    "vowels of Thai": ["ดี/x.ipynb", "ดู/x.ipynb"],
+    "pictures": ["Submitted files/😀/x.ipynb", "Submitted files/🎉/x.ipynb"],
+    "logins with _": [f"HW 1_{name}_smith_attempt_2026-03-01-10-00-00_x.ipynb" for name in "ab"],
+    "logins with _, one more": [
+        f"HW_1_{name}_attempt_2026-03-01-10-00-00_x.ipynb" for name in ("smith", "b_smith")
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", ALIKE)
+def test_two_people_who_are_written_alike_are_two(course, tmp_path, kind):
+    done = run(course, tmp_path, {path: one(i) for i, path in enumerate(ALIKE[kind])})
+    counted = [entry for entry in done.entries if entry["status"] == "collected"]
+    assert len({entry["student"] for entry in counted}) == 2, done.entries
+
+
+@pytest.mark.parametrize("kind", ["vowels of Hindi", "vowels of Thai", "logins with _"])
+def test_a_roster_knows_people_who_are_written_alike(course, tmp_path, kind):
+    paths = ALIKE[kind]
+    logins = ["a_smith", "b_smith"] if "login" in kind else [path.split("/")[0] for path in paths]
+    (tmp_path / "class.csv").write_text("Name,Username\n" + "".join(f"{n},{n}\n" for n in logins))
+    folder = put(tmp_path / "in", {path: one(i) for i, path in enumerate(paths)})
+    done = collect.collect(course, folder, roster=tmp_path / "class.csv")
+    assert {entry["student"] for entry in done.entries} == {
+        student_names.student_id(name) for name in logins
+    }
+    assert not any("roster" in note for note in done.notes), done.notes
+
+
 def test_one_name_in_two_forms_of_unicode(course, tmp_path):
     files = {
         "José Núñez_4711_assignsubmission_file_/a.ipynb": one(),

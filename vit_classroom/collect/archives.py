@@ -87,10 +87,11 @@ class Found:
     changed: float | None = None
 
     def is_archive(self) -> bool:
-        """It begins like a zip file, and is not an office document."""
-        if self.where.lower().endswith(OFFICE) or self.path.is_symlink():
-            return False
+        """It begins like a zip file, and is not an office document. A pipe is not opened: nobody
+        writes into it, so that would never end."""
         try:
+            if self.where.lower().endswith(OFFICE) or not stat.S_ISREG(self.path.lstat().st_mode):
+                return False
             with open(self.path, "rb") as file:
                 return file.read(4) == b"PK\x03\x04"
         except OSError:

@@ -24,6 +24,7 @@ class StudentName:
     student: the name as it is written there. number: the system's number of this person, which
     tells two people of one name apart. account: the login. email: the address. assignment: the
     lesson. time: when it was handed in, in seconds since 1970. late: the system calls it late.
+    whole: the account with what stands before it, where nothing tells where it begins.
     """
 
     student: str
@@ -33,6 +34,7 @@ class StudentName:
     assignment: str | None = None
     time: float | None = None
     late: bool = False
+    whole: str | None = None
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,11 @@ SYSTEMS = {
         # Blackboard Learn, "Assignment File Download" (README of kwurst/bb-file-cleanup and of
         # vangef/BBGradebookOrganiser), and the example of nbgrader's zip_collect
         # (nbgrader/plugins/zipcollect.py): ASSIGNMENT_USERNAME_attempt_2016-01-30-15-00-00_x.ipynb
+        # Both may hold "_", so a_smith and b_smith are told apart by the whole.
         _format(
             "blackboard",
-            rf"(?:.*?_)?(?P<student>[^_/]+)_(?:attempt|versuch|intento|tentative)_(?P<time>{TIME})",
+            r"(?P<whole>(?:.*?_)?(?P<student>[^_/]+))_(?:attempt|versuch|intento|tentative)"
+            rf"_(?P<time>{TIME})",
         ),
         # Brightspace (D2L), "Download" of a folder of assignments: a folder or a file
         # 12345-67890 - Jane Doe - Oct 5, 2023 230 PM - 01_patches.ipynb
@@ -163,6 +167,7 @@ def named(groups: dict[str, str | None]) -> StudentName | None:
         first("assignment"),
         moment(when) if when else None,
         bool(first("late", "late2")),
+        first("whole"),
     )
 
 

@@ -6,13 +6,12 @@ It settles who is who: two spellings of one person are one, and two people of on
 import csv
 import io
 import re
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from .formats import StudentName
-from .student_names import student_id
+from .student_names import student_id, words_of
 
 MOST_BYTES, MOST_ROWS = 5_000_000, 20_000
 # The columns by their headers, without spaces, accents and capitals.
@@ -80,12 +79,14 @@ class Roster:
     def find(self, named: StudentName) -> list[Student]:
         """Those whom a path's name may mean: one if it is settled, none if nobody fits."""
         inside = re.findall(r"\d{4,}|[^\s,;()]+@[^\s,;()]+", named.student)
-        for keys in ([named.account, named.email], [named.student, *inside]):
+        parts = (named.whole or "").split("_")
+        accounts = [["_".join(parts[at:])] for at in range(len(parts))]  # the longest first
+        for keys in ([named.account, named.email], *accounts, [named.student, *inside]):
             found = self._by(self._exact, (_key(key) for key in keys if key))
             if len(found) == 1:
                 return found
         found = self._by(self._names, _spellings(Student("", named.student)))
-        found = found or self._near(frozenset(_words(named.student)))
+        found = found or self._near(frozenset(words_of(named.student)))
         if len(found) != 1 and named.number:
             # Last, because most systems' numbers are not those of the school.
             by_number = self._by(self._exact, [_key(named.number)])
@@ -100,7 +101,7 @@ class Roster:
         """People with a middle name more or less: two names at least are the same."""
         found = []
         for each in self.students:
-            theirs = frozenset(_words(each.name))
+            theirs = frozenset(words_of(each.name))
             if len(words & theirs) > 1 and (words < theirs or theirs < words):
                 found.append(each)
         return found
@@ -181,24 +182,17 @@ def _rows(text: str) -> list[list[str]]:
 
 def _spellings(student: Student) -> set[object]:
     """The keys under which a name is found: its words in any order, and run together."""
-    words = _words(student.name)
+    words = words_of(student.name)
     forms = {frozenset(words), "".join(words), "".join(words[1:] + words[:1])}
     forms |= {"".join(words[-1:] + words[:-1])}
     if student.first or student.last:
-        first, last = _words(student.first), _words(student.last)
+        first, last = words_of(student.first), words_of(student.last)
         forms |= {"".join(last + first), "".join(first + last), frozenset(first + last)}
     return {form for form in forms if form}
 
 
-def _words(text: str) -> list[str]:
-    """The words of a name, in lower case and without accents."""
-    text = unicodedata.normalize("NFKD", text.casefold().replace("ß", "ss").replace("ø", "o"))
-    text = "".join(char for char in text if not unicodedata.combining(char))
-    return [word for word in re.split(r"[\W_]+", text) if word]
-
-
 def _letters(text: str) -> str:
-    return "".join(_words(text))
+    return "".join(words_of(text))
 
 
 def _key(text: str) -> str:

@@ -17,7 +17,9 @@ END = re.compile(
     re.IGNORECASE,
 )
 EXTENSION = re.compile(
-    r"\.(?:ipynb|py|txt|md|json|html?|zip|pdf|docx?|gz|csv|ya?ml)\Z", re.IGNORECASE
+    r"\.(?:ipynb|py|txt|md|json|html?|zip|pdf|docx?|gz|csv|ya?ml|rar|7z|tar|xz|bz2|zst|tgz|rtf|odt"
+    r"|pages|jpe?g|png|heic)\Z",
+    re.IGNORECASE,
 )
 NUMBERED = re.compile(
     r"(?:group|gruppe|team|student|participant|teilnehmer|submission)[ _-]*\d", re.IGNORECASE
@@ -220,14 +222,14 @@ def free_name(part: str, lessons: tuple[str, ...]) -> StudentName | None:
 
 def is_nobody(text: str) -> bool:
     """No word is a person's: "Untitled3", "Copy of", "Group A", "12"."""
-    words = _words(text)
+    words = words_of(text)
     return not words or (
         any(_is_nobodys(word) for word in words)
-        and all(_is_nobodys(word) or word in BESIDE or _is_letter(word) for word in words)
+        and all(_is_nobodys(word) or word in BESIDE or _counts_groups(word) for word in words)
     )
 
 
-def _is_letter(word: str) -> bool:
+def _counts_groups(word: str) -> bool:
     """It counts groups: "Group A". A Chinese name has one character, too."""
     return len(word) == 1 and word.isascii()
 
@@ -241,11 +243,17 @@ def _is_cut_off(word: str) -> bool:
     return word in CUT_OFF or (_is_nobodys(word) and word[-1].isdigit())
 
 
-def _words(text: str) -> list[str]:
-    """The words of a text, lower case and without accents."""
-    text = unicodedata.normalize("NFKD", text.casefold())
+def words_of(text: str) -> list[str]:
+    """The words of a name, lower case and without accents."""
+    text = unicodedata.normalize("NFKD", text.casefold().replace("ß", "ss").replace("ø", "o"))
     text = "".join(char for char in text if not unicodedata.combining(char))
-    return [word for word in re.split(r"[\W_]+", text) if word]
+    return "".join(char if is_letter(char) else " " for char in text).split()
+
+
+def is_letter(char: str) -> bool:
+    """A letter or digit of any script, or a mark that is part of one: the vowels of Hindi, Thai
+    and Tamil are marks, and two names may differ in nothing else."""
+    return char.isalnum() or unicodedata.category(char)[0] == "M"
 
 
 def _without_marks(text: str) -> str:
@@ -261,7 +269,7 @@ def _without_nobodys(text: str) -> str:
     "hw1_jane_doe_final" -> "jane_doe"."""
     pieces = re.split(r"([\s_.,-]+)", text)
     for end, cut in ((0, slice(2, None)), (-1, slice(None, -2))):
-        while len(pieces) > 1 and all(_is_cut_off(word) for word in _words(pieces[end])):
+        while len(pieces) > 1 and all(_is_cut_off(word) for word in words_of(pieces[end])):
             pieces = pieces[cut]
     return clean("".join(pieces)) or text
 
@@ -292,6 +300,6 @@ def student_id(name: str) -> str:
             if not unicodedata.combining(char)
         )
     text = unicodedata.normalize("NFC", text).casefold()
-    text = "".join(char if char.isalnum() or char in "-_." else "_" for char in text)
+    text = "".join(char if is_letter(char) or char in "-_." else "_" for char in text)
     text = re.sub(r"_{2,}", "_", text).strip("._-")[:60].rstrip("._-") or "student"
     return f"{text}_" if re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", text) else text

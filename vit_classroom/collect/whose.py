@@ -1,15 +1,18 @@
 """Whose each file is: the part of its path that may say so, the name there, and the roster."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from .formats import SYSTEMS, StudentName
 from .roster import Roster, Student
-from .student_names import Reader, best_reader, free_name, reader, student_id
+from .student_names import Reader, best_reader, free_name, is_letter, reader, student_id
 
 # Formats that no learner's own archive has by accident.
 SURE = ("moodle", "canvas", "blackboard", "brightspace", "ilias", "teams")
 MAY_COUNT = re.compile(r"\.(?:ipynb|py|zip)(?:\.txt)?\Z", re.IGNORECASE)
+# What teachers and systems put beside submissions. Its own name is nobody's.
+BESIDE = re.compile(r"\.(?:csv|tsv|xlsx?|ods|ya?ml|json|html?|log|ini|db)\Z", re.IGNORECASE)
 DRAFTS = re.compile(r"(?:\A|/)(?:working files|arbeitsdateien)/", re.IGNORECASE)
 
 
@@ -84,8 +87,9 @@ def read_names(
             "with the student's name"
         )
     names = []
-    for path in paths:
-        readers = (chosen, *others)
+    for path, counts in zip(paths, handed_in):
+        beside = not counts and BESIDE.search(path)
+        readers = [each for each in (chosen, *others) if not (beside and each.name == "files")]
         names.append(next((name for each in readers if (name := each.read(path))), None))
     return chosen, names, notes
 
@@ -128,14 +132,14 @@ def _without_roster(names, lessons, left, taken, ids, people, notes) -> None:
     for i in left:
         if names[i]:
             name = student_id(names[i].student)
-            numbers.setdefault((name, lessons[i]), set()).add(names[i].number or names[i].account)
+            numbers.setdefault((name, lessons[i]), set()).add(_own(names[i]))
             forms = spelled.setdefault(name, {})
             forms.setdefault(_letters(names[i].student), names[i].student)
     several = {name for (name, _), found in numbers.items() if len(found - {None}) > 1}
     for name in sorted(several):
         notes.append(
             f"There seem to be several students called {name!r}: "
-            "the number in the file's name was added to each."
+            "the number or account in the file's name was added to each."
         )
     for name, forms in sorted(spelled.items()):
         if len(forms) > 1:
@@ -150,7 +154,7 @@ def _without_roster(names, lessons, left, taken, ids, people, notes) -> None:
             continue
         name = student_id(named.student)
         at = list(spelled[name]).index(_letters(named.student))
-        own = named.number or named.account
+        own = _own(named)
         ids[i] = f"{name}_{at + 1}" if at else name
         if name in several and own:
             ids[i] += f"_{student_id(own)}"
@@ -160,5 +164,12 @@ def _without_roster(names, lessons, left, taken, ids, people, notes) -> None:
         people.setdefault(ids[i], Student(ids[i], named.student, **known))
 
 
+def _own(named: StudentName) -> str | None:
+    """What tells this person from another of the same name."""
+    return named.number or named.account or named.whole
+
+
 def _letters(name: str) -> str:
-    return "".join(char for char in name.casefold() if char.isalnum())
+    """A name without separators; a name without letters, such as an emoji, is itself."""
+    name = unicodedata.normalize("NFC", name.casefold())
+    return "".join(char for char in name if is_letter(char)) or name

@@ -13,6 +13,7 @@ from pathlib import Path
 from ..course import plan
 from ..sandbox.execute import MachineShortError, RawResult, Settings
 from ..sandbox.isolation import Sandbox
+from ..sandbox.package import own_solutions
 from ..sandbox.watcher import Limits, Outcome
 from ..sandbox.zygote import join
 
@@ -44,7 +45,8 @@ class Desk:
         common = {"isolated": settings.isolated, "hidden": settings.hidden}
         self.judge = Sandbox("judge", json.dumps(config).encode(), **common)
         try:
-            self.run = Sandbox("run", json.dumps(_needed(texts)).encode(), **common)
+            needed = _needed(texts) | {"own": own_solutions()}
+            self.run = Sandbox("run", json.dumps(needed).encode(), **common)
             for each in (self.judge, self.run):  # both start at one time
                 each.ready()
         except BaseException:

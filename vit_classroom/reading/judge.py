@@ -12,6 +12,7 @@ import nbformat
 from vit_tutorial import checks
 
 from ..course import plan
+from ..grading.inside import looks_inside
 from ..grading.outputs import notebook_with_outputs
 from ..grading.reasons import cut_note
 from ..grading.verdict import OWN_SOLUTION, Judge, grade_exercise
@@ -112,7 +113,8 @@ def _assess(course: Course, asked: dict, parts: list[bytes], channel: Channel) -
         for row in rows
         if row["mistake"] == OWN_SOLUTION
     ]
-    _, release = course.get(asked["assignment"])
+    own, release = course.get(asked["assignment"])
+    result.events += looks_inside(todo.notebook, set(own.released.values()))
     notebook = notebook_with_outputs(todo, result, rows, release)
     notes = [note for each in todo.exercises if (note := cut_note(each, todo, result))]
     answer = {"exercises": rows, "events": result.events, "repairs": notes}

@@ -26,6 +26,9 @@ OTHER = {
     b"Rar!": "a RAR archive",
     b"7z\xbc\xaf": "a 7z archive",
     b"\x1f\x8b": "a gzip archive",
+    b"BZh": "a bzip2 archive",
+    b"\xfd7zXZ": "an xz archive",
+    b"\x28\xb5\x2f\xfd": "a Zstandard archive",
 }
 # jupytext and VS Code write "# %%", PyCharm "#%%", nbconvert "# In[3]:", Databricks "# COMMAND".
 SCRIPT_MARK = re.compile(

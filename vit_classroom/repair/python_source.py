@@ -69,11 +69,14 @@ def defined_names(source: str) -> frozenset[str]:
     return frozenset(node.name for node in tree.body if isinstance(node, DEFINITIONS))
 
 
-def is_stub(source: str) -> bool:
+def is_stub(source: str, names: frozenset[str] | set[str] = frozenset()) -> bool:
     """Nobody wrote anything: there is nothing but text, imports, `pass`, and functions that raise
-    NotImplementedError at once."""
+    NotImplementedError at once. Who imports one of `names`, which are asked for, wrote that."""
     tree = parse(source)
     if tree is None:
+        return False
+    imports = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    if names & _names(imports):
         return False
     left = [
         node

@@ -126,7 +126,7 @@ class _Repair:
                 i, "your answer was in a text cell and is not valid Python. It was left out."
             )
             return set()
-        if not code or not python_source.is_stub(cell.text):
+        if not code or not python_source.is_stub(cell.text, names):
             self.sources[i] = cell.text
         elif not names <= python_source.defined_names(cell.text):
             self._note(i, "the cell for your answer was empty. It was put back, without an answer.")
@@ -165,7 +165,7 @@ class _Repair:
             return (written, cell.sure, at)
         written = (
             not is_unchanged(self.release, cell)
-            and not python_source.is_stub(cell.text)
+            and not python_source.is_stub(cell.text, names)
             and cell.kind == "code"
         )
         complete = names <= python_source.defined_names(cell.text)

@@ -124,7 +124,7 @@ def execute(
             later = [part for part in then if part.key not in left_out]
             every = now + later
             left = end - time.monotonic()
-            if left <= 0:
+            if left <= 0 or not (later if then else now):
                 break
             run = _run_process(sandbox, now, later, cases, settings, left)
             for number, part in enumerate(every):
@@ -138,8 +138,13 @@ def execute(
             # A number that was forged is taken for the last part.
             at = run.started if run.started < len(every) else len(every) - 1
             part = every[at]
-            result.ended[part.key] = HIDDEN_ENDED if then else _reason(run.outcome)
             left_out.add(part.key)
+            # What a cell does without the hidden tests has been told already.
+            if not then or part.hidden:
+                result.ended[part.key] = HIDDEN_ENDED if then else _reason(run.outcome)
+        for part in then:
+            if part.key not in result.records:  # it was not reached
+                result.ended.setdefault(part.key, HIDDEN_ENDED)
     return result
 
 

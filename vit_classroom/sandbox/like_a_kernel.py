@@ -4,6 +4,8 @@ cannot work here are passed over, as in a kernel without a screen and without a 
 import sys
 from contextlib import contextmanager
 
+# What measures for seconds runs once: no answer depends on how long something took.
+ONCE = {"timeit": "-n 1 -r 1 "}
 NOT_RUN = "[shell commands are not run when a submission is graded]"
 
 
@@ -37,10 +39,12 @@ def like_a_kernel(base: type) -> type:
             return "inline", "agg"
 
         def run_line_magic(self, magic_name, line, _stack_depth=1):
+            line = ONCE.get(magic_name, "") + line
             with skipped_if_it_fails(f"%{magic_name}"):
                 return super().run_line_magic(magic_name, line, _stack_depth=_stack_depth + 2)
 
         def run_cell_magic(self, magic_name, line, cell):
+            line = ONCE.get(magic_name, "") + line
             with skipped_if_it_fails(f"%%{magic_name}"):
                 return super().run_cell_magic(magic_name, line, cell)
 

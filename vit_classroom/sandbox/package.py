@@ -9,6 +9,7 @@ import ast
 import shutil
 from pathlib import Path
 
+from .own_solutions import OWN_SOLUTIONS
 from .visible import ROOT
 
 CHECKS = Path("vit_tutorial/checks")
@@ -17,7 +18,8 @@ OURS = (
     *("__init__.py", "reading/__init__.py", "reading/plain.py"),
     *(
         f"sandbox/{name}.py"
-        for name in ("__init__", "inner", "like_a_kernel", "observing", "wire", "worker", "zygote")
+        for name in ("__init__", "inner", "like_a_kernel", "observing", "own_solutions")
+        + ("wire", "worker", "zygote")
     ),
 )
 KEPT = ("name", "signature", "record", "call")  # of a Check, see vit_tutorial
@@ -42,6 +44,52 @@ def observing_package(target: Path, root: Path = ROOT) -> None:
     for name in OURS:
         path = Path("vit_classroom") / name
         _write(target / path, (root / path).read_text("utf-8"))
+    for path in {_file(place) for place in _places()}:
+        tree = ast.parse((root / path).read_text(encoding="utf-8"))
+        for place in _places():
+            if _file(place) == path:
+                _ask_for(place, _definition(tree, place))
+        _write(target / path, ast.unparse(tree) + "\n")
+
+
+def own_solutions(root: Path = ROOT) -> dict[str, str]:
+    """{place: its definition} of the package's own solutions, without decorators, which stay in the
+    copy. A prepared process gets them as bytes, so no file that learners' code can read has them.
+    """
+    texts = {}
+    for place in _places():
+        tree = ast.parse((root / _file(place)).read_text(encoding="utf-8"))
+        node = _definition(tree, place)
+        node.decorator_list = []
+        texts[place] = "from __future__ import annotations\n" + ast.unparse(node)
+    return texts
+
+
+def _places() -> list[str]:
+    return [place for places in OWN_SOLUTIONS.values() for place in places]
+
+
+def _file(place: str) -> Path:
+    return Path(*place.partition(":")[0].split(".")).with_suffix(".py")
+
+
+def _definition(tree: ast.Module, place: str) -> ast.FunctionDef:
+    node = tree
+    for name in place.partition(":")[2].split("."):
+        node = next(each for each in node.body if getattr(each, "name", None) == name)
+    return node
+
+
+def _ask_for(place: str, node: ast.FunctionDef) -> None:
+    """Put a call of observing.own in the place of the function's body."""
+    given = node.args
+    words = [each.arg for each in (*given.posonlyargs, *given.args)]
+    words += [f"*{given.vararg.arg}"] if given.vararg else []
+    words += [f"{each.arg}={each.arg}" for each in given.kwonlyargs]
+    words += [f"**{given.kwarg.arg}"] if given.kwarg else []
+    body = f"from vit_classroom.sandbox.observing import own\nreturn own({place!r})"
+    kept = node.body[:1] if ast.get_docstring(node) else []
+    node.body = kept + ast.parse(f"{body}({', '.join(words)})").body
 
 
 def observing_modules(exercises: Path) -> dict[str, str]:

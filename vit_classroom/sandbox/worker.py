@@ -22,7 +22,7 @@ from vit_tutorial import checks
 from . import wire
 from .inner import status_bytes
 from .like_a_kernel import like_a_kernel
-from .observing import own_solutions_refused
+from .observing import give_back, own_solutions_refused
 from .zygote import Channel, split
 
 MOST_TEXT, MOST_PICTURE, MOST_PICTURES = 20_000, 400_000, 6
@@ -257,7 +257,8 @@ def _text(error: BaseException, text=None) -> str:
 def prepare(config: bytes) -> Worker:
     """Load what cells and checks need, so that it is loaded once and not for each submission.
 
-    config: JSON with "modules", which the lessons import, and "checks", names that may be checks.
+    config: JSON with "modules", which the lessons import, "checks", names that may be checks, and
+    "own", the package's own solutions (package.own_solutions).
     """
     import torch
 
@@ -266,6 +267,7 @@ def prepare(config: bytes) -> Worker:
     import torch._dynamo
 
     wanted = json.loads(config)
+    give_back(wanted["own"])
     for name in set(wanted["checks"]) & set(checks.names()):
         checks.get(name)
     for name in wanted["modules"]:
