@@ -23,8 +23,8 @@ def read(weights, grid):
 
 def shifted(f, images, shift, stride):
     B, C, H, W = images.shape
-    places = shift // stride
-    return dict(B=B, C=C, H=H, W=W, shift=shift, stride=stride, places=places, out=len(f(images)[0]))
+    steps = dict(shift=shift, stride=stride, places=shift // stride)
+    return dict(B=B, C=C, H=H, W=W, channels_out=f(images).shape[1]) | steps
 
 
 def neighbours(patches, mask, grid):

@@ -36,7 +36,7 @@ def covered(images, mask, fill=0.0):
 
 
 def cover_top_cases(generator: torch.Generator) -> list[Case]:
-    """Grids and patches that are square and not; values below 0; k of 0, of some, of all but one."""
+    """Grids and patches, square and not; values below 0; k of 0, of some, of all but one."""
 
     def case(about, B, C, rows, cols, P, k, shift=0.0, dtype=torch.float32):
         high, wide = P if isinstance(P, tuple) else (P, P)
@@ -117,7 +117,7 @@ def first_pixel(images, maps, k):
     """The upper left pixel of each patch."""
     out, (high, wide) = images.clone(), patch_sides(images, maps)
     corner = out[:, :, ::high, ::wide]
-    out[:, :, ::high, ::wide] = torch.where(chosen(maps, k)[:, None], torch.zeros_like(corner), corner)
+    corner.masked_fill_(chosen(maps, k)[:, None], 0.0)
     return out
 
 
@@ -292,7 +292,8 @@ check_cover_top = Check(
     name="check_cover_top",
     signature=(
         "fn(images (B, C, H, W), maps (B, R, S), k) -> (B, C, H, W): a copy in which the k patches "
-        "with the largest map values are 0, for each image; patches are H/R pixels high and W/S pixels wide"
+        "with the largest map values are 0, for each image; patches are H/R pixels high and W/S "
+        "wide"
     ),
     cases=cover_top_cases,
     reference=cover_top,
