@@ -34,9 +34,9 @@ def test_a_row_with_too_few_cells_is_named():
 
 def test_lines_draw_means_and_bands_and_labels_do_not_overlap():
     curves = {
-        "first": ([0, 1, 2], [1.0, 0.5, 0.2], [0, 0.1, 0.1]),
-        "second": ([0, 1, 2], [1.0, 0.6, 0.2], [0, 0.1, 0.0]),
-        "third": ([0, 1, 2], [1.0, 0.9, 0.8], [0, 0.0, 0.0]),
+        "first": ([0, 1, 2], [1.0, 0.5, 0.2], ([1.0, 0.4, 0.1], [1.0, 0.6, 0.3])),
+        "second": ([0, 1, 2], [1.0, 0.6, 0.2], ([1.0, 0.5, 0.2], [1.0, 0.7, 0.2])),
+        "third": ([0, 1, 2], [1.0, 0.9, 0.8], ([1.0, 0.9, 0.8], [1.0, 0.9, 0.8])),
     }
     figure = drawn(plots.lines(curves, title="t", x="covered", y="accuracy"))
     (axes,) = figure.axes

@@ -40,6 +40,20 @@ def _t_cdf(t: float, freedom: int) -> float:
 T_975 = tuple(round(t_quantile(0.975, freedom), 3) for freedom in range(1, 31))
 
 
+def share_interval(shares: list[float], comparisons: int = 1) -> tuple[float, float, float]:
+    """(mean, low end, high end) in percent of shares from 0 to 1 of independent runs.
+
+    The ends are those of `interval`. Student's t does not know that no share is below 0 or above
+    1, so they are cut there. Raises ValueError for no values.
+
+    >>> mean, low, high = share_interval([1.0, 0.99, 1.0, 0.97, 1.0])
+    >>> f"{mean:.1f} % ({low:.1f} to {high:.1f})"
+    '99.2 % (97.6 to 100.0)'
+    """
+    mean, half = interval([100 * share for share in shares], comparisons)
+    return mean, max(0.0, mean - half), min(100.0, mean + half)
+
+
 def interval(values: list[float], comparisons: int = 1) -> tuple[float, float]:
     """(mean, half width of the 95 % interval of the mean) of independent runs.
 

@@ -248,6 +248,23 @@ def field_sum_of_strides(kernels, strides):
     return r
 
 
+@known(FIELD, "strides_added")
+def field_running_sum(kernels, strides):
+    view = jump = 1
+    for kernel, stride in zip(kernels, strides):
+        view = view + (kernel - 1) * jump
+        jump = jump + stride
+    return view
+
+
+@known(FIELD, "from_the_end")
+def field_backward_rule_forwards(kernels, strides):
+    w = 1
+    for k, s in zip(kernels, strides):
+        w = (w - 1) * s + k
+    return w
+
+
 @known(FIELD, "whole_kernels_added")
 def field_kernels_added(kernels, strides):
     r, j = 0, 1

@@ -100,6 +100,13 @@ def far_just_cut(weights, grid):
     )
 
 
+@known(FAR, "divided_at_the_end")
+def far_one_division(weights, grid):
+    w = weights[..., 1:, 1:]
+    total = torch.einsum("bhqk,qk->h", w, table_of(grid).to(w))
+    return total / torch.einsum("bhqk->h", w)
+
+
 @known(FAR, "class_token_counted")
 def far_padded(weights, grid):
     far = torch.zeros(weights.shape[-2:]).to(weights)
@@ -244,12 +251,12 @@ def far_squared_no_diagonal(weights, grid):
 def cover_in_loops(images, maps, k):
     out = images.clone()
     B, R, S = maps.shape
-    P = images.shape[2] // R
+    high, wide = images.shape[2] // R, images.shape[3] // S
     for b in range(B):
         order = sorted(range(R * S), key=lambda n: -maps[b].flatten()[n].item())
         for n in order[:k]:
             r, c = divmod(n, S)
-            out[b, :, r * P : r * P + P, c * P : c * P + P] = 0
+            out[b, :, r * high : (r + 1) * high, c * wide : (c + 1) * wide] = 0
     return out
 
 
@@ -266,32 +273,80 @@ def cover_by_threshold(images, maps, k):
         return images.clone()
     limit = maps.flatten(1).sort(1, descending=True).values[:, k - 1]
     mask = (maps >= limit[:, None, None]).to(images.dtype)
-    P = images.shape[-1] // maps.shape[-1]
-    return images * (1 - torch.kron(mask, torch.ones(1, P, P, dtype=images.dtype)))[:, None]
+    cell = torch.ones_like(images[:1, 0, : images.shape[2] // maps.shape[1]])
+    return images * (1 - torch.kron(mask, cell[..., : images.shape[3] // maps.shape[2]]))[:, None]
 
 
 @right(COVER)
 def cover_patches(images, maps, k):
-    from vit_tutorial import patchify, unpatchify
-
-    P = images.shape[-1] // maps.shape[-1]
-    patches = patchify(images, P).clone()
+    B, C, H, W = images.shape
+    _, R, S = maps.shape
+    patches = images.view(B, C, R, H // R, S, W // S).permute(0, 2, 4, 1, 3, 5).flatten(1, 2)
+    patches = patches.clone()  # (B, N, C, H/R, W/S)
     top = maps.flatten(1).topk(k, dim=1).indices
-    patches[torch.arange(len(images))[:, None], top] = 0
-    return unpatchify(patches, P, tuple(images.shape[2:]))
+    patches[torch.arange(B)[:, None], top] = 0
+    return patches.unflatten(1, (R, S)).permute(0, 3, 1, 4, 2, 5).reshape(images.shape)
 
 
 @right(COVER)
 def cover_by_fold(images, maps, k):
     """Patches as columns of F.unfold, the chosen ones set to zero, and F.fold back."""
-    P = images.shape[-1] // maps.shape[-1]
-    columns = F.unfold(images, P, stride=P)  # (B, C*P*P, N)
+    P = images.shape[2] // maps.shape[1], images.shape[3] // maps.shape[2]
+    columns = F.unfold(images, P, stride=P)  # (B, C * H/R * W/S, N)
     keep = torch.ones_like(maps.flatten(1))
     keep.scatter_(1, maps.flatten(1).topk(k, dim=1).indices, 0.0)
     return F.fold(columns * keep[:, None], images.shape[2:], P, stride=P)
 
 
+@right(COVER)
+def cover_oblong(images, maps, k):
+    """Height and width of a patch each from its own axis, on a view of the copy."""
+    B, C, H, W = images.shape
+    _, R, S = maps.shape
+    out = images.clone()
+    cells = out.view(B, C, R, H // R, S, W // S)
+    for b in range(B):
+        for n in maps[b].reshape(-1).argsort(descending=True)[:k]:
+            cells[b, :, n // S, :, n % S] = 0
+    return out
+
+
 # One mistake that has a name.
+
+
+@known(COVER, "square_patches")
+def cover_by_the_height(images, maps, k):
+    out = images.clone()
+    B, R, S = maps.shape
+    P = images.shape[2] // R
+    for b in range(B):
+        order = sorted(range(R * S), key=lambda n: -maps[b].flatten()[n].item())
+        for n in order[:k]:
+            r, c = divmod(n, S)
+            out[b, :, r * P : r * P + P, c * P : c * P + P] = 0
+    return out
+
+
+@known(COVER, "square_patches")
+def cover_by_the_width(images, maps, k):
+    out, P = images.clone(), images.shape[3] // maps.shape[2]
+    for b, top in enumerate(maps.flatten(1).topk(k).indices):
+        for n in top:
+            r, c = n // maps.shape[2], n % maps.shape[2]
+            out[b, :, r * P : (r + 1) * P, c * P : (c + 1) * P] = 0
+    return out
+
+
+@known(COVER, "divided_by_the_rows")
+def cover_by_the_wrong_side(images, maps, k):
+    out = images.clone()
+    _, R, S = maps.shape
+    high, wide = images.shape[2] // R, images.shape[3] // S
+    for b, top in enumerate(maps.flatten(1).topk(k).indices):
+        for n in top:
+            r, c = n // R, n % R
+            out[b, :, r * high : (r + 1) * high, c * wide : (c + 1) * wide] = 0
+    return out
 
 
 @known(COVER, "not_written")
@@ -307,8 +362,8 @@ def cover_ascending(images, maps, k):
 
 def pixelled(mask, images):
     """(B, R, S) -> (B, 1, H, W), as numbers."""
-    P = images.shape[-1] // mask.shape[-1]
-    small = torch.from_numpy(np.repeat(np.repeat(mask.numpy(), P, 1), P, 2))
+    high, wide = images.shape[2] // mask.shape[1], images.shape[3] // mask.shape[2]
+    small = torch.from_numpy(np.repeat(np.repeat(mask.numpy(), high, 1), wide, 2))
     return small[:, None].to(images.dtype)
 
 
@@ -344,11 +399,11 @@ def cover_one_argsort(images, maps, k):
 def cover_column_by_column(images, maps, k):
     out = images.clone()
     B, R, S = maps.shape
-    P = images.shape[2] // R
+    high, wide = images.shape[2] // R, images.shape[3] // S
     for b in range(B):
         for n in maps[b].flatten().topk(k).indices.tolist():
             r, c = n % R, n // R
-            out[b, :, r * P : r * P + P, c * P : c * P + P] = 0
+            out[b, :, r * high : r * high + high, c * wide : c * wide + wide] = 0
     return out
 
 
@@ -376,30 +431,31 @@ def cover_above_threshold(images, maps, k):
 def cover_from_the_start(images, maps, k):
     out = images.clone()
     top = maps.flatten(1).topk(k, dim=1).indices
-    S, P = maps.shape[2], images.shape[2] // maps.shape[1]
+    _, R, S = maps.shape
+    high, wide = images.shape[2] // R, images.shape[3] // S
     for step in range(k):
         out = images.clone()
         for b, n in enumerate(top[:, step].tolist()):
             r, c = divmod(n, S)
-            out[b, :, r * P : (r + 1) * P, c * P : (c + 1) * P] = 0
+            out[b, :, r * high : (r + 1) * high, c * wide : (c + 1) * wide] = 0
     return out
 
 
 @known(COVER, "pixels_not_patches")
 def cover_pixels(images, maps, k):
     out = images.clone()
-    P = images.shape[2] // maps.shape[1]
+    high, wide = images.shape[2] // maps.shape[1], images.shape[3] // maps.shape[2]
     for b in range(len(images)):
         for n in maps[b].flatten().topk(k).indices.tolist():
-            out[b, :, n // maps.shape[2] * P, n % maps.shape[2] * P] = 0
+            out[b, :, n // maps.shape[2] * high, n % maps.shape[2] * wide] = 0
     return out
 
 
 @known(COVER, "mask_tiled")
 def cover_tiled(images, maps, k):
     rank = maps.flatten(1).argsort(1, descending=True).argsort(1).view(maps.shape)
-    P = images.shape[2] // maps.shape[1]
-    return images * torch.tile(rank >= k, (1, P, P))[:, None]
+    high, wide = images.shape[2] // maps.shape[1], images.shape[3] // maps.shape[2]
+    return images * torch.tile(rank >= k, (1, high, wide))[:, None]
 
 
 @known(COVER, "first_channel_only")

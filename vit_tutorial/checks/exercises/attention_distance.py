@@ -74,6 +74,16 @@ def with_class_token_as_patch(weights, grid):
     return weighted(weights, far[index][:, index])
 
 
+def divided_at_the_end(weights, grid, axes=(0, 2, 3)):
+    """One division for all queries of a head, where each query should have its own."""
+    kept = weights[:, :, 1:, 1:]
+    return (kept * distances(grid, weights)).sum(dim=axes) / kept.sum(dim=axes)
+
+
+def mean_of_ratios_by_image(weights, grid):
+    return divided_at_the_end(weights, grid, axes=(2, 3)).mean(dim=0)
+
+
 def last_left_out(weights, grid):
     """The class token taken for the last one."""
     kept = weights[:, :, :-1, :-1]
@@ -146,6 +156,16 @@ MISTAKES = (
         variants=(
             lambda weights, grid: weighted(weights[:, :, :-1, :-1], distances(grid, weights)),
         ),
+    ),
+    Mistake(
+        name="divided_at_the_end",
+        explanation=(
+            "You add up all distances first and divide once. A query that reads the class token a "
+            "lot then counts less than the others."
+        ),
+        hint="Which sum makes the weights of one query add up to 1?",
+        buggy=divided_at_the_end,
+        variants=(mean_of_ratios_by_image,),
     ),
     Mistake(
         name="class_token_only",

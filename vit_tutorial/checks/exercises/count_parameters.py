@@ -64,7 +64,8 @@ def record_count(value, inputs) -> tuple[dict, dict]:
     """A count is compared exactly, so it is kept as a fact and not as a rounded tensor."""
     number = as_number(value)
     if number is None:
-        return {}, {"types": {"output": type_name(value)}, "values": {"the count": "not a number"}}
+        kind = type_name(value)
+        return {}, {"types": {"output": kind}, "values": {"the count": f"not a number ({kind})"}}
     number = number.item()
     shown = f"{int(number):,}" if number.is_integer() else f"{number:,.6g}"
     return {}, {"types": {"output": "int"}, "values": {"the count": shown}}

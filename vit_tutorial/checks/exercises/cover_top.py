@@ -20,10 +20,15 @@ def chosen(maps, k):
     return picked.view(maps.shape)
 
 
+def patch_sides(images, maps):
+    """Height and width of a patch in pixels."""
+    return images.shape[-2] // maps.shape[-2], images.shape[-1] // maps.shape[-1]
+
+
 def pixels(mask, images):
     """(B, R, S) -> (B, 1, H, W): each patch's truth value for all of its pixels."""
-    side = images.shape[-1] // mask.shape[-1]
-    return mask[:, None].repeat_interleave(side, -2).repeat_interleave(side, -1)
+    high, wide = patch_sides(images, mask)
+    return mask[:, None].repeat_interleave(high, -2).repeat_interleave(wide, -1)
 
 
 def covered(images, mask, fill=0.0):
@@ -31,11 +36,12 @@ def covered(images, mask, fill=0.0):
 
 
 def cover_top_cases(generator: torch.Generator) -> list[Case]:
-    """Square and not; one channel; values below 0; k of 1, of some, of all but one."""
+    """Grids and patches, square and not; values below 0; k of 0, of some, of all but one."""
 
     def case(about, B, C, rows, cols, P, k, shift=0.0, dtype=torch.float32):
+        high, wide = P if isinstance(P, tuple) else (P, P)
         inputs = {
-            "images": numbers(generator, B, C, rows * P, cols * P, dtype=dtype),
+            "images": numbers(generator, B, C, rows * high, cols * wide, dtype=dtype),
             "maps": numbers(generator, B, rows, cols, dtype=dtype) + shift,
             "k": k,
         }
@@ -51,6 +57,8 @@ def cover_top_cases(generator: torch.Generator) -> list[Case]:
         case("all values below 0", 2, 3, 3, many, 2, 4, shift=-5.0),
         case("all patches but one", 2, 3, 2, 3, 2, 5),
         case("nothing to cover", 2, 3, 2, 3, 2, 0),
+        case("patches wider than high", 2, 3, 3, few, (2, 4), 2),
+        case("patches higher than wide", 2, 3, few, 4, (3, 2), 3),
         case("float64", 2, 2, 3, 2, 3, 2, dtype=torch.float64),
     ]
 
@@ -71,6 +79,26 @@ def patches_of(images, maps, k, of):
     return covered(images, chosen(of(maps), k).expand(maps.shape))
 
 
+def one_by_one(images, maps, k, place, size):
+    """Patch after patch, by slices; where a slice lies beyond the image, it covers nothing."""
+    out, (R, S) = images.clone(), maps.shape[1:]
+    high, wide = size(*patch_sides(images, maps))
+    for image, top in zip(out, maps.flatten(1).topk(k, dim=1).indices.tolist()):
+        for row, col in (place(n, R, S) for n in top):
+            image[:, row * high : (row + 1) * high, col * wide : (col + 1) * wide] = 0
+    return out
+
+
+def with_size(size):
+    """Patches of size(height, width) pixels."""
+    return lambda images, maps, k: one_by_one(images, maps, k, lambda n, R, S: divmod(n, S), size)
+
+
+def divided_by_rows(images, maps, k):
+    """Patch n in row n // R and column n % R."""
+    return one_by_one(images, maps, k, lambda n, R, S: divmod(n, R), lambda h, w: (h, w))
+
+
 def transposed(images, maps, k):
     """Numbers of patches counted column by column."""
     R, S = maps.shape[1:]
@@ -87,16 +115,15 @@ def one_pixel(images, maps, k):
 
 def first_pixel(images, maps, k):
     """The upper left pixel of each patch."""
-    out, P = images.clone(), images.shape[-1] // maps.shape[-1]
-    corner = out[:, :, ::P, ::P]
-    out[:, :, ::P, ::P] = torch.where(chosen(maps, k)[:, None], torch.zeros_like(corner), corner)
+    out, (high, wide) = images.clone(), patch_sides(images, maps)
+    corner = out[:, :, ::high, ::wide]
+    corner.masked_fill_(chosen(maps, k)[:, None], 0.0)
     return out
 
 
 def tiled(images, maps, k):
     """The small mask side by side, where each of its cells should grow."""
-    P = images.shape[-1] // maps.shape[-1]
-    mask = chosen(maps, k)[:, None].repeat(1, 1, P, P)
+    mask = chosen(maps, k)[:, None].repeat(1, 1, *patch_sides(images, maps))
     return torch.where(mask, torch.zeros_like(images), images)
 
 
@@ -179,6 +206,27 @@ MISTAKES = (
         buggy=transposed,
     ),
     Mistake(
+        name="divided_by_the_rows",
+        explanation=(
+            "You divide the number of a patch by the number of rows. Row by row, a new row begins "
+            "after as many patches as there are columns."
+        ),
+        hint="On a grid of 2 rows and 4 columns, where is patch 3?",
+        buggy=divided_by_rows,
+    ),
+    Mistake(
+        name="square_patches",
+        explanation=(
+            "You cover as many rows of pixels as columns. A patch is H/R pixels high and W/S wide."
+        ),
+        hint="An image of 4 x 12 pixels has 2 rows and 3 columns of patches. How large is a patch?",
+        buggy=with_size(lambda high, wide: (high, high)),
+        variants=(
+            with_size(lambda high, wide: (wide, wide)),
+            with_size(lambda high, wide: (wide, high)),
+        ),
+    ),
+    Mistake(
         name="absolute_values",
         explanation="You rank by absolute values. A value below 0 ranks below all others.",
         hint="What does a negative value of an occlusion map say?",
@@ -244,7 +292,8 @@ check_cover_top = Check(
     name="check_cover_top",
     signature=(
         "fn(images (B, C, H, W), maps (B, R, S), k) -> (B, C, H, W): a copy in which the k patches "
-        "with the largest map values are 0, for each image; patches of (H/R) x (W/S) pixels"
+        "with the largest map values are 0, for each image; patches are H/R pixels high and W/S "
+        "wide"
     ),
     cases=cover_top_cases,
     reference=cover_top,

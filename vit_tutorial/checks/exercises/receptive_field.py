@@ -71,6 +71,14 @@ def added_steps(kernels, strides):
     return side
 
 
+def summed_strides(kernels, strides):
+    side, step = 1, 1
+    for kernel, stride in zip(kernels, strides):
+        side += (kernel - 1) * step
+        step += stride
+    return side
+
+
 MISTAKES = (
     Mistake(
         name="strides_left_out",
@@ -101,6 +109,7 @@ MISTAKES = (
         explanation="Your steps add up the strides. Each stride multiplies the step before it.",
         hint="After two layers of stride 3, how many pixels lie between two neighbours?",
         buggy=added_steps,
+        variants=(summed_strides,),
     ),
     Mistake(
         name="whole_kernels_added",
@@ -122,9 +131,10 @@ MISTAKES = (
     Mistake(
         name="from_the_end",
         explanation=(
-            "The layers are taken from the last to the first, with the rule for the other way."
+            "Your rule and the order of your layers don't fit. There is one rule from the first "
+            "layer to the last and another one from the last to the first."
         ),
-        hint="The first layer's neighbours are one pixel apart. With which layer do you begin?",
+        hint="Is your number a side in pixels of the image, or in places of the current layer?",
         buggy=lambda kernels, strides: receptive_field(kernels[::-1], strides[::-1]),
     ),
     Mistake(

@@ -49,7 +49,7 @@ def _cell(axes, cell: Tensor) -> None:
 
 
 def lines(
-    curves: Mapping[str, tuple[Sequence[float], Sequence[float], Sequence[float]]],
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float], tuple[Sequence, Sequence]]],
     *,
     title: str,
     x: str,
@@ -57,14 +57,13 @@ def lines(
 ):
     """Curves with their intervals, each labelled at its end.
 
-    curves: label -> (places on the x axis, means, half widths of the intervals), drawn as they are.
+    curves: label -> (places on the x axis, means, (low ends, high ends) of the intervals).
     Labels that would cover each other move apart.
     """
     figure = sharp_figure(6.9, 3.8, title)
     axes = figure.add_subplot()
     ends = []
-    for (label, (at, mean, half)), color in zip(curves.items(), SERIES):
-        low, high = ([m + s * h for m, h in zip(mean, half)] for s in (-1, 1))
+    for (label, (at, mean, (low, high))), color in zip(curves.items(), SERIES):
         axes.fill_between(at, low, high, color=color, alpha=0.2, linewidth=0)
         axes.plot(at, mean, color=color, marker="o", markersize=3)
         ends.append([mean[-1], at[-1], label, color])
