@@ -1,13 +1,13 @@
 """What the comparisons of small models share: their options, their images, and what is counted."""
 
 import argparse
-import dataclasses
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from vit_tutorial.data import ImageData
-from vit_tutorial.data.dataset import stratified
+from vit_tutorial import data
+
+subset = data.subset  # (images, count, seed): as many training images of each class
 
 
 def time_option() -> argparse.ArgumentParser:
@@ -23,14 +23,6 @@ def photograph_options() -> argparse.ArgumentParser:
     options.add_argument("--images", default="cifar10", help="cifar10, or a folder train/, test/")
     options.add_argument("--provenance", default="", help="what the images are, for the table")
     return options
-
-
-def subset(images: ImageData, count: int, seed: int) -> ImageData:
-    """The same data with `count` training images, equally many of each class."""
-    if count >= len(images.train):
-        return images
-    _, chosen = stratified(images.train.labels, count / len(images.train), seed)
-    return dataclasses.replace(images, train=images.train[chosen])
 
 
 def share(right: torch.Tensor) -> float:

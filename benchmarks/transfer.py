@@ -30,7 +30,7 @@ import time
 import common
 import comparison
 import torch
-from comparison import count, subset
+from comparison import count
 
 from vit_tutorial import VisionTransformer, ViTConfig, data, training
 from vit_tutorial.common import machine
@@ -60,25 +60,6 @@ TUNING = dict(seed=100, images=100)
 RUN = ("task", "method", "images", "pre_images", "seed")  # what tells two runs apart
 
 
-def part(images: ImageData, first: int, last: int) -> ImageData:
-    """The data with classes `first` to `last` - 1 alone, numbered from 0."""
-
-    def of(split: Split) -> Split:
-        chosen = (split.labels >= first) & (split.labels < last)
-        return Split(split.images[chosen], split.labels[chosen] - first)
-
-    splits = {name: of(getattr(images, name)) for name in ("train", "validation", "test")}
-    return dataclasses.replace(images, class_names=images.class_names[first:last], **splits)
-
-
-def halves(images: ImageData, task: str) -> tuple[ImageData, ImageData]:
-    """(data of pre-training, data of the held-out classes), both scaled by the former's pixels."""
-    first = PRE_CLASSES[task]
-    before, after = part(images, 0, first), part(images, first, images.num_classes)
-    mean, std = data.dataset.channel_statistics(before.train.images)
-    return tuple(dataclasses.replace(each, mean=mean, std=std) for each in (before, after))
-
-
 def learn(model, images: ImageData, steps: int, lr: float, seed: int, **changes) -> None:
     """Train `model` in place for `steps` steps."""
     batch = min(BATCH, len(images.train))
@@ -97,7 +78,7 @@ def new_body(num_classes: int, seed: int) -> VisionTransformer:
 
 def pre_trained(task: str, before: ImageData, count: int, seed: int) -> VisionTransformer:
     model = new_body(before.num_classes, seed)
-    learn(model, subset(before, count, seed), PRE_STEPS[task], PRE_RATE, seed)
+    learn(model, data.subset(before, count, seed), PRE_STEPS[task], PRE_RATE, seed)
     return model
 
 
@@ -157,7 +138,7 @@ def one_seed(task: str, seed: int, before: ImageData, after: ImageData, missing,
         if method == "pre-training":
             scores = dict(test_accuracy=accuracy(body, before, before.test))
         else:
-            few = subset(after, size, seed)
+            few = data.subset(after, size, seed)
             answer = answers(method, body, task, few, seed, rate_of(method, task))
             scores = dict(test_accuracy=accuracy(answer, after, after.test))
         print(f"{task}, {method}, {size} of {pre_images}, seed {seed}: {scores}", flush=True)
@@ -191,8 +172,8 @@ def rate_of(method: str, task: str) -> float:
 
 def tune(task: str, images: ImageData) -> None:
     """Print the accuracy on validation images for every rate, with a seed of its own."""
-    before, after = halves(images, task)
-    seed, few = TUNING["seed"], subset(after, TUNING["images"], TUNING["seed"])
+    before, after = data.held_out(images, PRE_CLASSES[task])
+    seed, few = TUNING["seed"], data.subset(after, TUNING["images"], TUNING["seed"])
     body = pre_trained(task, before, len(before.train), seed)
     print(f"pre-training: {accuracy(body, before, before.validation):.1%}")
     for method, rates in (RATES | {"probe": STRENGTHS}).items():
@@ -218,7 +199,7 @@ def main() -> None:
     if args.tune:
         tune(args.task, images)
         return
-    before, after = halves(images, args.task)
+    before, after = data.held_out(images, PRE_CLASSES[args.task])
     table = common.SharedTable(args.out / "transfer.csv")
     hardware = machine.hardware(images.device)
     about = common.provenance("transfer.py", hardware, source=args.images)

@@ -23,14 +23,18 @@ def transfer() -> str:
             others = [of(m, n, "0" if "untrained" in m else most) for m in methods]
             table.append(
                 [task, f"{int(n):,}", *map(in_percent, (scratch, best, *others))]
-                + [gap(compared(best, scratch, 4 * len(tasks)))]
+                + [gap(compared(best, scratch, 4))]
             )
             for pre in dict.fromkeys(row["pre_images"] for row in mine if row["method"] == "probe"):
                 if pre != most:
                     both = of("probe", n, pre), of("probe", n, most)
                     fewer.append([task, f"{int(n):,}", *map(in_percent, both)])
     head = ["images", "labelled", "scratch", tuned, *methods, "AdamW - scratch, points"]
-    first, seeds = rows[0], len({row["seed"] for row in rows})
+    seeds = ", ".join(
+        f"{len({row['seed'] for row in rows if row['task'] == task})} seeds of {task}"
+        for task in tasks
+    )
+    machines = "; ".join(dict.fromkeys(row["hardware"] for row in rows))
     smaller = (
         "The probe on a body that saw a tenth of the images in pre-training, for as many steps:\n\n"
         f"{grid(['images', 'labelled', 'a tenth', 'all'], fewer)}\n\n"
@@ -39,9 +43,9 @@ def transfer() -> str:
         "## When pre-training pays\n\n"
         "A small ViT is pre-trained on some classes and meets others. *scratch* has as many steps "
         "as pre-training and fine-tuning together. *probe* is least squares on frozen features, "
-        f"*untrained* those of random weights. Right answers in percent, {seeds} seeds; the "
-        f"difference is paired by seed and corrected for {4 * len(tasks)} comparisons.\n\n"
+        f"*untrained* those of random weights. Right answers in percent, {seeds}; the "
+        f"difference is paired by seed and corrected for the four of its images.\n\n"
         f"{grid(head, table)}\n\n{smaller if fewer else ''}"
-        f"`python benchmarks/transfer.py` ({first['hardware']}, torch {first['torch']}, "
+        f"`python benchmarks/transfer.py` ({machines}, torch {rows[0]['torch']}, "
         f"{max(row['date'] for row in rows)}; CIFAR-10 as in the first table)."
     )

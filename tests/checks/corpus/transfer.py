@@ -88,6 +88,19 @@ def ridge_centred(features, labels, num_classes, strength):
     return torch.linalg.solve(a, x.T @ signs(labels, num_classes, x.dtype))
 
 
+@known(RIDGE, "features_standardised")
+def ridge_standardised(features, labels, num_classes, strength):
+    std, mean = torch.std_mean(features, dim=0, correction=min(1, len(features) - 1))
+    x = (features - mean) / (std + 1e-6)
+    return ridge_dual.fn(x, labels, num_classes, strength)
+
+
+@known(RIDGE, "features_standardised")
+def ridge_standardised_as_fit_probe(features, labels, num_classes, strength):
+    x = (features - features.mean(0)) / features.std(0, unbiased=False).clamp(min=1e-6)
+    return ridge_dual.fn(x, labels, num_classes, strength)
+
+
 @known(RIDGE, "bias_added")
 def ridge_with_ones(features, labels, num_classes, strength):
     x = F.pad(features, (0, 1), value=1.0)
@@ -110,6 +123,67 @@ def ridge_scores(features, labels, num_classes, strength):
 @known(RIDGE, "wrong_dtype")
 def ridge_to_single_precision(features, labels, num_classes, strength):
     return ridge_dual.fn(features.double(), labels, num_classes, strength).float()
+
+
+# With float32 for whatever the function creates, as most people write it first. The features of a
+# model are float32: only the last case is not, and the other mistakes are still named.
+
+
+def float32_targets(labels, num_classes):
+    return 2 * F.one_hot(labels, num_classes).float() - 1
+
+
+@known(RIDGE, "only_float32")
+def ridge_for_float32(features, labels, num_classes, strength):
+    a = features.T @ features + strength * torch.eye(features.shape[1])
+    return torch.linalg.solve(a, features.T @ float32_targets(labels, num_classes))
+
+
+@known(RIDGE, "targets_0_and_1")
+def ridge_one_hot_float32(features, labels, num_classes, strength):
+    a = features.T @ features + strength * torch.eye(features.shape[1])
+    return torch.linalg.inv(a) @ features.T @ F.one_hot(labels, num_classes).float()
+
+
+@known(RIDGE, "strength_added_everywhere")
+def ridge_added_to_all_float32(features, labels, num_classes, strength):
+    y = float32_targets(labels, num_classes)
+    return torch.linalg.solve(features.T @ features + strength, features.T @ y)
+
+
+@known(RIDGE, "mean_for_sum")
+def ridge_of_means_float32(features, labels, num_classes, strength):
+    y, n = float32_targets(labels, num_classes), len(features)
+    a = features.T @ features / n + strength * torch.eye(features.shape[1])
+    return torch.linalg.solve(a, features.T @ y / n)
+
+
+@known(RIDGE, "no_penalty")
+def ridge_lstsq_float32(features, labels, num_classes, strength):
+    return torch.linalg.lstsq(features, float32_targets(labels, num_classes)).solution
+
+
+@known(RIDGE, "transposed")
+def ridge_rows_of_classes_float32(features, labels, num_classes, strength):
+    return ridge_for_float32.fn(features, labels, num_classes, strength).T
+
+
+@known(RIDGE, "features_standardised")
+def ridge_standardised_float32(features, labels, num_classes, strength):
+    x = (features - features.mean(0)) / features.std(0, correction=0)
+    return ridge_for_float32.fn(x, labels, num_classes, strength)
+
+
+@known(RIDGE, "features_centred")
+def ridge_centred_in_place_float32(features, labels, num_classes, strength):
+    x = features - features.mean(0)
+    return ridge_for_float32.fn(x, labels, num_classes, strength)
+
+
+@known(RIDGE, "bias_added")
+def ridge_with_ones_float32(features, labels, num_classes, strength):
+    x = torch.cat([features, torch.ones(len(features), 1)], dim=1)
+    return ridge_for_float32.fn(x, labels, num_classes, strength)
 
 
 @known(RIDGE, "not_written")

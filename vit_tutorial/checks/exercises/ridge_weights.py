@@ -27,9 +27,13 @@ def solved(features, targets, strength):
 
 
 def probe_cases(generator: torch.Generator) -> list[Case]:
-    """More images than features and fewer, classes of unequal size, one without an image."""
+    """More images than features and fewer, classes of unequal size, one without an image.
 
-    def case(about, n, D, K, strength, dtype=torch.float64, labels=None, **more):
+    All but the last are float32, as the features of a model are: a function that works for those
+    alone stops in one case, and its other mistakes show in the rest.
+    """
+
+    def case(about, n, D, K, strength, dtype=torch.float32, labels=None, **more):
         labels = torch.arange(n) % K if labels is None else torch.tensor(labels)
         labels = labels[torch.randperm(n, generator=generator)]
         features = numbers(generator, n, D, dtype=dtype) + 0.5
@@ -47,7 +51,7 @@ def probe_cases(generator: torch.Generator) -> list[Case]:
         case("a class without an image", 6, 3, 4, 0.7, labels=[0, 0, 1, 1, 3, 3]),
         case("one image", 1, 4, 3, 2.0, labels=[1]),
         case("a strong penalty", n, D, 3, 100.0),
-        case("float32", 12, 4, 3, 4.0, dtype=torch.float32),
+        case("float64", 12, 4, 3, 4.0, dtype=torch.float64),
     ]
 
 
@@ -74,6 +78,33 @@ def on_features(change):
     return fn
 
 
+def standardised(correction):
+    def change(features):
+        """Mean 0 and standard deviation 1, without torch's warning about a single image."""
+        centred = features - features.mean(dim=0)
+        variance = centred.square().sum(dim=0) / max(len(features) - correction, 1)
+        return centred / variance.sqrt().clamp(min=1e-6)
+
+    return change
+
+
+def fits_standardised(e: Evidence) -> bool:
+    """With either deviation, and with a small number added to it: hence only roughly equal.
+
+    One image has no deviation, and then any numbers are fine.
+    """
+    several = [each for each in e.compared() if len(each[0].inputs["features"]) > 1]
+    return any(
+        all(
+            actual.output is not None
+            and close(actual.output.double(), fn(*case.inputs.values()).float(), loose=True)
+            for case, actual, _ in several
+            if not (actual.error and is_float64(case))
+        )
+        for fn in map(on_features, (standardised(0), standardised(1)))
+    )
+
+
 def with_matrix(combine, invert=torch.linalg.solve):
     """invert(combine(X'X, strength), X'Y)."""
 
@@ -90,14 +121,28 @@ def least_squares(features, labels, num_classes, strength):
 
 
 def without_penalty(e: Evidence) -> bool:
-    """Least squares wherever they have one solution; elsewhere an error, or any numbers."""
+    """Least squares wherever they have one solution; elsewhere an error, or any numbers.
+
+    Some stop for float64, which is another mistake.
+    """
     found = [
         actual.output is not None
         and close(actual.output, least_squares(*case.inputs.values()), loose=True)
         for case, actual, _ in e.compared()
         if len(case.inputs["features"]) > case.inputs["features"].shape[1]
+        and not (actual.error and is_float64(case))
     ]
     return all(found)
+
+
+def is_float64(case: Case) -> bool:
+    return case.inputs["features"].dtype == torch.float64
+
+
+def only_float32(features, labels, num_classes, strength):
+    targets = targets_of(labels, num_classes, features).float()
+    penalty = strength * torch.eye(features.shape[1])
+    return torch.linalg.solve(features.mT @ features + penalty, features.mT @ targets)
 
 
 def with_bias(features, labels, num_classes, strength):
@@ -224,7 +269,17 @@ MISTAKES = (
         ),
         hint="Which X stands in the formula?",
         buggy=on_features(lambda x: x - x.mean(dim=0)),
-        variants=(on_features(lambda x: (x - x.mean(dim=0)) / x.std(dim=0, correction=0)),),
+    ),
+    Mistake(
+        name="features_standardised",
+        explanation=(
+            "You bring each feature to mean 0 and standard deviation 1 first, as fit_probe does. "
+            "This function takes the features as they are."
+        ),
+        hint="Which of the two functions is this one: fit_probe, or the one that it calls?",
+        # fit_probe's own first two lines
+        buggy=on_features(standardised(0)),
+        detect=fits_standardised,
     ),
     Mistake(
         name="bias_added",
@@ -243,6 +298,16 @@ MISTAKES = (
         explanation="You return the scores of the images. The exercise asks for the weights.",
         hint="Which of the two can be used on new images?",
         buggy=lambda features, *others: features @ ridge_weights(features, *others),
+    ),
+    Mistake(
+        name="only_float32",
+        explanation=(
+            "With features in float32, everything is right. With features in float64 your function "
+            "stops: it made a tensor of another dtype."
+        ),
+        hint="Which tensor does your function create, and where could it get its dtype from?",
+        buggy=only_float32,
+        detect=lambda e: e.wrong_exactly_where(is_float64) and bool(e.observation.error),
     ),
 )
 
