@@ -36,7 +36,7 @@ def soft_with_kl_module(student, teacher, temperature):
     return temperature**2 * kl((student / temperature).log_softmax(dim=1), target)
 
 
-@right(SOFT)
+@known(SOFT, "logarithm_of_softmax")
 def soft_by_hand(student, teacher, temperature):
     p = torch.exp(teacher / temperature)
     p = p / p.sum(dim=1, keepdim=True)
@@ -59,6 +59,13 @@ def soft_cross_entropy_minus_entropy(student, teacher, temperature):
 
 
 # The soft loss, one mistake.
+
+
+@known(SOFT, "logarithm_of_softmax")
+def soft_softmax_then_log(student, teacher, temperature):
+    p = torch.softmax(teacher / temperature, dim=1)
+    log_q = torch.softmax(student / temperature, dim=1).log()
+    return temperature**2 * F.kl_div(log_q, p, reduction="batchmean")
 
 
 @known(SOFT, "kl_backwards")
