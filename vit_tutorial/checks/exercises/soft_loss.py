@@ -244,8 +244,8 @@ MISTAKES = (
     Mistake(
         name="logarithm_of_softmax",
         explanation=(
-            "You take the logarithm of a softmax. Where logits are large, a probability is rounded "
-            "to 0, and its logarithm is -inf. Elsewhere your loss is right."
+            "Where logits are large, one of your probabilities is rounded to 0, and its logarithm "
+            "is -inf. Elsewhere your loss is right."
         ),
         hint="Which function computes the logarithm of a softmax in one step?",
         buggy=made_of(lambda s, t: log_of_softmax(s, t)),
