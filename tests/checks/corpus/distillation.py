@@ -37,6 +37,16 @@ def soft_with_kl_module(student, teacher, temperature):
 
 
 @right(SOFT)
+def soft_cross_entropy_minus_entropy(student, teacher, temperature):
+    s, t = student / temperature, teacher / temperature
+    p = t.softmax(dim=1).detach()
+    return temperature**2 * (F.cross_entropy(s, p) - F.cross_entropy(t.detach(), p))
+
+
+# The soft loss, one mistake.
+
+
+@known(SOFT, "logarithm_of_softmax")
 def soft_by_hand(student, teacher, temperature):
     p = torch.exp(teacher / temperature)
     p = p / p.sum(dim=1, keepdim=True)
@@ -45,20 +55,17 @@ def soft_by_hand(student, teacher, temperature):
     return temperature**2 * (p * torch.log(p / q)).sum() / len(p)
 
 
-@right(SOFT)
+@known(SOFT, "logarithm_of_softmax")  # kl_divergence gives inf where q is rounded to 0
 def soft_with_distributions(student, teacher, temperature):
     p, q = (torch.distributions.Categorical(logits=z / temperature) for z in (teacher, student))
     return temperature**2 * torch.distributions.kl_divergence(p, q).mean()
 
 
-@right(SOFT)
-def soft_cross_entropy_minus_entropy(student, teacher, temperature):
-    s, t = student / temperature, teacher / temperature
-    p = t.softmax(dim=1).detach()
-    return temperature**2 * (F.cross_entropy(s, p) - F.cross_entropy(t.detach(), p))
-
-
-# The soft loss, one mistake.
+@known(SOFT, "logarithm_of_softmax")
+def soft_softmax_then_log(student, teacher, temperature):
+    p = torch.softmax(teacher / temperature, dim=1)
+    log_q = torch.softmax(student / temperature, dim=1).log()
+    return temperature**2 * F.kl_div(log_q, p, reduction="batchmean")
 
 
 @known(SOFT, "kl_backwards")

@@ -105,6 +105,12 @@ def loss_without_eps(prediction, patches, mask):
     return F.mse_loss(prediction[mask], t[mask])
 
 
+@known(LOSS, "added_to_the_deviation")
+def loss_eps_outside(prediction, patches, mask):
+    t = (patches - patches.mean(-1, keepdim=True)) / (patches.std(-1, keepdim=True) + 1e-6)
+    return F.mse_loss(prediction[mask], t[mask])
+
+
 @known(LOSS, "one_number_for_each_patch")
 def loss_reduction_none(prediction, patches, mask):
     return F.mse_loss(prediction, scaled(patches), reduction="none").mean(-1) * mask

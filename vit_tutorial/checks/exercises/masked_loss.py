@@ -18,11 +18,12 @@ def masked_loss(prediction, patches, mask):
 def masked_loss_cases(generator: torch.Generator) -> list[Case]:
     """Patches of very different brightness and contrast; as many hidden in each image, or not."""
 
-    def case(about, B, N, L, hidden, dtype=torch.float32, flat=False, **more):
+    def case(about, B, N, L, hidden, dtype=torch.float32, flat=False, faint=1, **more):
         level, contrast, detail = (
             numbers(generator, B, N, length, dtype=torch.float64) for length in (1, 1, L)
         )
         patches = 2 * level + (0.5 * contrast).exp() * detail
+        patches = faint * patches
         ranks = torch.rand(B, N, generator=generator).argsort(dim=1).argsort(dim=1)
         counts = torch.tensor(hidden).expand(B) if isinstance(hidden, int) else torch.tensor(hidden)
         mask = ranks < counts[:, None]
@@ -41,6 +42,7 @@ def masked_loss_cases(generator: torch.Generator) -> list[Case]:
         case("a single patch hidden", 2, 4, L, (1, 0)),
         case("a patch of one colour", 2, N, L, N // 2, flat=True),
         case("float64", 2, N, L, N // 4, torch.float64),
+        case("patches of faint contrast", 2, N, L, N // 2, faint=1e-3),
         case("with gradient", 2, N, L, N // 2, grad=True),
     ]
 
@@ -254,6 +256,18 @@ MISTAKES = (
             lambda prediction, patches, mask: ((prediction - normalize_patches(patches)) ** 2)[
                 mask
             ].sum(),
+        ),
+    ),
+    Mistake(
+        name="added_to_the_deviation",
+        explanation="You added 1e-6 to the deviation. The exercise adds it to the variance, before "
+        "the root.",
+        hint="What does a patch of one colour have as its variance, and what is the root of 1e-6?",
+        # in float32 only a very faint patch tells the two apart
+        buggy=against(
+            lambda patches, mask: (
+                (patches - patches.mean(-1, keepdim=True)) / (patches.std(-1, keepdim=True) + 1e-6)
+            )
         ),
     ),
     Mistake(

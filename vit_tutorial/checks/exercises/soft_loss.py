@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 from ..engine.case import Case, choice, numbers
 from ..engine.check import Check
-from ..engine.mistake import Mistake
+from ..engine.mistake import Evidence, Mistake
 from .general import general_mistakes
 
 
@@ -30,8 +30,8 @@ def divergence(student, teacher, dim=1):
 def soft_loss_cases(generator: torch.Generator) -> list[Case]:
     """Temperatures below, at and above 1; one image, two classes, and as many images as classes."""
 
-    def case(about, B, K, T, dtype=torch.float32, **more):
-        student, teacher = (2 * numbers(generator, B, K, dtype=dtype) for _ in range(2))
+    def case(about, B, K, T, dtype=torch.float32, size=2, **more):
+        student, teacher = (size * numbers(generator, B, K, dtype=dtype) for _ in range(2))
         return Case(about, dict(student=student, teacher=teacher, temperature=T), **more)
 
     B, K, T = (choice(generator, *options) for options in ((5, 6), (8, 9), (2.5, 4.0)))
@@ -44,6 +44,7 @@ def soft_loss_cases(generator: torch.Generator) -> list[Case]:
         case("one image", 1, K, 2.0),
         case("two classes", B, 2, T),
         case("float64", B, K, T, torch.float64),
+        case("large logits", B, K, 1.0, size=200),
         case("with gradient", B, K, T, grad=True),
     ]
 
@@ -82,6 +83,28 @@ def logs(z):
 
 def probabilities(z):
     return torch.softmax(z, dim=1)
+
+
+def log_of_softmax(student, teacher):
+    p, q = probabilities(teacher), probabilities(student)
+    return (p * (p.log() - q.log())).sum(dim=1).mean()
+
+
+def divided(student, teacher):
+    p, q = probabilities(teacher), probabilities(student)
+    return (p * (p / q).log()).sum(dim=1).mean()
+
+
+def rounds_to_zero(e: Evidence) -> bool:
+    """Large logits give nan or inf; everything else is right."""
+    for case, actual, expected in e.compared():
+        if actual.output is None or actual.output.shape != expected.output.shape:
+            return False
+        mine, right = actual.output.double(), expected.output.double()
+        near = torch.allclose(mine, right, rtol=1e-4, atol=1e-6)
+        if bool(mine.isfinite().all()) if case.about == "large logits" else not near:
+            return False
+    return True
 
 
 MISTAKES = (
@@ -217,6 +240,20 @@ MISTAKES = (
             made_of(lambda s, t: kl(logs(s), t, log_target=True)),
             made_of(lambda s, t: kl(logs(s), t)),
         ),
+    ),
+    Mistake(
+        name="logarithm_of_softmax",
+        explanation=(
+            "Where logits are large, one of your probabilities is rounded to 0, and its logarithm "
+            "is -inf. Elsewhere your loss is right."
+        ),
+        hint="Which function computes the logarithm of a softmax in one step?",
+        buggy=made_of(lambda s, t: log_of_softmax(s, t)),
+        variants=(
+            made_of(lambda s, t: kl(probabilities(s).log(), probabilities(t))),
+            made_of(lambda s, t: divided(s, t)),
+        ),
+        detect=rounds_to_zero,
     ),
     Mistake(
         name="sign_exchanged",
