@@ -62,12 +62,12 @@ FINDINGS = {
         ("error          answer: False", "right patches  answer: False"),
     ),
     "02": Finding(
-        "Read the wrong token: 100 % becomes 20 %, without an error.",
-        ("class token 1.000   patch 0 0.199",),
+        "Read the wrong token: 100 % becomes about 20 %, without an error.",
+        ("class token 1.000   patch 0 0.1",),  # 16 or 20 %, by the processor
     ),
     "03": Finding(
         "Without positions, accuracy stops at the 50 % that you derive first.",
-        ("none   shape 100.0%   half  50.0%   class  50.0%",),
+        ("half  50.0%   class  50.0%",),
     ),
     "04": Finding(
         "If queries and keys share a layer, training never finds every left neighbour.",

@@ -67,6 +67,7 @@ def test_ring_marks_the_place_that_does_not_read_its_left_neighbour():
     assert [label.get_text() for label in right.get_xticklabels()] == list("450123")
     assert len(left.patches) == 6 + 6 + 1  # places, arrows, and the arrow that is missing
     assert GREEN != ORANGE
+    assert right.get_title() == "5 of 6 are shorter than their left neighbour's"
 
 
 @pytest.mark.parametrize("top", [None, 0.5])

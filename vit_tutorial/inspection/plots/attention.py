@@ -37,7 +37,7 @@ def weight_tables(tables: Mapping[str, torch.Tensor], icons: torch.Tensor, *, ti
             _icon(axes, torch.einsum("t,tchw->chw", weights[token].detach(), icons), (T, token))
         axes.set(xticks=[], yticks=[], xlabel=name)
         small = dict(fontsize=8, ha="center", va="center")
-        axes.text(-1.0, -1.0, "reads ↓\nread →", **small)
+        axes.text(-1.0, -1.0, "reader ↓\nis read →", **small | dict(fontsize=7))
         axes.text(T, -0.95, "output", **small)
         axes.xaxis.labelpad = 6
         axes.spines[:].set_visible(False)
@@ -191,7 +191,8 @@ def ring(weights: torch.Tensor, lengths: torch.Tensor, *, title: str):
         right.text(n, value, f"{value:.0f}", ha="center", va="bottom", fontsize=9)
     right.set_xticks(range(T), [str(t) for t in order])
     right.set(xlabel="place, once round the ring", ylabel="length of its query")
-    right.set_title("each query is shorter than its left neighbour's", fontsize=10)
+    shorter = sum(float(lengths[t]) < float(lengths[t - 1]) for t in range(T))
+    right.set_title(f"{shorter} of {T} are shorter than their left neighbour's", fontsize=10)
     right.spines[["top", "right"]].set_visible(False)
     return figure
 
