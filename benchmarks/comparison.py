@@ -5,10 +5,6 @@ import argparse
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from vit_tutorial import data
-
-subset = data.subset  # (images, count, seed): as many training images of each class
-
 
 def time_option() -> argparse.ArgumentParser:
     """--minutes, for tables that another call continues."""

@@ -32,10 +32,11 @@ import common
 import comparison
 import torch
 import torch.nn.functional as F
-from comparison import count, share, subset
+from comparison import count, share
 
 from vit_tutorial import VisionTransformer, ViTConfig, data, training
 from vit_tutorial.common import machine
+from vit_tutorial.data import subset
 from vit_tutorial.relatives import CNN, CNNConfig
 from vit_tutorial.relatives.distillation import (
     DistilledViT,

@@ -36,7 +36,7 @@ from pathlib import Path
 import common
 import torch
 import torch.nn.functional as F
-from comparison import explicit_attention, subset
+from comparison import explicit_attention
 from safetensors.torch import save_file
 from torch.utils.flop_counter import FlopCounterMode
 from weights import card_table
@@ -44,7 +44,7 @@ from weights import card_table
 from vit_tutorial import VisionTransformer, ViTConfig, training
 from vit_tutorial import data as sources
 from vit_tutorial.common import files, machine
-from vit_tutorial.data import augment, dataset
+from vit_tutorial.data import augment, dataset, subset
 from vit_tutorial.relatives.masked_autoencoder import (
     MaskedAutoencoder,
     masked_loss,

@@ -30,10 +30,11 @@ import comparison
 import measured
 import torch
 import torch.nn.functional as F
-from comparison import count, forward_flops, share, subset
+from comparison import count, forward_flops, share
 
 from vit_tutorial import VisionTransformer, ViTConfig, data, training
 from vit_tutorial.common import machine
+from vit_tutorial.data import subset
 from vit_tutorial.data.damage import drop_patches, fill_shapes, patches_on, shuffle_patches
 from vit_tutorial.relatives import CNN, CNNConfig
 

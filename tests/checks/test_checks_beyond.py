@@ -1,4 +1,4 @@
-"""The checks of lessons 21 to 26: each mistake is named as itself, each right answer accepted."""
+"""Lessons 07 and 21 to 26: each mistake is named as itself, each right answer accepted."""
 
 import pytest
 from checks_common import SEEDS, is_accepted, is_named, mistake_id, mistakes, verdict
@@ -6,7 +6,7 @@ from corpus import entries
 
 from vit_tutorial import checks
 
-LESSONS = ("21", "22", "23", "24", "25", "26")
+LESSONS = ("07", "21", "22", "23", "24", "25", "26")
 NAMES = [name for lesson in LESSONS for name in checks._LESSONS[lesson]]
 MISTAKES = [pair for name in NAMES for pair in mistakes(name)]
 RIGHT = [entry for name in NAMES for entry in entries(name, "right")]

@@ -1,6 +1,7 @@
 """A course with one small lesson, and submissions to it. `conftest.py` has the fixtures."""
 
 import json
+import sqlite3
 from pathlib import Path
 
 import nbformat
@@ -119,3 +120,14 @@ def reasons(course: Path, *students: str) -> list:
 
 def scores(course: Path, student: str) -> list:
     return [each["score"] for each in result(course, student)["exercises"]]
+
+
+def marks(course: Path) -> dict[str, float]:
+    """{student: the sum of the scores} in nbgrader's grade book."""
+    query = """
+        select student.id, sum(grade.auto_score) from grade
+        join submitted_notebook on grade.notebook_id = submitted_notebook.id
+        join submitted_assignment on submitted_notebook.assignment_id = submitted_assignment.id
+        join student on submitted_assignment.student_id = student.id group by student.id"""
+    with sqlite3.connect(course / "gradebook.db") as book:
+        return dict(book.execute(query))

@@ -2,7 +2,6 @@
 
 import copy
 import random
-import sqlite3
 import time
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import nbformat
 import pytest
 from classroom_lesson import lesson, solved
 from fair_lines import CUT, FREE, TOLD
-from small_course import CHANNEL_FIRST, FULL, LOOPS, NAME, hand_in, result, run, scores
+from small_course import CHANNEL_FIRST, FULL, LOOPS, NAME, hand_in, marks, result, run, scores
 
 from vit_classroom.course import plan, student
 from vit_classroom.grading import reasons
@@ -77,16 +76,6 @@ def test_the_grade_book_never_disagrees(small_course, isolated):
     assert result(small_course, "ada")["status"] == "not graded"
     assert marks(small_course) == {"bob": 6.0}
     assert not (small_course / "autograded" / "ada" / NAME).exists()
-
-
-def marks(course) -> dict:
-    query = """
-        select student.id, sum(grade.auto_score) from grade
-        join submitted_notebook on grade.notebook_id = submitted_notebook.id
-        join submitted_assignment on submitted_notebook.assignment_id = submitted_assignment.id
-        join student on submitted_assignment.student_id = student.id group by student.id"""
-    with sqlite3.connect(course / "gradebook.db") as book:
-        return dict(book.execute(query))
 
 
 # --- what is cut out ------------------------------------------------------------------------------

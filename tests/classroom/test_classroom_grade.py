@@ -1,7 +1,6 @@
 """Grading a small course. A test that runs a submission starts a real sandbox."""
 
 import os
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from small_course import (
     SECRET,
     TRIPLE,
     hand_in,
+    marks,
     notebook,
     reasons,
     result,
@@ -72,14 +72,8 @@ def test_right_wrong_unsolved_and_broken_files(course, isolated, capsys):
         assert row["status"] == "not graded" and row["reason"]
 
     # The same scores in nbgrader's grade book.
-    query = """
-        select student.id, sum(grade.auto_score) from grade
-        join submitted_notebook on grade.notebook_id = submitted_notebook.id
-        join submitted_assignment on submitted_notebook.assignment_id = submitted_assignment.id
-        join student on submitted_assignment.student_id = student.id group by student.id"""
-    with sqlite3.connect(course / "gradebook.db") as book:
-        marks = dict(book.execute(query))
-    assert marks == {"right": 6.0, "wrong": 0.0, "unsolved": 0.0, "syntax": 5.0}
+    booked = marks(course)
+    assert booked == {"right": 6.0, "wrong": 0.0, "unsolved": 0.0, "syntax": 5.0}
 
     # Hidden tests are in no output, and the notebook holds the judge's words.
     for path in (course / "results").rglob("*"):
@@ -89,7 +83,7 @@ def test_right_wrong_unsolved_and_broken_files(course, isolated, capsys):
 
     # A second call has nothing to do, until something changes.
     assert (run(course)["kept"], run(course, students=["right"], again=True)["graded"]) == (6, 1)
-    files = {name: course / "submitted" / name / NAME / f"{NAME}.ipynb" for name in marks}
+    files = {name: course / "submitted" / name / NAME / f"{NAME}.ipynb" for name in booked}
     again = course / "submitted" / "prose" / NAME / f"{NAME}.ipynb"
     again.write_bytes(files["right"].read_bytes())
     assert run(course)["graded"] == 1 and scores(course, "prose") == FULL

@@ -7,7 +7,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from .formats import StudentName
@@ -50,13 +50,6 @@ class Student:
     def told(self) -> dict[str, str]:
         """What is known of the person, for students.json."""
         return {key: value for key, value in asdict(self).items() if value and key != "id"}
-
-
-def from_told(name: str, told: dict) -> Student:
-    """The person whom `told` was written for; what is not in form is left out."""
-    known = {each.name for each in fields(Student)} - {"id"}
-    kept = {key: value for key, value in told.items() if key in known and isinstance(value, str)}
-    return Student(name, **{"name": name} | kept)
 
 
 @dataclass

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from urllib.parse import quote
 
+from ..collect.roster import Student
+
 SHOWN = 4_000  # characters of one message; a learner's code may have written it
 # Colours of a terminal, control characters, and marks that turn the direction of writing around.
 UNPRINTABLE = re.compile(
@@ -53,17 +55,9 @@ class Exercise:
 
 
 @dataclass(frozen=True)
-class Person:
-    """A student as students.json has them. canvas: Canvas's own number."""
+class Person(Student):
+    """A student as students.json has them. roster: not empty for those of the roster."""
 
-    name: str
-    first: str = ""
-    last: str = ""
-    number: str = ""
-    account: str = ""
-    email: str = ""
-    canvas: str = ""
-    section: str = ""
     roster: str = ""
 
 
@@ -100,12 +94,12 @@ class Submission:
 def people(course: Path) -> dict[str, Person]:
     """The students of students.json, {id: person}; what is not in form is left out."""
     told = read_json(Path(course) / "students.json", {})
-    known = {each.name for each in fields(Person)}
+    known = {each.name for each in fields(Person)} - {"id"}
     found = {}
     for student, row in told.items() if isinstance(told, dict) else ():
         if _is_name(student) and isinstance(row, dict):
             kept = {key: clean(value) for key, value in row.items() if key in known}
-            found[student] = Person(**{"name": student} | kept)
+            found[student] = Person(student, **{"name": student} | kept)
     return found
 
 

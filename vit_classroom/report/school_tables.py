@@ -21,7 +21,7 @@ def write_school_tables(
     out_of = {
         name: max(each.out_of for each in found if each.assignment == name) for name in lessons
     }
-    who = {student: people.get(student) or Person(student) for student in rows}
+    who = {student: people.get(student) or Person(student, name=student) for student in rows}
     return [
         _by_student(course, rows, who, lessons, out_of),
         _for_moodle(course, rows, who, lessons),

@@ -84,11 +84,12 @@ def pictures(paths: list[Path]) -> list[Path]:
     Raises FileNotFoundError for a path that is not there, ValueError when no file is found.
     """
     from ..data.layout import files
+    from ..inspection.models import PREFIXES
 
     found = []
     for path in paths:
         if not path.exists():
-            model = str(path).startswith(("weights:", "timm:", "torchvision:"))
+            model = str(path).startswith(PREFIXES)
             order = ": the model comes first, then the pictures" if model else ""
             raise FileNotFoundError(f"there is no picture or folder at {path}{order}")
         found += files(path) if path.is_dir() else [path]

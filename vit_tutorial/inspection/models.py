@@ -17,6 +17,9 @@ from ..model import VisionTransformer
 from ..training import load_model
 
 WEIGHTS, SUFFIX = "weights:", ".safetensors"
+LIBRARIES = {"timm": "timm", "torchvision": "torchvision.models"}  # the module that has list_models
+# What the name of a model begins with that is no file.
+PREFIXES = (WEIGHTS, *(f"{library}:" for library in LIBRARIES))
 
 
 def load_by_name(name: str, pretrained: bool = True) -> nn.Module:
@@ -31,10 +34,8 @@ def load_by_name(name: str, pretrained: bool = True) -> nn.Module:
     installed.
     """
     library, colon, model = name.partition(":")
-    if colon and library in ("timm", "torchvision"):
-        module = importlib.import_module(
-            "torchvision.models" if library == "torchvision" else library
-        )
+    if colon and library in LIBRARIES:
+        module = importlib.import_module(LIBRARIES[library])
         known = module.list_models()
         elsewhere = library == "timm" and re.match(r"(hf[-_]hub|local-dir):.", model)
         if not elsewhere and (model.split(".")[0] if library == "timm" else model) not in known:
@@ -99,19 +100,17 @@ def model_file(path: str | Path) -> Path:
 def _meant(name: str) -> str:
     """What a name may mean that is no file: a model of a library, written without its prefix."""
     library, _, rest = name.partition(":")
-    if library in ("timm", "torchvision"):
+    if library in LIBRARIES:
         return f": this command takes models that were trained here. train --from {name} makes one"
     if re.match(r"hf[-_]hub$", library) and rest:
         return f": timm loads it as timm:{name}"
-    if rest and (near := nearest(library, ("timm", "torchvision", "weights"))):
+    if rest and (near := nearest(library, (*LIBRARIES, "weights"))):
         return f": did you mean {near[0]}:{rest}?"
     if "/" in name or name.endswith(SUFFIX):
         return ""
-    for library in ("timm", "torchvision"):
+    for library, module in LIBRARIES.items():
         try:
-            known = importlib.import_module(
-                "torchvision.models" if library == "torchvision" else library
-            ).list_models()
+            known = importlib.import_module(module).list_models()
         except ImportError:
             continue
         if name.split(".")[0] in known:
