@@ -182,7 +182,7 @@ def test_show_patches_reads_pictures_as_training_does(tmp_path, capsys):
         (["predict", "hf_hub:timm/a", "{d}"], "timm loads it as timm:hf_hub:timm/a"),
         (["evaluate", "timm:vit_tiny_patch16_224"], "takes models that were trained here"),
         (["predict", "{d}/photo.png", "weights:shapes"], "the model comes first"),
-        (["predict", "weights:shapes", "{d}", "--csv", "{d}"], "is a folder: give the name"),
+        (["predict", "weights:shapes", "{d}", "--csv", "{d}"], "Is a directory"),
         (["train", "--data", "CIFAR10X"], "did you mean 'cifar10'?"),
         (["train", "--resume", "{d}/run/model.safetensors"], "did you mean --resume {d}/run?"),
     ],

@@ -1,6 +1,8 @@
 """The command `predict`: what a model sees on pictures."""
 
 import argparse
+import errno
+import os
 import sys
 from pathlib import Path
 
@@ -45,7 +47,7 @@ def run_predict(args: argparse.Namespace) -> int:
     require_int("top", args.top)
     files = pictures(args.pictures)
     if args.csv and args.csv.is_dir():  # now, not after an hour of pictures
-        raise IsADirectoryError(f"{args.csv} is a folder: give the name of a file with --csv")
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(args.csv))
     classifier = load_classifier(
         args.model, pretrained=not args.untrained, device=machine.pick_device(args.device)
     )

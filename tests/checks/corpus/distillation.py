@@ -43,6 +43,15 @@ def soft_cross_entropy_minus_entropy(student, teacher, temperature):
     return temperature**2 * (F.cross_entropy(s, p) - F.cross_entropy(t.detach(), p))
 
 
+@right(SOFT)
+def soft_image_by_image(student, teacher, temperature):
+    losses = []
+    for s, t in zip(student / temperature, teacher / temperature):
+        difference = t.log_softmax(dim=0) - s.log_softmax(dim=0)
+        losses.append((t.softmax(dim=0) * difference).sum())
+    return temperature**2 * torch.stack(losses).mean()
+
+
 # The soft loss, one mistake.
 
 

@@ -64,11 +64,18 @@ def standardized(patches, dim, correction=1, eps=1e-6):
 
 
 def divides_by_zero(e: Evidence) -> bool:
-    """A patch of one colour gives nan or inf; everything else is right but for the 1e-6."""
+    """A patch of one colour gives nan or inf; everything else is right but for the 1e-6.
+
+    Where the contrast is so faint that the 1e-6 is much, values may be any but nan and inf.
+    """
     for case, actual, expected in e.compared():
         if actual.output is None or actual.output.shape != expected.output.shape:
             return False
         flat = case.about == "a patch of one colour"
+        if case.about == "patches of faint contrast":
+            if not bool(actual.output.isfinite()):
+                return False
+            continue
         near = torch.allclose(actual.output.double(), expected.output.double(), rtol=1e-4)
         if (near or bool(actual.output.isfinite())) if flat else not near:
             return False
